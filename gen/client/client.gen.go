@@ -36,6 +36,81 @@ func (e BackendResourceReqOEnum) Valid() bool {
 	}
 }
 
+// Defines values for BulkInvitationOnDuplicate.
+const (
+	BulkInvitationOnDuplicateSend BulkInvitationOnDuplicate = "send"
+	BulkInvitationOnDuplicateSkip BulkInvitationOnDuplicate = "skip"
+)
+
+// Valid indicates whether the value is a known member of the BulkInvitationOnDuplicate enum.
+func (e BulkInvitationOnDuplicate) Valid() bool {
+	switch e {
+	case BulkInvitationOnDuplicateSend:
+		return true
+	case BulkInvitationOnDuplicateSkip:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BulkInvitationResultCode.
+const (
+	BulkInvitationResultCanceled  BulkInvitationResultCode = "canceled"
+	BulkInvitationResultCreated   BulkInvitationResultCode = "created"
+	BulkInvitationResultDuplicate BulkInvitationResultCode = "duplicate"
+	BulkInvitationResultInvalid   BulkInvitationResultCode = "invalid"
+	BulkInvitationResultMember    BulkInvitationResultCode = "member"
+	BulkInvitationResultRefused   BulkInvitationResultCode = "refused"
+	BulkInvitationResultSent      BulkInvitationResultCode = "sent"
+)
+
+// Valid indicates whether the value is a known member of the BulkInvitationResultCode enum.
+func (e BulkInvitationResultCode) Valid() bool {
+	switch e {
+	case BulkInvitationResultCanceled:
+		return true
+	case BulkInvitationResultCreated:
+		return true
+	case BulkInvitationResultDuplicate:
+		return true
+	case BulkInvitationResultInvalid:
+		return true
+	case BulkInvitationResultMember:
+		return true
+	case BulkInvitationResultRefused:
+		return true
+	case BulkInvitationResultSent:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BulkInvitationState.
+const (
+	BulkInvitationStateCanceled BulkInvitationState = "canceled"
+	BulkInvitationStateDone     BulkInvitationState = "done"
+	BulkInvitationStateQueued   BulkInvitationState = "queued"
+	BulkInvitationStateRunning  BulkInvitationState = "running"
+)
+
+// Valid indicates whether the value is a known member of the BulkInvitationState enum.
+func (e BulkInvitationState) Valid() bool {
+	switch e {
+	case BulkInvitationStateCanceled:
+		return true
+	case BulkInvitationStateDone:
+		return true
+	case BulkInvitationStateQueued:
+		return true
+	case BulkInvitationStateRunning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomerFieldEnum.
 const (
 	CustomerFieldCreated           CustomerFieldEnum = "created"
@@ -1015,6 +1090,232 @@ type BackendResourceReqOEnum string
 // BadRequest `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
 // schema has no type, because few generators can express both.
 type BadRequest = interface{}
+
+// BulkInvitation A bulk invitation.
+type BulkInvitation struct {
+	// Counts The number of rows of each result.
+	Counts  BulkInvitationCounts `json:"counts"`
+	Created time.Time            `json:"created"`
+
+	// CreatedByFullName Empty if the creator no longer exists.
+	CreatedByFullName string `json:"created_by_full_name"`
+
+	// CreatedByUsername Empty if the creator no longer exists.
+	CreatedByUsername string `json:"created_by_username"`
+
+	// CreatedByUUID Null if the creator no longer exists.
+	CreatedByUUID *openapi_types.UUID `json:"created_by_uuid"`
+
+	// Done The number of rows that have a result.
+	Done int `json:"done"`
+
+	// Finished When the last row was done; null before.
+	Finished *time.Time `json:"finished"`
+
+	// OnDuplicate What to do with a row for which an invitation is open already.
+	OnDuplicate BulkInvitationOnDuplicate `json:"on_duplicate"`
+
+	// State The state of a bulk invitation.
+	//
+	// * `queued` - no row is done yet
+	// * `running` - rows are being done
+	// * `done` - every row has a result
+	// * `canceled` - stopped; the rows that were not done by then have the result `canceled`
+	State BulkInvitationState `json:"state"`
+
+	// Total The number of rows.
+	Total int                `json:"total"`
+	URL   string             `json:"url"`
+	UUID  openapi_types.UUID `json:"uuid"`
+}
+
+// BulkInvitationCounts The number of rows of each result.
+type BulkInvitationCounts struct {
+	Canceled  int `json:"canceled"`
+	Created   int `json:"created"`
+	Duplicate int `json:"duplicate"`
+	Invalid   int `json:"invalid"`
+	Member    int `json:"member"`
+	Refused   int `json:"refused"`
+	Sent      int `json:"sent"`
+}
+
+// BulkInvitationDefaults The values of the fields that a row leaves out, or has empty.
+type BulkInvitationDefaults = BulkInvitationRow
+
+// BulkInvitationDetails A bulk invitation with a page of its results.
+type BulkInvitationDetails struct {
+	// Counts The number of rows of each result.
+	Counts  BulkInvitationCounts `json:"counts"`
+	Created time.Time            `json:"created"`
+
+	// CreatedByFullName Empty if the creator no longer exists.
+	CreatedByFullName string `json:"created_by_full_name"`
+
+	// CreatedByUsername Empty if the creator no longer exists.
+	CreatedByUsername string `json:"created_by_username"`
+
+	// CreatedByUUID Null if the creator no longer exists.
+	CreatedByUUID *openapi_types.UUID `json:"created_by_uuid"`
+
+	// Done The number of rows that have a result.
+	Done int `json:"done"`
+
+	// Finished When the last row was done; null before.
+	Finished *time.Time `json:"finished"`
+
+	// OnDuplicate What to do with a row for which an invitation is open already.
+	OnDuplicate BulkInvitationOnDuplicate `json:"on_duplicate"`
+
+	// Results A page of the results of the rows that are done, in the order of the rows.
+	Results []BulkInvitationResult `json:"results"`
+
+	// State The state of a bulk invitation.
+	//
+	// * `queued` - no row is done yet
+	// * `running` - rows are being done
+	// * `done` - every row has a result
+	// * `canceled` - stopped; the rows that were not done by then have the result `canceled`
+	State BulkInvitationState `json:"state"`
+
+	// Total The number of rows.
+	Total int                `json:"total"`
+	URL   string             `json:"url"`
+	UUID  openapi_types.UUID `json:"uuid"`
+}
+
+// BulkInvitationErrors Error messages by field, as `user_invitations_create` has them. Those under `non_field_errors` are about the row as a
+// whole. Empty where there is none.
+type BulkInvitationErrors map[string][]string
+
+// BulkInvitationOnDuplicate What to do with a row for which an invitation is open already.
+type BulkInvitationOnDuplicate string
+
+// BulkInvitationReport The results of all rows.
+type BulkInvitationReport struct {
+	// Counts The number of rows of each result.
+	Counts BulkInvitationCounts `json:"counts"`
+
+	// DryRun Nothing was written: the results are what would be.
+	DryRun bool `json:"dry_run"`
+
+	// Results The results in the order of the rows.
+	Results []BulkInvitationResult `json:"results"`
+
+	// Total The number of rows.
+	Total int `json:"total"`
+}
+
+// BulkInvitationRequest A request to invite many people.
+type BulkInvitationRequest struct {
+	// Defaults The values of the fields that a row leaves out, or has empty.
+	Defaults *BulkInvitationDefaults `json:"defaults,omitempty"`
+
+	// Rows The people to invite.
+	//
+	// Example: [{"email":"ada@example.com","full_name":"Ada Example"}]
+	Rows []BulkInvitationRow `json:"rows"`
+}
+
+// BulkInvitationResult What became of one row.
+type BulkInvitationResult struct {
+	// Email The e-mail of the row, as it was sent.
+	Email  string               `json:"email"`
+	Errors BulkInvitationErrors `json:"errors"`
+
+	// Index The place of the row in the request, from 0.
+	Index int `json:"index"`
+
+	// Line The line of a `text/csv` table on which the row begins, from 1; null for a row in JSON.
+	Line   *int                     `json:"line"`
+	Result BulkInvitationResultCode `json:"result"`
+
+	// UUID The invitation that was made or sent, or the open one that stands in the way; null where there is none.
+	UUID *openapi_types.UUID `json:"uuid"`
+}
+
+// BulkInvitationResultCode What became of a row. A later release may add results.
+//
+// * `created` - the invitation was made
+// * `sent` - an invitation was open already, and was sent again
+// * `duplicate` - an invitation is open already, or an earlier row is the same
+// * `member` - a user with the e-mail holds the role already
+// * `invalid` - a field is not valid; `errors` has the messages
+// * `refused` - the caller may not invite there, or a rule or a limit refuses the row; `errors` has the reason
+// * `canceled` - the bulk invitation was stopped before the row was done
+type BulkInvitationResultCode string
+
+// BulkInvitationRow One person to invite. The rules for the values are those of `user_invitations_create`. A row that breaks one gets the
+// result `invalid`, and sinks no other row.
+type BulkInvitationRow struct {
+	// CivilNumber The civil number of the invitee. Without one, anybody can accept.
+	//
+	// Example:
+	CivilNumber *string `json:"civil_number,omitempty"`
+
+	// Email The e-mail to invite.
+	//
+	// Example: ada@example.com
+	Email *string `json:"email,omitempty"`
+
+	// Expires When the invitation ends, as in `user_invitations_create`.
+	//
+	// Example:
+	Expires *string `json:"expires,omitempty"`
+
+	// ExtraInvitationText Personal text for the mail.
+	//
+	// Example: We start on Monday.
+	ExtraInvitationText *string `json:"extra_invitation_text,omitempty"`
+
+	// FullName The name of the invitee.
+	//
+	// Example: Ada Example
+	FullName *string `json:"full_name,omitempty"`
+
+	// JobTitle What the invitee does there.
+	//
+	// Example: Researcher
+	JobTitle *string `json:"job_title,omitempty"`
+
+	// MembershipExpires When the role ends, as in `user_invitations_create`.
+	//
+	// Example:
+	MembershipExpires *string `json:"membership_expires,omitempty"`
+
+	// NativeName The name of the invitee in its own script.
+	//
+	// Example:
+	NativeName *string `json:"native_name,omitempty"`
+
+	// Organization The organization that the invitee belongs to.
+	//
+	// Example: Example University
+	Organization *string `json:"organization,omitempty"`
+
+	// PhoneNumber The telephone number of the invitee, in any form.
+	//
+	// Example: +372 555 0100
+	PhoneNumber *string `json:"phone_number,omitempty"`
+
+	// Role The role, by the uuid or the name of a row of `roles_list`.
+	//
+	// Example: PROJECT.MEMBER
+	Role *string `json:"role,omitempty"`
+
+	// Scope The scope, by URL or uuid of a row of `projects_list` or `customers_list`.
+	//
+	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
+	Scope *string `json:"scope,omitempty"`
+}
+
+// BulkInvitationState The state of a bulk invitation.
+//
+// * `queued` - no row is done yet
+// * `running` - rows are being done
+// * `done` - every row has a result
+// * `canceled` - stopped; the rows that were not done by then have the result `canceled`
+type BulkInvitationState string
 
 // CancelRequestResponse A permission request that was taken back.
 type CancelRequestResponse struct {
@@ -2425,6 +2726,12 @@ type VisibleInvitationDetails struct {
 	State InvitationState `json:"state"`
 }
 
+// BulkInvitationFilterResult defines model for BulkInvitationFilterResult.
+type BulkInvitationFilterResult = []BulkInvitationResultCode
+
+// BulkInvitationUUID defines model for BulkInvitationUUID.
+type BulkInvitationUUID = openapi_types.UUID
+
 // GroupInvitationFilterCustomerUUID defines model for GroupInvitationFilterCustomerUUID.
 type GroupInvitationFilterCustomerUUID = openapi_types.UUID
 
@@ -3156,6 +3463,49 @@ type UserInvitationsCountParams struct {
 	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
 }
 
+// UserInvitationsBulkListParams defines parameters for UserInvitationsBulkList.
+type UserInvitationsBulkListParams struct {
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// UserInvitationsBulkCreateParams defines parameters for UserInvitationsBulkCreate.
+type UserInvitationsBulkCreateParams struct {
+	// DryRun Say what would become of each row, and write nothing.
+	DryRun *bool `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// OnDuplicate What to do with a row for which an invitation is open already. `skip` leaves the open one alone; `send` sends a
+	// pending one again, as `user_invitations_send` would.
+	OnDuplicate *BulkInvitationOnDuplicate `form:"on_duplicate,omitempty" json:"on_duplicate,omitempty"`
+
+	// Role The role of the rows of a `text/csv` table that name none, by uuid or name.
+	Role *string `form:"role,omitempty" json:"role,omitempty"`
+
+	// Scope The scope of the rows of a `text/csv` table that name none, by URL or uuid.
+	Scope *string `form:"scope,omitempty" json:"scope,omitempty"`
+}
+
+// UserInvitationsBulkRetrieveParams defines parameters for UserInvitationsBulkRetrieve.
+type UserInvitationsBulkRetrieveParams struct {
+	// Result The row has one of these results. Repeat the parameter for more than one.
+	Result *BulkInvitationFilterResult `form:"result,omitempty" json:"result,omitempty"`
+
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// UserInvitationsBulkCsvRetrieveParams defines parameters for UserInvitationsBulkCsvRetrieve.
+type UserInvitationsBulkCsvRetrieveParams struct {
+	// Result The row has one of these results. Repeat the parameter for more than one.
+	Result *BulkInvitationFilterResult `form:"result,omitempty" json:"result,omitempty"`
+}
+
 // UserInvitationsEventsListParams defines parameters for UserInvitationsEventsList.
 type UserInvitationsEventsListParams struct {
 	// Field The fields of each event to return. Repeat the parameter for more than one. By default, all fields are
@@ -3350,6 +3700,9 @@ type UserInvitationsCreateJSONRequestBody = InvitationRequest
 
 // UserInvitationsApproveJSONRequestBody defines body for UserInvitationsApprove for application/json ContentType.
 type UserInvitationsApproveJSONRequestBody = TokenRequest
+
+// UserInvitationsBulkCreateJSONRequestBody defines body for UserInvitationsBulkCreate for application/json ContentType.
+type UserInvitationsBulkCreateJSONRequestBody = BulkInvitationRequest
 
 // UserInvitationsCheckDuplicatesJSONRequestBody defines body for UserInvitationsCheckDuplicates for application/json ContentType.
 type UserInvitationsCheckDuplicatesJSONRequestBody = InvitationDuplicateCheckRequest
@@ -4046,6 +4399,81 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
 	UserInvitationsApprove(ctx context.Context, body UserInvitationsApproveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsBulkList List bulk invitations
+	//
+	// Returns the bulk invitations of more than 100 rows that the caller made within the last 30 days, newest first. Staff see
+	// everybody's.
+	//
+	// Corresponds with GET /api/user-invitations/bulk/ (the `UserInvitationsBulkList` operationId).
+	UserInvitationsBulkList(ctx context.Context, params *UserInvitationsBulkListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsBulkCount Count bulk invitations
+	//
+	// Returns, in the header `X-Result-Count`, the number of bulk invitations that `user_invitations_bulk_list` returns to the
+	// caller. Neither a response nor an error has a body.
+	//
+	// Corresponds with HEAD /api/user-invitations/bulk/ (the `UserInvitationsBulkCount` operationId).
+	UserInvitationsBulkCount(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsBulkCreateWithBody Create many invitations
+	//
+	// Invites up to 10,000 people, each as `user_invitations_create` would: the same rules, limits, mails and events. A row
+	// that can't be invited keeps no other row from it; its result says why.
+	//
+	// The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
+	// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
+	// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+	//
+	// Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
+	// answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/user-invitations/bulk/ (the `UserInvitationsBulkCreate` operationId).
+	UserInvitationsBulkCreateWithBody(ctx context.Context, params *UserInvitationsBulkCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsBulkCreate Create many invitations
+	//
+	// Invites up to 10,000 people, each as `user_invitations_create` would: the same rules, limits, mails and events. A row
+	// that can't be invited keeps no other row from it; its result says why.
+	//
+	// The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
+	// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
+	// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+	//
+	// Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
+	// answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/user-invitations/bulk/ (the `UserInvitationsBulkCreate` operationId).
+	UserInvitationsBulkCreate(ctx context.Context, params *UserInvitationsBulkCreateParams, body UserInvitationsBulkCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsBulkRetrieve Retrieve a bulk invitation and its results
+	//
+	// Returns the state of a bulk invitation, the number of rows of each result, and a page of the results, in the order of the
+	// rows. The caller has to be its creator or staff. It is kept for 30 days.
+	//
+	// Corresponds with GET /api/user-invitations/bulk/{uuid}/ (the `UserInvitationsBulkRetrieve` operationId).
+	UserInvitationsBulkRetrieve(ctx context.Context, uuid BulkInvitationUUID, params *UserInvitationsBulkRetrieveParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsBulkCancel Stop a bulk invitation
+	//
+	// Leaves the rows undone that are not done yet: their result becomes `canceled`. Invitations that were made stay. The caller
+	// has to be the creator of the bulk invitation or staff.
+	//
+	// Corresponds with POST /api/user-invitations/bulk/{uuid}/cancel/ (the `UserInvitationsBulkCancel` operationId).
+	UserInvitationsBulkCancel(ctx context.Context, uuid BulkInvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsBulkCsvRetrieve Download the results of a bulk invitation
+	//
+	// Returns the rows of a bulk invitation as they were sent, with `result`, `reason` and `uuid` as further columns. Whoever
+	// corrects the rows can send the table again: these three columns are ignored then. The caller has to be the creator of the
+	// bulk invitation or staff. A cell that a spreadsheet would take for a formula has an apostrophe before it.
+	//
+	// Corresponds with GET /api/user-invitations/bulk/{uuid}/csv/ (the `UserInvitationsBulkCsvRetrieve` operationId).
+	UserInvitationsBulkCsvRetrieve(ctx context.Context, uuid BulkInvitationUUID, params *UserInvitationsBulkCsvRetrieveParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsCheckDuplicatesWithBody Check planned invitations for duplicates
 	//
@@ -5604,6 +6032,151 @@ func (c *Client) UserInvitationsApproveWithBody(ctx context.Context, contentType
 // Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
 func (c *Client) UserInvitationsApprove(ctx context.Context, body UserInvitationsApproveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUserInvitationsApproveRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsBulkList List bulk invitations
+//
+// Returns the bulk invitations of more than 100 rows that the caller made within the last 30 days, newest first. Staff see
+// everybody's.
+//
+// Corresponds with GET /api/user-invitations/bulk/ (the `UserInvitationsBulkList` operationId).
+func (c *Client) UserInvitationsBulkList(ctx context.Context, params *UserInvitationsBulkListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsBulkListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsBulkCount Count bulk invitations
+//
+// Returns, in the header `X-Result-Count`, the number of bulk invitations that `user_invitations_bulk_list` returns to the
+// caller. Neither a response nor an error has a body.
+//
+// Corresponds with HEAD /api/user-invitations/bulk/ (the `UserInvitationsBulkCount` operationId).
+func (c *Client) UserInvitationsBulkCount(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsBulkCountRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsBulkCreateWithBody Create many invitations
+//
+// Invites up to 10,000 people, each as `user_invitations_create` would: the same rules, limits, mails and events. A row
+// that can't be invited keeps no other row from it; its result says why.
+//
+// The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
+// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
+// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+//
+// Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
+// answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/user-invitations/bulk/ (the `UserInvitationsBulkCreate` operationId).
+func (c *Client) UserInvitationsBulkCreateWithBody(ctx context.Context, params *UserInvitationsBulkCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsBulkCreateRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsBulkCreate Create many invitations
+//
+// Invites up to 10,000 people, each as `user_invitations_create` would: the same rules, limits, mails and events. A row
+// that can't be invited keeps no other row from it; its result says why.
+//
+// The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
+// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
+// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+//
+// Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
+// answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/user-invitations/bulk/ (the `UserInvitationsBulkCreate` operationId).
+func (c *Client) UserInvitationsBulkCreate(ctx context.Context, params *UserInvitationsBulkCreateParams, body UserInvitationsBulkCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsBulkCreateRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsBulkRetrieve Retrieve a bulk invitation and its results
+//
+// Returns the state of a bulk invitation, the number of rows of each result, and a page of the results, in the order of the
+// rows. The caller has to be its creator or staff. It is kept for 30 days.
+//
+// Corresponds with GET /api/user-invitations/bulk/{uuid}/ (the `UserInvitationsBulkRetrieve` operationId).
+func (c *Client) UserInvitationsBulkRetrieve(ctx context.Context, uuid BulkInvitationUUID, params *UserInvitationsBulkRetrieveParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsBulkRetrieveRequest(c.Server, uuid, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsBulkCancel Stop a bulk invitation
+//
+// Leaves the rows undone that are not done yet: their result becomes `canceled`. Invitations that were made stay. The caller
+// has to be the creator of the bulk invitation or staff.
+//
+// Corresponds with POST /api/user-invitations/bulk/{uuid}/cancel/ (the `UserInvitationsBulkCancel` operationId).
+func (c *Client) UserInvitationsBulkCancel(ctx context.Context, uuid BulkInvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsBulkCancelRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsBulkCsvRetrieve Download the results of a bulk invitation
+//
+// Returns the rows of a bulk invitation as they were sent, with `result`, `reason` and `uuid` as further columns. Whoever
+// corrects the rows can send the table again: these three columns are ignored then. The caller has to be the creator of the
+// bulk invitation or staff. A cell that a spreadsheet would take for a formula has an apostrophe before it.
+//
+// Corresponds with GET /api/user-invitations/bulk/{uuid}/csv/ (the `UserInvitationsBulkCsvRetrieve` operationId).
+func (c *Client) UserInvitationsBulkCsvRetrieve(ctx context.Context, uuid BulkInvitationUUID, params *UserInvitationsBulkCsvRetrieveParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsBulkCsvRetrieveRequest(c.Server, uuid, params)
 	if err != nil {
 		return nil, err
 	}
@@ -9963,6 +10536,382 @@ func NewUserInvitationsApproveRequestWithBody(server string, contentType string,
 	return req, nil
 }
 
+// NewUserInvitationsBulkListRequest constructs an http.Request for the UserInvitationsBulkList method
+func NewUserInvitationsBulkListRequest(server string, params *UserInvitationsBulkListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/bulk/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserInvitationsBulkCountRequest constructs an http.Request for the UserInvitationsBulkCount method
+func NewUserInvitationsBulkCountRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/bulk/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserInvitationsBulkCreateRequest calls the generic UserInvitationsBulkCreate builder with application/json body
+func NewUserInvitationsBulkCreateRequest(server string, params *UserInvitationsBulkCreateParams, body UserInvitationsBulkCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUserInvitationsBulkCreateRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewUserInvitationsBulkCreateRequestWithBody constructs an http.Request for the UserInvitationsBulkCreate method, with any body, and a specified content type
+func NewUserInvitationsBulkCreateRequestWithBody(server string, params *UserInvitationsBulkCreateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/bulk/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.OnDuplicate != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "on_duplicate", *params.OnDuplicate, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Role != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role", *params.Role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scope != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUserInvitationsBulkRetrieveRequest constructs an http.Request for the UserInvitationsBulkRetrieve method
+func NewUserInvitationsBulkRetrieveRequest(server string, uuid BulkInvitationUUID, params *UserInvitationsBulkRetrieveParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/bulk/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Result != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "result", *params.Result, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserInvitationsBulkCancelRequest constructs an http.Request for the UserInvitationsBulkCancel method
+func NewUserInvitationsBulkCancelRequest(server string, uuid BulkInvitationUUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/bulk/%s/cancel/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserInvitationsBulkCsvRetrieveRequest constructs an http.Request for the UserInvitationsBulkCsvRetrieve method
+func NewUserInvitationsBulkCsvRetrieveRequest(server string, uuid BulkInvitationUUID, params *UserInvitationsBulkCsvRetrieveParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/bulk/%s/csv/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Result != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "result", *params.Result, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewUserInvitationsCheckDuplicatesRequest calls the generic UserInvitationsCheckDuplicates builder with application/json body
 func NewUserInvitationsCheckDuplicatesRequest(server string, body UserInvitationsCheckDuplicatesJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -12392,6 +13341,91 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
 	UserInvitationsApproveWithResponse(ctx context.Context, body UserInvitationsApproveJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsApproveResponse, error)
+
+	// UserInvitationsBulkListWithResponse List bulk invitations
+	//
+	// Returns the bulk invitations of more than 100 rows that the caller made within the last 30 days, newest first. Staff see
+	// everybody's.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/user-invitations/bulk/ (the `UserInvitationsBulkList` operationId).
+	UserInvitationsBulkListWithResponse(ctx context.Context, params *UserInvitationsBulkListParams, reqEditors ...RequestEditorFn) (*UserInvitationsBulkListResponse, error)
+
+	// UserInvitationsBulkCountWithResponse Count bulk invitations
+	//
+	// Returns, in the header `X-Result-Count`, the number of bulk invitations that `user_invitations_bulk_list` returns to the
+	// caller. Neither a response nor an error has a body.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with HEAD /api/user-invitations/bulk/ (the `UserInvitationsBulkCount` operationId).
+	UserInvitationsBulkCountWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*UserInvitationsBulkCountResponse, error)
+
+	// UserInvitationsBulkCreateWithBodyWithResponse Create many invitations
+	//
+	// Invites up to 10,000 people, each as `user_invitations_create` would: the same rules, limits, mails and events. A row
+	// that can't be invited keeps no other row from it; its result says why.
+	//
+	// The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
+	// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
+	// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+	//
+	// Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
+	// answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-invitations/bulk/ (the `UserInvitationsBulkCreate` operationId).
+	UserInvitationsBulkCreateWithBodyWithResponse(ctx context.Context, params *UserInvitationsBulkCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsBulkCreateResponse, error)
+
+	// UserInvitationsBulkCreateWithResponse Create many invitations
+	//
+	// Invites up to 10,000 people, each as `user_invitations_create` would: the same rules, limits, mails and events. A row
+	// that can't be invited keeps no other row from it; its result says why.
+	//
+	// The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
+	// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
+	// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+	//
+	// Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
+	// answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-invitations/bulk/ (the `UserInvitationsBulkCreate` operationId).
+	UserInvitationsBulkCreateWithResponse(ctx context.Context, params *UserInvitationsBulkCreateParams, body UserInvitationsBulkCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsBulkCreateResponse, error)
+
+	// UserInvitationsBulkRetrieveWithResponse Retrieve a bulk invitation and its results
+	//
+	// Returns the state of a bulk invitation, the number of rows of each result, and a page of the results, in the order of the
+	// rows. The caller has to be its creator or staff. It is kept for 30 days.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/user-invitations/bulk/{uuid}/ (the `UserInvitationsBulkRetrieve` operationId).
+	UserInvitationsBulkRetrieveWithResponse(ctx context.Context, uuid BulkInvitationUUID, params *UserInvitationsBulkRetrieveParams, reqEditors ...RequestEditorFn) (*UserInvitationsBulkRetrieveResponse, error)
+
+	// UserInvitationsBulkCancelWithResponse Stop a bulk invitation
+	//
+	// Leaves the rows undone that are not done yet: their result becomes `canceled`. Invitations that were made stay. The caller
+	// has to be the creator of the bulk invitation or staff.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-invitations/bulk/{uuid}/cancel/ (the `UserInvitationsBulkCancel` operationId).
+	UserInvitationsBulkCancelWithResponse(ctx context.Context, uuid BulkInvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsBulkCancelResponse, error)
+
+	// UserInvitationsBulkCsvRetrieveWithResponse Download the results of a bulk invitation
+	//
+	// Returns the rows of a bulk invitation as they were sent, with `result`, `reason` and `uuid` as further columns. Whoever
+	// corrects the rows can send the table again: these three columns are ignored then. The caller has to be the creator of the
+	// bulk invitation or staff. A cell that a spreadsheet would take for a formula has an apostrophe before it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/user-invitations/bulk/{uuid}/csv/ (the `UserInvitationsBulkCsvRetrieve` operationId).
+	UserInvitationsBulkCsvRetrieveWithResponse(ctx context.Context, uuid BulkInvitationUUID, params *UserInvitationsBulkCsvRetrieveParams, reqEditors ...RequestEditorFn) (*UserInvitationsBulkCsvRetrieveResponse, error)
 
 	// UserInvitationsCheckDuplicatesWithBodyWithResponse Check planned invitations for duplicates
 	//
@@ -20003,6 +21037,1128 @@ func (r UserInvitationsApproveResponse) ContentType() string {
 	return ""
 }
 
+// UserInvitationsBulkListResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsBulkList
+type UserInvitationsBulkListResponse200Headers struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserInvitationsBulkListResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsBulkList
+type UserInvitationsBulkListResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkListResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsBulkList
+type UserInvitationsBulkListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsBulkListResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsBulkList
+type UserInvitationsBulkListResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkListResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsBulkList
+type UserInvitationsBulkListResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkListResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsBulkList
+type UserInvitationsBulkListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsBulkListResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsBulkList
+type UserInvitationsBulkListResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkListResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsBulkList
+type UserInvitationsBulkListResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkListResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsBulkList
+type UserInvitationsBulkListResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserInvitationsBulkListResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsBulkList
+type UserInvitationsBulkListResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkListResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsBulkList
+type UserInvitationsBulkListResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserInvitationsBulkListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]BulkInvitation
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NoSuchPage
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsBulkListResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsBulkListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsBulkListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsBulkListResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsBulkListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsBulkListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsBulkListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsBulkListResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsBulkListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsBulkListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsBulkListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsBulkListResponse) GetJSON200() *[]BulkInvitation {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsBulkListResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsBulkListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsBulkListResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsBulkListResponse) GetJSON404() *NoSuchPage {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsBulkListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsBulkListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsBulkListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsBulkListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsBulkListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsBulkListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsBulkListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsBulkListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsBulkListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsBulkListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsBulkCountResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsBulkCount
+type UserInvitationsBulkCountResponse200Headers struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserInvitationsBulkCountResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsBulkCount
+type UserInvitationsBulkCountResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCountResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsBulkCount
+type UserInvitationsBulkCountResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsBulkCountResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsBulkCount
+type UserInvitationsBulkCountResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCountResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsBulkCount
+type UserInvitationsBulkCountResponse405Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCountResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsBulkCount
+type UserInvitationsBulkCountResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCountResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsBulkCount
+type UserInvitationsBulkCountResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCountResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsBulkCount
+type UserInvitationsBulkCountResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserInvitationsBulkCountResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsBulkCount
+type UserInvitationsBulkCountResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCountResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsBulkCount
+type UserInvitationsBulkCountResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserInvitationsBulkCountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsBulkCountResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsBulkCountResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsBulkCountResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsBulkCountResponse403Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsBulkCountResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsBulkCountResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsBulkCountResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsBulkCountResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsBulkCountResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsBulkCountResponse503Headers
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsBulkCountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsBulkCountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsBulkCountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsBulkCountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsBulkCreateResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCreateResponse202Headers the declared response headers of an HTTP 202 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse202Headers struct {
+	Location   string
+	XRequestID *string
+}
+
+// UserInvitationsBulkCreateResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCreateResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsBulkCreateResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCreateResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCreateResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsBulkCreateResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCreateResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCreateResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCreateResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCreateResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserInvitationsBulkCreateResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCreateResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserInvitationsBulkCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BulkInvitationReport
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *BulkInvitation
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *FieldErrors
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsBulkCreateResponse200Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *UserInvitationsBulkCreateResponse202Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsBulkCreateResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsBulkCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsBulkCreateResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsBulkCreateResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsBulkCreateResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsBulkCreateResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserInvitationsBulkCreateResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsBulkCreateResponse414Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UserInvitationsBulkCreateResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsBulkCreateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsBulkCreateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsBulkCreateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON200() *BulkInvitationReport {
+	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON202() *BulkInvitation {
+	return r.JSON202
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON400() *FieldErrors {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsBulkCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsBulkCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsBulkCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsBulkCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsBulkRetrieveResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsBulkRetrieve
+type UserInvitationsBulkRetrieveResponse200Headers struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserInvitationsBulkRetrieveResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsBulkRetrieve
+type UserInvitationsBulkRetrieveResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkRetrieveResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsBulkRetrieve
+type UserInvitationsBulkRetrieveResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsBulkRetrieveResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsBulkRetrieve
+type UserInvitationsBulkRetrieveResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkRetrieveResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsBulkRetrieve
+type UserInvitationsBulkRetrieveResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkRetrieveResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsBulkRetrieve
+type UserInvitationsBulkRetrieveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsBulkRetrieveResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsBulkRetrieve
+type UserInvitationsBulkRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkRetrieveResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsBulkRetrieve
+type UserInvitationsBulkRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsBulkRetrieve
+type UserInvitationsBulkRetrieveResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserInvitationsBulkRetrieveResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsBulkRetrieve
+type UserInvitationsBulkRetrieveResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkRetrieveResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsBulkRetrieve
+type UserInvitationsBulkRetrieveResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserInvitationsBulkRetrieveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BulkInvitationDetails
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsBulkRetrieveResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsBulkRetrieveResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsBulkRetrieveResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsBulkRetrieveResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsBulkRetrieveResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsBulkRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsBulkRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsBulkRetrieveResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsBulkRetrieveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsBulkRetrieveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsBulkRetrieveResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsBulkRetrieveResponse) GetJSON200() *BulkInvitationDetails {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsBulkRetrieveResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsBulkRetrieveResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsBulkRetrieveResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsBulkRetrieveResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsBulkRetrieveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsBulkRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsBulkRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsBulkRetrieveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsBulkRetrieveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsBulkRetrieveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsBulkRetrieveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsBulkRetrieveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsBulkRetrieveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsBulkRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsBulkCancelResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsBulkCancel
+type UserInvitationsBulkCancelResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCancelResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsBulkCancel
+type UserInvitationsBulkCancelResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCancelResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsBulkCancel
+type UserInvitationsBulkCancelResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsBulkCancelResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsBulkCancel
+type UserInvitationsBulkCancelResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCancelResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsBulkCancel
+type UserInvitationsBulkCancelResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCancelResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsBulkCancel
+type UserInvitationsBulkCancelResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsBulkCancelResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsBulkCancel
+type UserInvitationsBulkCancelResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCancelResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsBulkCancel
+type UserInvitationsBulkCancelResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCancelResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsBulkCancel
+type UserInvitationsBulkCancelResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCancelResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsBulkCancel
+type UserInvitationsBulkCancelResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserInvitationsBulkCancelResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsBulkCancel
+type UserInvitationsBulkCancelResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCancelResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsBulkCancel
+type UserInvitationsBulkCancelResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserInvitationsBulkCancelResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Detail
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *RuleErrors
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsBulkCancelResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsBulkCancelResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsBulkCancelResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsBulkCancelResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsBulkCancelResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsBulkCancelResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsBulkCancelResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserInvitationsBulkCancelResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsBulkCancelResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsBulkCancelResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsBulkCancelResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsBulkCancelResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsBulkCancelResponse) GetJSON200() *Detail {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsBulkCancelResponse) GetJSON400() *RuleErrors {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsBulkCancelResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsBulkCancelResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsBulkCancelResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsBulkCancelResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsBulkCancelResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserInvitationsBulkCancelResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsBulkCancelResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsBulkCancelResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsBulkCancelResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsBulkCancelResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsBulkCancelResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsBulkCancelResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsBulkCancelResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsBulkCancelResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsBulkCsvRetrieveResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsBulkCsvRetrieve
+type UserInvitationsBulkCsvRetrieveResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCsvRetrieveResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsBulkCsvRetrieve
+type UserInvitationsBulkCsvRetrieveResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCsvRetrieveResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsBulkCsvRetrieve
+type UserInvitationsBulkCsvRetrieveResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsBulkCsvRetrieveResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsBulkCsvRetrieve
+type UserInvitationsBulkCsvRetrieveResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCsvRetrieveResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsBulkCsvRetrieve
+type UserInvitationsBulkCsvRetrieveResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCsvRetrieveResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsBulkCsvRetrieve
+type UserInvitationsBulkCsvRetrieveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsBulkCsvRetrieveResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsBulkCsvRetrieve
+type UserInvitationsBulkCsvRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCsvRetrieveResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsBulkCsvRetrieve
+type UserInvitationsBulkCsvRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCsvRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsBulkCsvRetrieve
+type UserInvitationsBulkCsvRetrieveResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserInvitationsBulkCsvRetrieveResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsBulkCsvRetrieve
+type UserInvitationsBulkCsvRetrieveResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCsvRetrieveResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsBulkCsvRetrieve
+type UserInvitationsBulkCsvRetrieveResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserInvitationsBulkCsvRetrieveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsBulkCsvRetrieveResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsBulkCsvRetrieveResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsBulkCsvRetrieveResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsBulkCsvRetrieveResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsBulkCsvRetrieveResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsBulkCsvRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsBulkCsvRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsBulkCsvRetrieveResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsBulkCsvRetrieveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsBulkCsvRetrieveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsBulkCsvRetrieveResponse503Headers
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsBulkCsvRetrieveResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsBulkCsvRetrieveResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsBulkCsvRetrieveResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsBulkCsvRetrieveResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsBulkCsvRetrieveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsBulkCsvRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsBulkCsvRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsBulkCsvRetrieveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsBulkCsvRetrieveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsBulkCsvRetrieveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsBulkCsvRetrieveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsBulkCsvRetrieveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsBulkCsvRetrieveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsBulkCsvRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // UserInvitationsCheckDuplicatesResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsCheckDuplicates
 type UserInvitationsCheckDuplicatesResponse200Headers struct {
 	XRequestID *string
@@ -26716,6 +28872,133 @@ func (c *ClientWithResponses) UserInvitationsApproveWithResponse(ctx context.Con
 		return nil, err
 	}
 	return ParseUserInvitationsApproveResponse(rsp)
+}
+
+// UserInvitationsBulkListWithResponse List bulk invitations
+//
+// Returns the bulk invitations of more than 100 rows that the caller made within the last 30 days, newest first. Staff see
+// everybody's.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/user-invitations/bulk/ (the `UserInvitationsBulkList` operationId).
+func (c *ClientWithResponses) UserInvitationsBulkListWithResponse(ctx context.Context, params *UserInvitationsBulkListParams, reqEditors ...RequestEditorFn) (*UserInvitationsBulkListResponse, error) {
+	rsp, err := c.UserInvitationsBulkList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsBulkListResponse(rsp)
+}
+
+// UserInvitationsBulkCountWithResponse Count bulk invitations
+//
+// Returns, in the header `X-Result-Count`, the number of bulk invitations that `user_invitations_bulk_list` returns to the
+// caller. Neither a response nor an error has a body.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with HEAD /api/user-invitations/bulk/ (the `UserInvitationsBulkCount` operationId).
+func (c *ClientWithResponses) UserInvitationsBulkCountWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*UserInvitationsBulkCountResponse, error) {
+	rsp, err := c.UserInvitationsBulkCount(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsBulkCountResponse(rsp)
+}
+
+// UserInvitationsBulkCreateWithBodyWithResponse Create many invitations
+//
+// Invites up to 10,000 people, each as `user_invitations_create` would: the same rules, limits, mails and events. A row
+// that can't be invited keeps no other row from it; its result says why.
+//
+// The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
+// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
+// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+//
+// Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
+// answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-invitations/bulk/ (the `UserInvitationsBulkCreate` operationId).
+func (c *ClientWithResponses) UserInvitationsBulkCreateWithBodyWithResponse(ctx context.Context, params *UserInvitationsBulkCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsBulkCreateResponse, error) {
+	rsp, err := c.UserInvitationsBulkCreateWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsBulkCreateResponse(rsp)
+}
+
+// UserInvitationsBulkCreateWithResponse Create many invitations
+//
+// Invites up to 10,000 people, each as `user_invitations_create` would: the same rules, limits, mails and events. A row
+// that can't be invited keeps no other row from it; its result says why.
+//
+// The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
+// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
+// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+//
+// Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
+// answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-invitations/bulk/ (the `UserInvitationsBulkCreate` operationId).
+func (c *ClientWithResponses) UserInvitationsBulkCreateWithResponse(ctx context.Context, params *UserInvitationsBulkCreateParams, body UserInvitationsBulkCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsBulkCreateResponse, error) {
+	rsp, err := c.UserInvitationsBulkCreate(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsBulkCreateResponse(rsp)
+}
+
+// UserInvitationsBulkRetrieveWithResponse Retrieve a bulk invitation and its results
+//
+// Returns the state of a bulk invitation, the number of rows of each result, and a page of the results, in the order of the
+// rows. The caller has to be its creator or staff. It is kept for 30 days.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/user-invitations/bulk/{uuid}/ (the `UserInvitationsBulkRetrieve` operationId).
+func (c *ClientWithResponses) UserInvitationsBulkRetrieveWithResponse(ctx context.Context, uuid BulkInvitationUUID, params *UserInvitationsBulkRetrieveParams, reqEditors ...RequestEditorFn) (*UserInvitationsBulkRetrieveResponse, error) {
+	rsp, err := c.UserInvitationsBulkRetrieve(ctx, uuid, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsBulkRetrieveResponse(rsp)
+}
+
+// UserInvitationsBulkCancelWithResponse Stop a bulk invitation
+//
+// Leaves the rows undone that are not done yet: their result becomes `canceled`. Invitations that were made stay. The caller
+// has to be the creator of the bulk invitation or staff.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-invitations/bulk/{uuid}/cancel/ (the `UserInvitationsBulkCancel` operationId).
+func (c *ClientWithResponses) UserInvitationsBulkCancelWithResponse(ctx context.Context, uuid BulkInvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsBulkCancelResponse, error) {
+	rsp, err := c.UserInvitationsBulkCancel(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsBulkCancelResponse(rsp)
+}
+
+// UserInvitationsBulkCsvRetrieveWithResponse Download the results of a bulk invitation
+//
+// Returns the rows of a bulk invitation as they were sent, with `result`, `reason` and `uuid` as further columns. Whoever
+// corrects the rows can send the table again: these three columns are ignored then. The caller has to be the creator of the
+// bulk invitation or staff. A cell that a spreadsheet would take for a formula has an apostrophe before it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/user-invitations/bulk/{uuid}/csv/ (the `UserInvitationsBulkCsvRetrieve` operationId).
+func (c *ClientWithResponses) UserInvitationsBulkCsvRetrieveWithResponse(ctx context.Context, uuid BulkInvitationUUID, params *UserInvitationsBulkCsvRetrieveParams, reqEditors ...RequestEditorFn) (*UserInvitationsBulkCsvRetrieveResponse, error) {
+	rsp, err := c.UserInvitationsBulkCsvRetrieve(ctx, uuid, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsBulkCsvRetrieveResponse(rsp)
 }
 
 // UserInvitationsCheckDuplicatesWithBodyWithResponse Check planned invitations for duplicates
@@ -36431,6 +38714,1434 @@ func ParseUserInvitationsApproveResponse(rsp *http.Response) (*UserInvitationsAp
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UserInvitationsApproveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsBulkListResponse parses an HTTP response from a UserInvitationsBulkListWithResponse call
+func ParseUserInvitationsBulkListResponse(rsp *http.Response) (*UserInvitationsBulkListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsBulkListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []BulkInvitation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NoSuchPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsBulkListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsBulkListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsBulkListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsBulkListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsBulkListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsBulkListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsBulkListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsBulkListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsBulkListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsBulkListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsBulkListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsBulkCountResponse parses an HTTP response from a UserInvitationsBulkCountWithResponse call
+func ParseUserInvitationsBulkCountResponse(rsp *http.Response) (*UserInvitationsBulkCountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsBulkCountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsBulkCountResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsBulkCountResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsBulkCountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsBulkCountResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsBulkCountResponse405Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsBulkCountResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsBulkCountResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsBulkCountResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsBulkCountResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsBulkCountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsBulkCreateResponse parses an HTTP response from a UserInvitationsBulkCreateWithResponse call
+func ParseUserInvitationsBulkCreateResponse(rsp *http.Response) (*UserInvitationsBulkCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsBulkCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BulkInvitationReport
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest BulkInvitation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest FieldErrors
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsBulkCreateResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 202:
+		var headers UserInvitationsBulkCreateResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri"}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsBulkCreateResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsBulkCreateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsBulkCreateResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsBulkCreateResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsBulkCreateResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsBulkCreateResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserInvitationsBulkCreateResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsBulkCreateResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 415:
+		var headers UserInvitationsBulkCreateResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsBulkCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsBulkCreateResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsBulkCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsBulkRetrieveResponse parses an HTTP response from a UserInvitationsBulkRetrieveWithResponse call
+func ParseUserInvitationsBulkRetrieveResponse(rsp *http.Response) (*UserInvitationsBulkRetrieveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsBulkRetrieveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BulkInvitationDetails
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsBulkRetrieveResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsBulkRetrieveResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsBulkRetrieveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsBulkRetrieveResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsBulkRetrieveResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsBulkRetrieveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsBulkRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsBulkRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsBulkRetrieveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsBulkRetrieveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsBulkRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsBulkCancelResponse parses an HTTP response from a UserInvitationsBulkCancelWithResponse call
+func ParseUserInvitationsBulkCancelResponse(rsp *http.Response) (*UserInvitationsBulkCancelResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsBulkCancelResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RuleErrors
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsBulkCancelResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsBulkCancelResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsBulkCancelResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsBulkCancelResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsBulkCancelResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsBulkCancelResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsBulkCancelResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserInvitationsBulkCancelResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsBulkCancelResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsBulkCancelResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsBulkCancelResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsBulkCancelResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsBulkCsvRetrieveResponse parses an HTTP response from a UserInvitationsBulkCsvRetrieveWithResponse call
+func ParseUserInvitationsBulkCsvRetrieveResponse(rsp *http.Response) (*UserInvitationsBulkCsvRetrieveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsBulkCsvRetrieveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsBulkCsvRetrieveResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsBulkCsvRetrieveResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsBulkCsvRetrieveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsBulkCsvRetrieveResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsBulkCsvRetrieveResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsBulkCsvRetrieveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsBulkCsvRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsBulkCsvRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsBulkCsvRetrieveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsBulkCsvRetrieveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsBulkCsvRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {

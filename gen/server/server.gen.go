@@ -41,6 +41,81 @@ func (e BackendResourceReqOEnum) Valid() bool {
 	}
 }
 
+// Defines values for BulkInvitationOnDuplicate.
+const (
+	BulkInvitationOnDuplicateSend BulkInvitationOnDuplicate = "send"
+	BulkInvitationOnDuplicateSkip BulkInvitationOnDuplicate = "skip"
+)
+
+// Valid indicates whether the value is a known member of the BulkInvitationOnDuplicate enum.
+func (e BulkInvitationOnDuplicate) Valid() bool {
+	switch e {
+	case BulkInvitationOnDuplicateSend:
+		return true
+	case BulkInvitationOnDuplicateSkip:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BulkInvitationResultCode.
+const (
+	BulkInvitationResultCanceled  BulkInvitationResultCode = "canceled"
+	BulkInvitationResultCreated   BulkInvitationResultCode = "created"
+	BulkInvitationResultDuplicate BulkInvitationResultCode = "duplicate"
+	BulkInvitationResultInvalid   BulkInvitationResultCode = "invalid"
+	BulkInvitationResultMember    BulkInvitationResultCode = "member"
+	BulkInvitationResultRefused   BulkInvitationResultCode = "refused"
+	BulkInvitationResultSent      BulkInvitationResultCode = "sent"
+)
+
+// Valid indicates whether the value is a known member of the BulkInvitationResultCode enum.
+func (e BulkInvitationResultCode) Valid() bool {
+	switch e {
+	case BulkInvitationResultCanceled:
+		return true
+	case BulkInvitationResultCreated:
+		return true
+	case BulkInvitationResultDuplicate:
+		return true
+	case BulkInvitationResultInvalid:
+		return true
+	case BulkInvitationResultMember:
+		return true
+	case BulkInvitationResultRefused:
+		return true
+	case BulkInvitationResultSent:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BulkInvitationState.
+const (
+	BulkInvitationStateCanceled BulkInvitationState = "canceled"
+	BulkInvitationStateDone     BulkInvitationState = "done"
+	BulkInvitationStateQueued   BulkInvitationState = "queued"
+	BulkInvitationStateRunning  BulkInvitationState = "running"
+)
+
+// Valid indicates whether the value is a known member of the BulkInvitationState enum.
+func (e BulkInvitationState) Valid() bool {
+	switch e {
+	case BulkInvitationStateCanceled:
+		return true
+	case BulkInvitationStateDone:
+		return true
+	case BulkInvitationStateQueued:
+		return true
+	case BulkInvitationStateRunning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomerFieldEnum.
 const (
 	CustomerFieldCreated           CustomerFieldEnum = "created"
@@ -1020,6 +1095,232 @@ type BackendResourceReqOEnum string
 // BadRequest `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
 // schema has no type, because few generators can express both.
 type BadRequest = interface{}
+
+// BulkInvitation A bulk invitation.
+type BulkInvitation struct {
+	// Counts The number of rows of each result.
+	Counts  BulkInvitationCounts `json:"counts"`
+	Created string               `json:"created"`
+
+	// CreatedByFullName Empty if the creator no longer exists.
+	CreatedByFullName string `json:"created_by_full_name"`
+
+	// CreatedByUsername Empty if the creator no longer exists.
+	CreatedByUsername string `json:"created_by_username"`
+
+	// CreatedByUUID Null if the creator no longer exists.
+	CreatedByUUID *openapi_types.UUID `json:"created_by_uuid"`
+
+	// Done The number of rows that have a result.
+	Done int `json:"done"`
+
+	// Finished When the last row was done; null before.
+	Finished *string `json:"finished"`
+
+	// OnDuplicate What to do with a row for which an invitation is open already.
+	OnDuplicate BulkInvitationOnDuplicate `json:"on_duplicate"`
+
+	// State The state of a bulk invitation.
+	//
+	// * `queued` - no row is done yet
+	// * `running` - rows are being done
+	// * `done` - every row has a result
+	// * `canceled` - stopped; the rows that were not done by then have the result `canceled`
+	State BulkInvitationState `json:"state"`
+
+	// Total The number of rows.
+	Total int                `json:"total"`
+	URL   string             `json:"url"`
+	UUID  openapi_types.UUID `json:"uuid"`
+}
+
+// BulkInvitationCounts The number of rows of each result.
+type BulkInvitationCounts struct {
+	Canceled  int `json:"canceled"`
+	Created   int `json:"created"`
+	Duplicate int `json:"duplicate"`
+	Invalid   int `json:"invalid"`
+	Member    int `json:"member"`
+	Refused   int `json:"refused"`
+	Sent      int `json:"sent"`
+}
+
+// BulkInvitationDefaults The values of the fields that a row leaves out, or has empty.
+type BulkInvitationDefaults = BulkInvitationRow
+
+// BulkInvitationDetails A bulk invitation with a page of its results.
+type BulkInvitationDetails struct {
+	// Counts The number of rows of each result.
+	Counts  BulkInvitationCounts `json:"counts"`
+	Created string               `json:"created"`
+
+	// CreatedByFullName Empty if the creator no longer exists.
+	CreatedByFullName string `json:"created_by_full_name"`
+
+	// CreatedByUsername Empty if the creator no longer exists.
+	CreatedByUsername string `json:"created_by_username"`
+
+	// CreatedByUUID Null if the creator no longer exists.
+	CreatedByUUID *openapi_types.UUID `json:"created_by_uuid"`
+
+	// Done The number of rows that have a result.
+	Done int `json:"done"`
+
+	// Finished When the last row was done; null before.
+	Finished *string `json:"finished"`
+
+	// OnDuplicate What to do with a row for which an invitation is open already.
+	OnDuplicate BulkInvitationOnDuplicate `json:"on_duplicate"`
+
+	// Results A page of the results of the rows that are done, in the order of the rows.
+	Results []BulkInvitationResult `json:"results"`
+
+	// State The state of a bulk invitation.
+	//
+	// * `queued` - no row is done yet
+	// * `running` - rows are being done
+	// * `done` - every row has a result
+	// * `canceled` - stopped; the rows that were not done by then have the result `canceled`
+	State BulkInvitationState `json:"state"`
+
+	// Total The number of rows.
+	Total int                `json:"total"`
+	URL   string             `json:"url"`
+	UUID  openapi_types.UUID `json:"uuid"`
+}
+
+// BulkInvitationErrors Error messages by field, as `user_invitations_create` has them. Those under `non_field_errors` are about the row as a
+// whole. Empty where there is none.
+type BulkInvitationErrors map[string][]string
+
+// BulkInvitationOnDuplicate What to do with a row for which an invitation is open already.
+type BulkInvitationOnDuplicate string
+
+// BulkInvitationReport The results of all rows.
+type BulkInvitationReport struct {
+	// Counts The number of rows of each result.
+	Counts BulkInvitationCounts `json:"counts"`
+
+	// DryRun Nothing was written: the results are what would be.
+	DryRun bool `json:"dry_run"`
+
+	// Results The results in the order of the rows.
+	Results []BulkInvitationResult `json:"results"`
+
+	// Total The number of rows.
+	Total int `json:"total"`
+}
+
+// BulkInvitationRequest A request to invite many people.
+type BulkInvitationRequest struct {
+	// Defaults The values of the fields that a row leaves out, or has empty.
+	Defaults *BulkInvitationDefaults `json:"defaults,omitempty"`
+
+	// Rows The people to invite.
+	//
+	// Example: [{"email":"ada@example.com","full_name":"Ada Example"}]
+	Rows []BulkInvitationRow `json:"rows"`
+}
+
+// BulkInvitationResult What became of one row.
+type BulkInvitationResult struct {
+	// Email The e-mail of the row, as it was sent.
+	Email  string               `json:"email"`
+	Errors BulkInvitationErrors `json:"errors"`
+
+	// Index The place of the row in the request, from 0.
+	Index int `json:"index"`
+
+	// Line The line of a `text/csv` table on which the row begins, from 1; null for a row in JSON.
+	Line   *int                     `json:"line"`
+	Result BulkInvitationResultCode `json:"result"`
+
+	// UUID The invitation that was made or sent, or the open one that stands in the way; null where there is none.
+	UUID *openapi_types.UUID `json:"uuid"`
+}
+
+// BulkInvitationResultCode What became of a row. A later release may add results.
+//
+// * `created` - the invitation was made
+// * `sent` - an invitation was open already, and was sent again
+// * `duplicate` - an invitation is open already, or an earlier row is the same
+// * `member` - a user with the e-mail holds the role already
+// * `invalid` - a field is not valid; `errors` has the messages
+// * `refused` - the caller may not invite there, or a rule or a limit refuses the row; `errors` has the reason
+// * `canceled` - the bulk invitation was stopped before the row was done
+type BulkInvitationResultCode string
+
+// BulkInvitationRow One person to invite. The rules for the values are those of `user_invitations_create`. A row that breaks one gets the
+// result `invalid`, and sinks no other row.
+type BulkInvitationRow struct {
+	// CivilNumber The civil number of the invitee. Without one, anybody can accept.
+	//
+	// Example:
+	CivilNumber *string `json:"civil_number,omitempty"`
+
+	// Email The e-mail to invite.
+	//
+	// Example: ada@example.com
+	Email *string `json:"email,omitempty"`
+
+	// Expires When the invitation ends, as in `user_invitations_create`.
+	//
+	// Example:
+	Expires *string `json:"expires,omitempty"`
+
+	// ExtraInvitationText Personal text for the mail.
+	//
+	// Example: We start on Monday.
+	ExtraInvitationText *string `json:"extra_invitation_text,omitempty"`
+
+	// FullName The name of the invitee.
+	//
+	// Example: Ada Example
+	FullName *string `json:"full_name,omitempty"`
+
+	// JobTitle What the invitee does there.
+	//
+	// Example: Researcher
+	JobTitle *string `json:"job_title,omitempty"`
+
+	// MembershipExpires When the role ends, as in `user_invitations_create`.
+	//
+	// Example:
+	MembershipExpires *string `json:"membership_expires,omitempty"`
+
+	// NativeName The name of the invitee in its own script.
+	//
+	// Example:
+	NativeName *string `json:"native_name,omitempty"`
+
+	// Organization The organization that the invitee belongs to.
+	//
+	// Example: Example University
+	Organization *string `json:"organization,omitempty"`
+
+	// PhoneNumber The telephone number of the invitee, in any form.
+	//
+	// Example: +372 555 0100
+	PhoneNumber *string `json:"phone_number,omitempty"`
+
+	// Role The role, by the uuid or the name of a row of `roles_list`.
+	//
+	// Example: PROJECT.MEMBER
+	Role *string `json:"role,omitempty"`
+
+	// Scope The scope, by URL or uuid of a row of `projects_list` or `customers_list`.
+	//
+	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
+	Scope *string `json:"scope,omitempty"`
+}
+
+// BulkInvitationState The state of a bulk invitation.
+//
+// * `queued` - no row is done yet
+// * `running` - rows are being done
+// * `done` - every row has a result
+// * `canceled` - stopped; the rows that were not done by then have the result `canceled`
+type BulkInvitationState string
 
 // CancelRequestResponse A permission request that was taken back.
 type CancelRequestResponse struct {
@@ -2430,6 +2731,12 @@ type VisibleInvitationDetails struct {
 	State InvitationState `json:"state"`
 }
 
+// BulkInvitationFilterResult defines model for BulkInvitationFilterResult.
+type BulkInvitationFilterResult = []BulkInvitationResultCode
+
+// BulkInvitationUUID defines model for BulkInvitationUUID.
+type BulkInvitationUUID = openapi_types.UUID
+
 // GroupInvitationFilterCustomerUUID defines model for GroupInvitationFilterCustomerUUID.
 type GroupInvitationFilterCustomerUUID = openapi_types.UUID
 
@@ -3161,6 +3468,49 @@ type UserInvitationsCountParams struct {
 	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
 }
 
+// UserInvitationsBulkListParams defines parameters for UserInvitationsBulkList.
+type UserInvitationsBulkListParams struct {
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// UserInvitationsBulkCreateParams defines parameters for UserInvitationsBulkCreate.
+type UserInvitationsBulkCreateParams struct {
+	// DryRun Say what would become of each row, and write nothing.
+	DryRun *bool `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// OnDuplicate What to do with a row for which an invitation is open already. `skip` leaves the open one alone; `send` sends a
+	// pending one again, as `user_invitations_send` would.
+	OnDuplicate *BulkInvitationOnDuplicate `form:"on_duplicate,omitempty" json:"on_duplicate,omitempty"`
+
+	// Role The role of the rows of a `text/csv` table that name none, by uuid or name.
+	Role *string `form:"role,omitempty" json:"role,omitempty"`
+
+	// Scope The scope of the rows of a `text/csv` table that name none, by URL or uuid.
+	Scope *string `form:"scope,omitempty" json:"scope,omitempty"`
+}
+
+// UserInvitationsBulkRetrieveParams defines parameters for UserInvitationsBulkRetrieve.
+type UserInvitationsBulkRetrieveParams struct {
+	// Result The row has one of these results. Repeat the parameter for more than one.
+	Result *BulkInvitationFilterResult `form:"result,omitempty" json:"result,omitempty"`
+
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// UserInvitationsBulkCsvRetrieveParams defines parameters for UserInvitationsBulkCsvRetrieve.
+type UserInvitationsBulkCsvRetrieveParams struct {
+	// Result The row has one of these results. Repeat the parameter for more than one.
+	Result *BulkInvitationFilterResult `form:"result,omitempty" json:"result,omitempty"`
+}
+
 // UserInvitationsEventsListParams defines parameters for UserInvitationsEventsList.
 type UserInvitationsEventsListParams struct {
 	// Field The fields of each event to return. Repeat the parameter for more than one. By default, all fields are
@@ -3356,6 +3706,9 @@ type UserInvitationsCreateJSONRequestBody = InvitationRequest
 // UserInvitationsApproveJSONRequestBody defines body for UserInvitationsApprove for application/json ContentType.
 type UserInvitationsApproveJSONRequestBody = TokenRequest
 
+// UserInvitationsBulkCreateJSONRequestBody defines body for UserInvitationsBulkCreate for application/json ContentType.
+type UserInvitationsBulkCreateJSONRequestBody = BulkInvitationRequest
+
 // UserInvitationsCheckDuplicatesJSONRequestBody defines body for UserInvitationsCheckDuplicates for application/json ContentType.
 type UserInvitationsCheckDuplicatesJSONRequestBody = InvitationDuplicateCheckRequest
 
@@ -3507,6 +3860,24 @@ type ServerInterface interface {
 	// UserInvitationsApprove Approve an invitation with a token from a mail
 	// (POST /api/user-invitations/approve/)
 	UserInvitationsApprove(ctx echo.Context) error
+	// UserInvitationsBulkList List bulk invitations
+	// (GET /api/user-invitations/bulk/)
+	UserInvitationsBulkList(ctx echo.Context, params UserInvitationsBulkListParams) error
+	// UserInvitationsBulkCount Count bulk invitations
+	// (HEAD /api/user-invitations/bulk/)
+	UserInvitationsBulkCount(ctx echo.Context) error
+	// UserInvitationsBulkCreate Create many invitations
+	// (POST /api/user-invitations/bulk/)
+	UserInvitationsBulkCreate(ctx echo.Context, params UserInvitationsBulkCreateParams) error
+	// UserInvitationsBulkRetrieve Retrieve a bulk invitation and its results
+	// (GET /api/user-invitations/bulk/{uuid}/)
+	UserInvitationsBulkRetrieve(ctx echo.Context, uuid BulkInvitationUUID, params UserInvitationsBulkRetrieveParams) error
+	// UserInvitationsBulkCancel Stop a bulk invitation
+	// (POST /api/user-invitations/bulk/{uuid}/cancel/)
+	UserInvitationsBulkCancel(ctx echo.Context, uuid BulkInvitationUUID) error
+	// UserInvitationsBulkCsvRetrieve Download the results of a bulk invitation
+	// (GET /api/user-invitations/bulk/{uuid}/csv/)
+	UserInvitationsBulkCsvRetrieve(ctx echo.Context, uuid BulkInvitationUUID, params UserInvitationsBulkCsvRetrieveParams) error
 	// UserInvitationsCheckDuplicates Check planned invitations for duplicates
 	// (POST /api/user-invitations/check-duplicates/)
 	UserInvitationsCheckDuplicates(ctx echo.Context) error
@@ -5241,6 +5612,159 @@ func (w *ServerInterfaceWrapper) UserInvitationsApprove(ctx echo.Context) error 
 	return err
 }
 
+// UserInvitationsBulkList converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsBulkList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsBulkListParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsBulkList(ctx, params)
+	return err
+}
+
+// UserInvitationsBulkCount converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsBulkCount(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsBulkCount(ctx)
+	return err
+}
+
+// UserInvitationsBulkCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsBulkCreate(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsBulkCreateParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	// ------------- Optional query parameter "on_duplicate" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "on_duplicate", ctx.QueryParams(), &params.OnDuplicate, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter on_duplicate: %s", err))
+	}
+
+	// ------------- Optional query parameter "role" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role", ctx.QueryParams(), &params.Role, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope", ctx.QueryParams(), &params.Scope, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsBulkCreate(ctx, params)
+	return err
+}
+
+// UserInvitationsBulkRetrieve converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsBulkRetrieve(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid BulkInvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsBulkRetrieveParams
+	// ------------- Optional query parameter "result" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "result", ctx.QueryParams(), &params.Result, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter result: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsBulkRetrieve(ctx, uuid, params)
+	return err
+}
+
+// UserInvitationsBulkCancel converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsBulkCancel(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid BulkInvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsBulkCancel(ctx, uuid)
+	return err
+}
+
+// UserInvitationsBulkCsvRetrieve converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsBulkCsvRetrieve(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid BulkInvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsBulkCsvRetrieveParams
+	// ------------- Optional query parameter "result" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "result", ctx.QueryParams(), &params.Result, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter result: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsBulkCsvRetrieve(ctx, uuid, params)
+	return err
+}
+
 // UserInvitationsCheckDuplicates converts echo context to params.
 func (w *ServerInterfaceWrapper) UserInvitationsCheckDuplicates(ctx echo.Context) error {
 	var err error
@@ -6086,6 +6610,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/reject-request/", wrapper.UserInvitationsRejectRequest, options.OperationMiddlewares["user_invitations_reject_request"]...)
 	router.GET(options.BaseURL+"/api/user-invitations/:uuid/link/", wrapper.UserInvitationsLinkRetrieve, options.OperationMiddlewares["user_invitations_link_retrieve"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/check-duplicates/", wrapper.UserInvitationsCheckDuplicates, options.OperationMiddlewares["user_invitations_check_duplicates"]...)
+	router.GET(options.BaseURL+"/api/user-invitations/bulk/", wrapper.UserInvitationsBulkList, options.OperationMiddlewares["user_invitations_bulk_list"]...)
+	router.HEAD(options.BaseURL+"/api/user-invitations/bulk/", wrapper.UserInvitationsBulkCount, options.OperationMiddlewares["user_invitations_bulk_count"]...)
+	router.POST(options.BaseURL+"/api/user-invitations/bulk/", wrapper.UserInvitationsBulkCreate, options.OperationMiddlewares["user_invitations_bulk_create"]...)
+	router.GET(options.BaseURL+"/api/user-invitations/bulk/:uuid/", wrapper.UserInvitationsBulkRetrieve, options.OperationMiddlewares["user_invitations_bulk_retrieve"]...)
+	router.GET(options.BaseURL+"/api/user-invitations/bulk/:uuid/csv/", wrapper.UserInvitationsBulkCsvRetrieve, options.OperationMiddlewares["user_invitations_bulk_csv_retrieve"]...)
+	router.POST(options.BaseURL+"/api/user-invitations/bulk/:uuid/cancel/", wrapper.UserInvitationsBulkCancel, options.OperationMiddlewares["user_invitations_bulk_cancel"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/approve/", wrapper.UserInvitationsApprove, options.OperationMiddlewares["user_invitations_approve"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/reject/", wrapper.UserInvitationsReject, options.OperationMiddlewares["user_invitations_reject"]...)
 	router.GET(options.BaseURL+"/api/user-group-invitations/", wrapper.UserGroupInvitationsList, options.OperationMiddlewares["user_group_invitations_list"]...)
@@ -14517,6 +15047,1310 @@ func (response UserInvitationsApprove503JSONResponse) VisitUserInvitationsApprov
 	return err
 }
 
+type UserInvitationsBulkListRequestObject struct {
+	Params UserInvitationsBulkListParams
+}
+
+type UserInvitationsBulkListResponseObject interface {
+	VisitUserInvitationsBulkListResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsBulkList200ResponseHeaders struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserInvitationsBulkList200JSONResponse struct {
+	Body    []BulkInvitation
+	Headers UserInvitationsBulkList200ResponseHeaders
+}
+
+func (response UserInvitationsBulkList200JSONResponse) VisitUserInvitationsBulkListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkList400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response UserInvitationsBulkList400JSONResponse) VisitUserInvitationsBulkListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsBulkList401JSONResponse) VisitUserInvitationsBulkListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkList403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsBulkList403JSONResponse) VisitUserInvitationsBulkListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkList404JSONResponse struct{ NoSuchPageJSONResponse }
+
+func (response UserInvitationsBulkList404JSONResponse) VisitUserInvitationsBulkListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsBulkList405JSONResponse) VisitUserInvitationsBulkListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsBulkList406JSONResponse) VisitUserInvitationsBulkListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsBulkList414JSONResponse) VisitUserInvitationsBulkListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsBulkList429JSONResponse) VisitUserInvitationsBulkListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsBulkList500JSONResponse) VisitUserInvitationsBulkListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsBulkList503JSONResponse) VisitUserInvitationsBulkListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCountRequestObject struct {
+}
+
+type UserInvitationsBulkCountResponseObject interface {
+	VisitUserInvitationsBulkCountResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsBulkCount200ResponseHeaders struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserInvitationsBulkCount200Response struct {
+	Headers UserInvitationsBulkCount200ResponseHeaders
+}
+
+func (response UserInvitationsBulkCount200Response) VisitUserInvitationsBulkCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	return nil
+}
+
+type UserInvitationsBulkCount400Response = BodilessResponse
+
+func (response UserInvitationsBulkCount400Response) VisitUserInvitationsBulkCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	return nil
+}
+
+type UserInvitationsBulkCount401Response = UnauthorizedBodilessResponse
+
+func (response UserInvitationsBulkCount401Response) VisitUserInvitationsBulkCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	return nil
+}
+
+type UserInvitationsBulkCount403ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsBulkCount403Response struct {
+	Headers UserInvitationsBulkCount403ResponseHeaders
+}
+
+func (response UserInvitationsBulkCount403Response) VisitUserInvitationsBulkCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	return nil
+}
+
+type UserInvitationsBulkCount405ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsBulkCount405Response struct {
+	Headers UserInvitationsBulkCount405ResponseHeaders
+}
+
+func (response UserInvitationsBulkCount405Response) VisitUserInvitationsBulkCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	return nil
+}
+
+type UserInvitationsBulkCount406ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsBulkCount406Response struct {
+	Headers UserInvitationsBulkCount406ResponseHeaders
+}
+
+func (response UserInvitationsBulkCount406Response) VisitUserInvitationsBulkCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	return nil
+}
+
+type UserInvitationsBulkCount414ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsBulkCount414Response struct {
+	Headers UserInvitationsBulkCount414ResponseHeaders
+}
+
+func (response UserInvitationsBulkCount414Response) VisitUserInvitationsBulkCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	return nil
+}
+
+type UserInvitationsBulkCount429Response = WaitBodilessResponse
+
+func (response UserInvitationsBulkCount429Response) VisitUserInvitationsBulkCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	return nil
+}
+
+type UserInvitationsBulkCount500ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsBulkCount500Response struct {
+	Headers UserInvitationsBulkCount500ResponseHeaders
+}
+
+func (response UserInvitationsBulkCount500Response) VisitUserInvitationsBulkCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type UserInvitationsBulkCount503ResponseHeaders struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserInvitationsBulkCount503Response struct {
+	Headers UserInvitationsBulkCount503ResponseHeaders
+}
+
+func (response UserInvitationsBulkCount503Response) VisitUserInvitationsBulkCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	return nil
+}
+
+type UserInvitationsBulkCreateRequestObject struct {
+	Params   UserInvitationsBulkCreateParams
+	JSONBody *UserInvitationsBulkCreateJSONRequestBody
+	Body     io.Reader
+}
+
+type UserInvitationsBulkCreateResponseObject interface {
+	VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsBulkCreate200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsBulkCreate200JSONResponse struct {
+	Body    BulkInvitationReport
+	Headers UserInvitationsBulkCreate200ResponseHeaders
+}
+
+func (response UserInvitationsBulkCreate200JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCreate202ResponseHeaders struct {
+	Location   string
+	XRequestID *string
+}
+
+type UserInvitationsBulkCreate202JSONResponse struct {
+	Body    BulkInvitation
+	Headers UserInvitationsBulkCreate202ResponseHeaders
+}
+
+func (response UserInvitationsBulkCreate202JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCreate400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsBulkCreate400JSONResponse struct {
+	Body    FieldErrors
+	Headers UserInvitationsBulkCreate400ResponseHeaders
+}
+
+func (response UserInvitationsBulkCreate400JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCreate401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsBulkCreate401JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCreate403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsBulkCreate403JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCreate404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsBulkCreate404JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCreate405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsBulkCreate405JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCreate406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsBulkCreate406JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCreate413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserInvitationsBulkCreate413JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCreate414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsBulkCreate414JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCreate415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UserInvitationsBulkCreate415JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCreate429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsBulkCreate429JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCreate500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsBulkCreate500JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCreate503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsBulkCreate503JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkRetrieveRequestObject struct {
+	UUID   BulkInvitationUUID `json:"uuid"`
+	Params UserInvitationsBulkRetrieveParams
+}
+
+type UserInvitationsBulkRetrieveResponseObject interface {
+	VisitUserInvitationsBulkRetrieveResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsBulkRetrieve200ResponseHeaders struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserInvitationsBulkRetrieve200JSONResponse struct {
+	Body    BulkInvitationDetails
+	Headers UserInvitationsBulkRetrieve200ResponseHeaders
+}
+
+func (response UserInvitationsBulkRetrieve200JSONResponse) VisitUserInvitationsBulkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkRetrieve400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response UserInvitationsBulkRetrieve400JSONResponse) VisitUserInvitationsBulkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkRetrieve401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsBulkRetrieve401JSONResponse) VisitUserInvitationsBulkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkRetrieve403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsBulkRetrieve403JSONResponse) VisitUserInvitationsBulkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkRetrieve404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsBulkRetrieve404JSONResponse) VisitUserInvitationsBulkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsBulkRetrieve405JSONResponse) VisitUserInvitationsBulkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsBulkRetrieve406JSONResponse) VisitUserInvitationsBulkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsBulkRetrieve414JSONResponse) VisitUserInvitationsBulkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsBulkRetrieve429JSONResponse) VisitUserInvitationsBulkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkRetrieve500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsBulkRetrieve500JSONResponse) VisitUserInvitationsBulkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsBulkRetrieve503JSONResponse) VisitUserInvitationsBulkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCancelRequestObject struct {
+	UUID BulkInvitationUUID `json:"uuid"`
+}
+
+type UserInvitationsBulkCancelResponseObject interface {
+	VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsBulkCancel200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsBulkCancel200JSONResponse struct {
+	Body    Detail
+	Headers UserInvitationsBulkCancel200ResponseHeaders
+}
+
+func (response UserInvitationsBulkCancel200JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCancel400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsBulkCancel400JSONResponse struct {
+	Body    RuleErrors
+	Headers UserInvitationsBulkCancel400ResponseHeaders
+}
+
+func (response UserInvitationsBulkCancel400JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCancel401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsBulkCancel401JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCancel403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsBulkCancel403JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCancel404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsBulkCancel404JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCancel405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsBulkCancel405JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCancel406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsBulkCancel406JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCancel413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserInvitationsBulkCancel413JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCancel414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsBulkCancel414JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCancel429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsBulkCancel429JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCancel500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsBulkCancel500JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCancel503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsBulkCancel503JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCsvRetrieveRequestObject struct {
+	UUID   BulkInvitationUUID `json:"uuid"`
+	Params UserInvitationsBulkCsvRetrieveParams
+}
+
+type UserInvitationsBulkCsvRetrieveResponseObject interface {
+	VisitUserInvitationsBulkCsvRetrieveResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsBulkCsvRetrieve200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsBulkCsvRetrieve200TextCsvResponse struct {
+	Body          io.Reader
+	Headers       UserInvitationsBulkCsvRetrieve200ResponseHeaders
+	ContentLength int64
+}
+
+func (response UserInvitationsBulkCsvRetrieve200TextCsvResponse) VisitUserInvitationsBulkCsvRetrieveResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type UserInvitationsBulkCsvRetrieve400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response UserInvitationsBulkCsvRetrieve400JSONResponse) VisitUserInvitationsBulkCsvRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCsvRetrieve401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsBulkCsvRetrieve401JSONResponse) VisitUserInvitationsBulkCsvRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCsvRetrieve403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsBulkCsvRetrieve403JSONResponse) VisitUserInvitationsBulkCsvRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCsvRetrieve404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsBulkCsvRetrieve404JSONResponse) VisitUserInvitationsBulkCsvRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCsvRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsBulkCsvRetrieve405JSONResponse) VisitUserInvitationsBulkCsvRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCsvRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsBulkCsvRetrieve406JSONResponse) VisitUserInvitationsBulkCsvRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCsvRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsBulkCsvRetrieve414JSONResponse) VisitUserInvitationsBulkCsvRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCsvRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsBulkCsvRetrieve429JSONResponse) VisitUserInvitationsBulkCsvRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCsvRetrieve500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsBulkCsvRetrieve500JSONResponse) VisitUserInvitationsBulkCsvRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCsvRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsBulkCsvRetrieve503JSONResponse) VisitUserInvitationsBulkCsvRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsCheckDuplicatesRequestObject struct {
 	Body *UserInvitationsCheckDuplicatesJSONRequestBody
 }
@@ -21099,6 +22933,24 @@ type StrictServerInterface interface {
 	// UserInvitationsApprove Approve an invitation with a token from a mail
 	// (POST /api/user-invitations/approve/)
 	UserInvitationsApprove(ctx context.Context, request UserInvitationsApproveRequestObject) (UserInvitationsApproveResponseObject, error)
+	// UserInvitationsBulkList List bulk invitations
+	// (GET /api/user-invitations/bulk/)
+	UserInvitationsBulkList(ctx context.Context, request UserInvitationsBulkListRequestObject) (UserInvitationsBulkListResponseObject, error)
+	// UserInvitationsBulkCount Count bulk invitations
+	// (HEAD /api/user-invitations/bulk/)
+	UserInvitationsBulkCount(ctx context.Context, request UserInvitationsBulkCountRequestObject) (UserInvitationsBulkCountResponseObject, error)
+	// UserInvitationsBulkCreate Create many invitations
+	// (POST /api/user-invitations/bulk/)
+	UserInvitationsBulkCreate(ctx context.Context, request UserInvitationsBulkCreateRequestObject) (UserInvitationsBulkCreateResponseObject, error)
+	// UserInvitationsBulkRetrieve Retrieve a bulk invitation and its results
+	// (GET /api/user-invitations/bulk/{uuid}/)
+	UserInvitationsBulkRetrieve(ctx context.Context, request UserInvitationsBulkRetrieveRequestObject) (UserInvitationsBulkRetrieveResponseObject, error)
+	// UserInvitationsBulkCancel Stop a bulk invitation
+	// (POST /api/user-invitations/bulk/{uuid}/cancel/)
+	UserInvitationsBulkCancel(ctx context.Context, request UserInvitationsBulkCancelRequestObject) (UserInvitationsBulkCancelResponseObject, error)
+	// UserInvitationsBulkCsvRetrieve Download the results of a bulk invitation
+	// (GET /api/user-invitations/bulk/{uuid}/csv/)
+	UserInvitationsBulkCsvRetrieve(ctx context.Context, request UserInvitationsBulkCsvRetrieveRequestObject) (UserInvitationsBulkCsvRetrieveResponseObject, error)
 	// UserInvitationsCheckDuplicates Check planned invitations for duplicates
 	// (POST /api/user-invitations/check-duplicates/)
 	UserInvitationsCheckDuplicates(ctx context.Context, request UserInvitationsCheckDuplicatesRequestObject) (UserInvitationsCheckDuplicatesResponseObject, error)
@@ -22461,6 +24313,184 @@ func (sh *strictHandler) UserInvitationsApprove(ctx echo.Context) error {
 	return nil
 }
 
+// UserInvitationsBulkList operation middleware
+func (sh *strictHandler) UserInvitationsBulkList(ctx echo.Context, params UserInvitationsBulkListParams) error {
+	var request UserInvitationsBulkListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsBulkList(ctx.Request().Context(), request.(UserInvitationsBulkListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsBulkList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsBulkListResponseObject); ok {
+		return validResponse.VisitUserInvitationsBulkListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserInvitationsBulkCount operation middleware
+func (sh *strictHandler) UserInvitationsBulkCount(ctx echo.Context) error {
+	var request UserInvitationsBulkCountRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsBulkCount(ctx.Request().Context(), request.(UserInvitationsBulkCountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsBulkCount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsBulkCountResponseObject); ok {
+		return validResponse.VisitUserInvitationsBulkCountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserInvitationsBulkCreate operation middleware
+func (sh *strictHandler) UserInvitationsBulkCreate(ctx echo.Context, params UserInvitationsBulkCreateParams) error {
+	var request UserInvitationsBulkCreateRequestObject
+
+	request.Params = params
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body UserInvitationsBulkCreateJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.JSONBody = &body
+
+	}
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "text/csv") {
+		request.Body = ctx.Request().Body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsBulkCreate(ctx.Request().Context(), request.(UserInvitationsBulkCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsBulkCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsBulkCreateResponseObject); ok {
+		return validResponse.VisitUserInvitationsBulkCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserInvitationsBulkRetrieve operation middleware
+func (sh *strictHandler) UserInvitationsBulkRetrieve(ctx echo.Context, uuid BulkInvitationUUID, params UserInvitationsBulkRetrieveParams) error {
+	var request UserInvitationsBulkRetrieveRequestObject
+
+	request.UUID = uuid
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsBulkRetrieve(ctx.Request().Context(), request.(UserInvitationsBulkRetrieveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsBulkRetrieve")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsBulkRetrieveResponseObject); ok {
+		return validResponse.VisitUserInvitationsBulkRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserInvitationsBulkCancel operation middleware
+func (sh *strictHandler) UserInvitationsBulkCancel(ctx echo.Context, uuid BulkInvitationUUID) error {
+	var request UserInvitationsBulkCancelRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsBulkCancel(ctx.Request().Context(), request.(UserInvitationsBulkCancelRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsBulkCancel")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsBulkCancelResponseObject); ok {
+		return validResponse.VisitUserInvitationsBulkCancelResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserInvitationsBulkCsvRetrieve operation middleware
+func (sh *strictHandler) UserInvitationsBulkCsvRetrieve(ctx echo.Context, uuid BulkInvitationUUID, params UserInvitationsBulkCsvRetrieveParams) error {
+	var request UserInvitationsBulkCsvRetrieveRequestObject
+
+	request.UUID = uuid
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsBulkCsvRetrieve(ctx.Request().Context(), request.(UserInvitationsBulkCsvRetrieveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsBulkCsvRetrieve")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsBulkCsvRetrieveResponseObject); ok {
+		return validResponse.VisitUserInvitationsBulkCsvRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // UserInvitationsCheckDuplicates operation middleware
 func (sh *strictHandler) UserInvitationsCheckDuplicates(ctx echo.Context) error {
 	var request UserInvitationsCheckDuplicatesRequestObject
@@ -23410,625 +25440,684 @@ func (sh *strictHandler) UsersTokenCreate(ctx echo.Context, uuid openapi_types.U
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P37cts4tjcM3wpK31PVe/cjKbId5+Cup2o7jtPjmcTOZzuTPRPlkSARsjimAA1B2tHuStV3Nd+FvVfy",
-	"FtYCQIAEJUqW00m3+o+OxQOI4zqv3/qtNRazueCMZ7J19FuLfaGzecLg719Tkc/P+F2c0SwW/JgLvpiJ",
-	"HO7JfDaj6aJ11Dom83yUxGMiOGuT+zibijwjlGTilvFWu3VHk5ypV2iSiPvBOJeZmA3mqfgXG2eDiGU0",
-	"TmTraEITydr6oVmeZPE8YYOU/TtnMnPu55kY0Pk8FXfMvzhOGc2Yabh1lKU5a7fwatQ6au339p919vY6",
-	"+wfXvZdHB72jXq/bg//+2bLPDUaLwSRPkgGnM9Y64nmSePfiGb0JXc8lS71XcJQZ+5LhFGGviJiQhchT",
-	"Iu45mYiUZFNG7kV6K6di3m2Z91iqv986Hs+YeznPYzWW59He5Ono2X7nkB6MO09Z70XnxeTl887+6Nn4",
-	"ZdRje7S312q32Jd5nKq1xE7FckDHWawmDicnlgNcO3PBrIr6+iBjs3lCM9WNj7qLqv+/mbF+bRUvpCKx",
-	"Y8e/WwfjQ7Y/edHr9EYvo85T+px1Xo739zrPJk+jF3Rv9Jz1Dlr49CBicpzGc7XLWket93qyZpTTG5aa",
-	"h/SUvL+8+OvpyXX33fH58a+nl612S47FvNzGMScivaE8/h/YuySb0oykOZckm8b8RtrXvBXFS/7c47Vs",
-	"MVfXzELY6+stSJ4mraPWNMvmR0+e7O0/7/a6ve7e0Yvei94TOo+fqKnt3Khj14ntuZNPepND+nKyzzrP",
-	"6eFh5+lYTeWkRzvPRgf0Ge2Nn9G9vSeqecnSAZ1M4iTGN1tHnz7ry2xG42Qwp1nGUu9GHDGexdliIEWe",
-	"jpm5heNq8uXW16/tMq04McfOpRTXU0Y4uycwQFIM8HckEvrew6hE6yKJ72JKLu457Iy16EVLwMutMs34",
-	"PYmBnpUaaoDvP+zkH644+Ww2qj/4p+9e1Z97S2rhxE+pJDKjqVrcBid+LpJElM+82SzrH/n9P9ORP70z",
-	"MoQrGyw/759A/JgxbnZ8w3PI0lSkgxmTEpZSvcrU5y2Z1u20W5NUzAYyQzbWareKd34t9Qr4Me4A2DYj",
-	"xjjRDZHRguA5VUx6ztJZLGUsuCE9ek/oU8DG8Ty2YzKPwOQ+nbyM9sb7o+f0GXsa9SYvRgf0cLzHXkbP",
-	"J/v0WW/VloebeqEaHrNlO3y9rZwJdyZhJy2hgnA/ROfwBn755WifPYv2emqfTTpPJ4e08yI6OOjssR59",
-	"Pj4cPZv09ltfP1d329tYZv5eu+Bs+U7bsZYda9mxlu+ftQROu168Ene5vhdmSaR30ldNjHnpSZOJhqlY",
-	"Y12+trfbgYP1OnAQnMAP8ygsj9+ncUZHCSOTmCWRJHSSsZRQTlgUZ9+BYO7r0fKWjNhEpKyiOFsSpMns",
-	"fmf/aYjMfnNSBAd7y7txWwdTSXErdLa/5jIjhThlt8M4vouTAc+BmK4lu30DRrctvhaxcRJztY+pBBZQ",
-	"XIsGNDN9gjlvHbVoEo/Zf2kLWncsZjWS6hc2ztWEW2nqajxlUZ7ADJc38l7noBcUgb9kKR0UdN2ckY8M",
-	"uRIRnLwTPKILQnlE7kWeRCQRd4xkSr69Y2QhcjDXkVyqE+QuxrEaCTnFkbTarX+J0SCLM9j3l0wymo6n",
-	"sEycKj5vXmu1W67RpXXU0k2QDzy+Y6mMs4WSn6eCM2/vND9ST8Pc/WohMzYjNJrFPJZZSjNRx+OPX787",
-	"O9+cxT8iPzfbYc54FPObphx+I96+pq5XUInXLFFLWaYT9nKbcJEROh6zuVKcFizbkY1HIhsXf9vRix29",
-	"+O7phRYRXWrxCoU4pBLY9YJE/HAHffuH+s+yY/2tchrFFfnzmItsylLCOmpigTRRfQmIwI63rLENRXqz",
-	"E0m3zmJ+T4PTn527hJwOWo+FPRZZadXzOUwp50wNBo7JckKx7+7wNam765Nwu1JD9j1nRTHv7ll3nQuh",
-	"XnjehhX8YU1nwlPfBeDsi7InIGD9B7NYY/fOA6a5sFUsJ2p1k7olj82jz/HjeltWOVrqnHk7FrxT73bq",
-	"3R+bAfv04ZLRKEqZlMsl952gvhPUd8TiTy6tX6Jg9SZPEp9WnN6xdAGBmcvpxFKe+ofZ1P/74Pk+OTw8",
-	"JL29Xm/tHb51h2NwDd8yWpYLr6eMJOoyHoBYEs5Y5LsNly3gdzDM9zaySw/zOM/EMfqry+xNXyVU7awx",
-	"a5OYE+oGeseZJOLej251/N9ROejaMkH/sj5uh1Fv9DzaY52D8R7rPJ30WOcFPdzv9KKD6MXk2Xhv9Px5",
-	"6xtEMK95+CszekL5mCWhUAStdrnztb3YtQf3O6wHFaGA1e5/+m0TuWbZCakRf8rEKSznQINbF3McRXCD",
-	"UKQmm/qJk2bgc9yWH7xRvVIJ50jZXczuBzbm1L3qiWX2UigfxL1ZTvzYkiFwG1t+Q5Gg2NIdE7/zeHpE",
-	"5ZhdMjVXFWJLUn2dCM4C3qLdCftOTxgGmZn0oVgSNa3dVunQrVi8mtNY1vvC57JQ8L7Ds2m29Xd3OENn",
-	"8yofzeKscjg/UiXpTASEDWrhJl0i9ZTi7uwJ9iPu3Ij6x4+kXWtqvrZbU0YjloLj4W3Mb9W//sb6cPlW",
-	"KiEwmzIynMSpzIZtMpyn7E79y9mXbAhqyDChMhuSOb1h5D8u35yQF/svXvxnlxzjJZCkI8EkRNWwL7EE",
-	"wTphk4yIPOv2OWg+SJeOWv281zsYr6HzwQvsF5Ky5P/0W9DPfqtNHtiOGlPfWNLjtJBp5XjKZlTNll42",
-	"maXGD6zmUf6+E7lOdy9ZFKdsnL0VY02cyz3/OGU6UHWUinvJUnIjmOwu/c5EpDMgiHkat9rBz2bponM8",
-	"yZSmWP7iFRsLHkml0N7TOLOxsuki5jeE3tCYd939ctioKzHPDtQhmcU8nuWz1lHPdizmGcMMzS+dG9Ep",
-	"rkJf/7ujCUfn7HW1s4oxxJFZWk3N2oRKpUipS5Kldyz9SZJE3HjdbuKTKcYxo1/eMn6TTVtHz57CKMzP",
-	"vdAEq07LPMk6JyLnWbjbqKmrrquFJYITmiSwz+xWTWKZeZ3ee8y5/tpuzWlKZyzTRKkU/v0mTjKWnmgB",
-	"5MOH0HqU86FgGwEx1YOKJTEiTBvGaH4pTZclExLzcZJHLPIXq7GY0zpq/Ttn6QKsKDNXV0VqHj4neKe6",
-	"jsEZOJPHOjElcFjBWq0omyRjyklGbxmJM5LPvfHojJZAb4u0lwDlGAmRMMqXde29jkuv61oMFEtOxT0v",
-	"p9l7PdT8taaLOvp9ky5eioSdQ0OhQ6EkJ7B6si90nCUL3DHqw/5+qEhVoY4WYpjb0f+VsknrqPX/eVJg",
-	"FjzBu/IJdvGafcmWDyC8+b0BQMfVxvI73jAUpHY429rEV2j5anR+gY6q59GwCSP7cPm2Te6n8XhKZnSB",
-	"pk/KF2QqZNYlaIlRFBBFOv16gH/2eSwJm82zRVkM2WKuQ2g20fTXdGPAdH24fLtiQq8X85qNjRNgN4Za",
-	"peo0cZLzW66OprpP7Mx481IIqbXDQnl2O5s+vNXVVcOlyvmSSlwCsb0w4QpFZOCdG5ZJ8rT31B9TI5lZ",
-	"D3hOs2kxXr3rmwhDdeejwuHiuzg513b00FqCS8Hw77hEqzL2xefZrTq+5DomNlyr9Zjz2R+FLZeHfYrG",
-	"mNBa6ZDPseAZjbl01oicUAlnLL7hIi2PzJhhQl1n2he9lSWDvp+qHbR0APGaXS+ZpGqHMYDNu7XBGM/y",
-	"FZomQgPSIWwL6D8ngjNNSCT42DImu+SSzRnNYCNakRRI5AzT9ii85w37k+fEvvhb6zO4shMRLZW3yr5w",
-	"dyLijM3kqhnxh3zK81nra1vpC2f49sG+3cE0TelC3ZXZAlZK7fRWcBrBBY8B7uFZzOIZU9M31O76oZpO",
-	"m9aoNko8Y4pD04zdMcQIghGSWHbJiZiNYg6SKbD0Idz6P9rIC7pwn5uLyG+GFmrIkw4UhWc8IlIIXubg",
-	"+72XLzt7+52Dvev9g6PDl0eHL/9ZtxdxFAMcQZgcRDRjHTWsRjThR5Izf3gRs6F0efYwudLo9dQo+qoR",
-	"tPwp2cmRQPq8uQRKfjwBNDjdr92prhVBf5LEubM+X/QjUuolUPfzWzoVMMr6I22Gp7qx/risQbh+SNs8",
-	"4X8YbaEysHrG76DkbJv1F95JZCRRQ+6/Ic8vBo3DfQDDX61eFdNmCCPIgowMFTkeqscoScW9+mOIWfoF",
-	"mR0kMdi6Reo1x9RBSWJ+S+6NfbnPxZyluDySLiSRopkiV6Kav6sq9x5iHMuzqa33WmFTvEYbh+f0JuaQ",
-	"5qHPlWRZm0xSMSN7XeMM0LOtfkA71hswxyglBvJPXNVq98J7Tr3rbbmITWieZPBC1YZLv6ANd3/v6fOn",
-	"Lw6ePX3uGHb3GhrR1bxcxf8TmJvzwgoNUwCMOWVZnnIyZ6ke8Tt79g56PTIWOc+kYsYHvZ4/5F79mAdS",
-	"dSA88F57ifW68SDLrkatE6Nr8NUiTJXUiXHkD7W1yIxGzHUo+CS1QQLEQZ3Sa13+awpYdWNbqu/rR9Gt",
-	"+uNq+zVjP3NCGmpHPloETVSlBd/cGFU2jbsZLVsYY40c7S3sY1pnf0DZuG4m6+USo0w8llDyqKLIJZuJ",
-	"jOkIFARoMoEWm9sjKnO4WkqpxjD+aGbg96m4i6M6m+9wrm+XBC6LiGTua5GrSy54+EiFh65NioGhmYaX",
-	"Ds/xTz/tVUf3Vb0r54JLBOV+RSMMPaZgNlXaEkM/NZ3PkxiDEZ78SyJtdeG8bUyWn6WDVIKYu25snXnh",
-	"U+takSaACAOqpKZkxMgoofy22wIcKYzersT0ioSReyqVXBL7abitS3XP7C1wnOqmmpGOVzTSWxxnKWDs",
-	"x/6bb9zRJI5AnqYkzROmqMAojlBGxAAwOY3B2+uE95SDGEJd0o8/8Z6FTr2i0QlQj7VWivGoHGT1QbJI",
-	"GwnbRCQR2AUpJ5TMYp5nDMbFwV54E98xTkReWsuI2YVUP4q9fS/SW2AxiiJ2yVV8w8FUg+EisCJAH/iN",
-	"36VzAQ3VfgW3SyyJ2fvQ2Nfm2ipLotM0FamsX+AIdpDuXhtXGi7DfHhD3P662uPUbGnXO1JbnabqOdj2",
-	"bJRcj2tueAQf9LfXGwQk1HS46Dny2mLLuQiBn1qnXObGjo6TO6WwKQp2f6j0oClN6ThjqewqJo/Ea+m+",
-	"tZGJlxVCZ9ApCU0hmWjEQA1pQ1waF0gEY6kPJiqwM3cMPsrgJ++32xGl8nMSwEsEYY/TUaJhD3zjg+2A",
-	"mkP9RgfkNDs0G3rijAqutZUcTrWqNRWmFZnRycQdgoOr+Kl1wZMFPuLE02hrry4W4Rg6VjOQ2ISXYkYp",
-	"2MzEhBhR03aCCz6A1RswPBCGy6g5QUlZTiHva8QSwW+sJdvYHdUpAYudYURahveInszHU2wNia4w0gKo",
-	"YzRJWAoDloxVcllUj04o/ylTUnymtqQYwQKC5SJPkyOyNfkchlDEZ3szy75ksug0RtqpTv+UqRUL7c1S",
-	"tPen1hmH40jmCR2zKbAkDN3TzxyhT4YcJ4m4Z6XnaMqOCHgx28RGdLeJjdquhbO0n03ZDftCzJ0j8umn",
-	"//jp8zYZzHFBCBzpwVHZKN6YiJyjWKHuaRhVTbBuBMnEDYRvPTLBPY3ibE2iK7PKvji3otiqYwVHHB/1",
-	"vIpq448YoMdumeHXr0fFROAJld9+ad4bPXNN2cDPD/nUepdLkAkoDhbUry2KBseOQvyYokFFJf12woGf",
-	"vNJIOtg/PPSlAwz3TwIJi5rWK5qGSoSPSPZJCe0poUnKaLQoXELI0nhBSnBNY05tbKr/naoJjMJBgzxK",
-	"tbvRGz4vK1hwRrUpw31dn1Gt7OMxNTprCMHBCBk4AoZuugrHmwrpDV713CvBo173EmSt497MUZtI4Rpv",
-	"IYFYWr6PPv7PEOwMZL86Vd4HPQsbjWaQkAstGcgKSQRPFpUl04zJgVgGImIMBgQhlAv1Ykaz8RRtKXp0",
-	"irun8djKNxZUiC3ZR2p+5K0S4XA63H69rxhp7MYC24QxKMbS3VOmG6GvhqimagNmyMVTb/1D5CDaAk3V",
-	"3DwTGr0Rv+mGEP5D5HoKwXflrshMUbRitlwRtTRhWzQD6DUx/uUm1gDHebBNSngNJdHWo36xp1P5S+jM",
-	"X6Hq0ljbho2VyFlJIzw5LxZMpU7JrxRywwsr1SW6SAQtbbyr+IazqE1GOXZSihkD3AfCEp98WPESm9F8",
-	"L77hNMvTgNgioWX0GqhDACIt8n4hiEiiUOO2PWxeiZzVWQbdBy0LWuApaT9Fe/ComdEtbmGYccfSgXrH",
-	"o/BrEcUJk7ImolEJE8ZuPBYpWiaBv/x6eu1W/xuJaLHVjp3gkbkW4i1Nb9h6ohXWKSjcL9A9yP9SbWlT",
-	"2t4z8rf4VbfVeN0Q2rZuzUKfUNNmffU/STL80pnRLx31aGe0yJgcamnVdqfw8hcvQmoK7EeYZfDvbG2e",
-	"3wAZjNahU94MK2ahJTLwXTnehUyoXxORzvCMUiD3W5twzUZndKFU70oAhiI5YACpduEXIyoY1gqsmJPj",
-	"92f66Bk/SBLPlGJDMtHn6JZtW4NLaWHhRTSzDA3TKTxUsy0v2xlXAhFNroDugdC/4QKaloxVAM781hZJ",
-	"NzqhccKiLjnLIL3Pipa6oAjJecT8JdkynXvHsqmIzkWmzRMbThY2Q/qt9x+u+y1XQtrajM1pNi3Yu8zn",
-	"c5FqqWsGXy/NCwwoTL7xecfwA23rJmUpfPbi6nrNlNiHrci5uMrHUxMGtNHGNRLDDdvi7N+AyOhGDKEy",
-	"kEknjwT9o3MhY20RgWiXre7Yc7Gm+OhNzrFLzdDQFwnYRYXHR9jQKkXWlHTGAG4bJH0p9ctiAhG7UuZs",
-	"e2ShjvAa6qrBpECBZKlUOvAUy/RpuQ8zm7c42dkxqDd0lGy6H0/A0gyHlmaxnCw8eobNE+zC1uYRmyND",
-	"bH1I2BeIBpJkWO71sBSSKMCgd0fjBMpBgY0d8uhf7u312kQy4JRkb7972N37zy1zr3ORvRE535QKnxsz",
-	"7NbmUVvlff+/tSQ6kgYsL2Mkzra9/97rGJTNpuTvqN9AEAyq9UY6OTImoa0fXuNh0hYn61Le8sT8Q+Tp",
-	"2pbEiow6hsCfZKENaUVZ7mo4jHyMmQIeDLRU2MTzTeRQskQM7fNvLocq+TMesw/ckpIN10g3BO4kkdI0",
-	"ThYkL1rd2pJENKMjnV6Q85TR8VS1b8+6FlhjSUa5XHTJuUB7Bdhgp5TfsOgXkqWLAl7DmcsSWseyqXQf",
-	"fbAsBZKCjUDcYPbVzBS7LqHjW+nYUh2Hz1HKaPToYsCa+/7bq1/XQryjfHFpCx4+yDpxD9pQKrIMlKTT",
-	"L3PEPivYc8zJvuLJgkdbok5CkJmi2KkNUE3FDGZsnMSMZ6t2vq4ciUcGYWjEhAydbT1cfjgeBmWz/22h",
-	"bNbbHR8uz66FeCs25ubqbEDQKZwBwa1B6Wnv5TMClqOtncGV39nisfnAaZ5NRRr/zzoaOHyYjmQlmPEc",
-	"cgrBS0MT6ZqsCz0oz6bq/li7worHyT3TPg4dtqnI2tciLaliF75li5+kzuaVpAx6VqwdEDDHRYfN1rv7",
-	"MNaGShIxeKRcetO2DL4q0w7Eu7GEZeYDOsOsFEao085u2SLYpNGhNarMGt77tUREWqwCK9svPn782HFW",
-	"qTbNbspmEG3ltgUGaN+Oca29F/XUgXFFCT7pJz+3t27ZcHf5cvv60mkiH5dZ1/+I06YtUyx6x6KYmpzL",
-	"Dein0xSZqbZQv+23MvYlezJPaMz7LcVUreNvy04AtZp/vbo43yr1/EjjbKv+mlUsPqFZxaj1+4i4dnl0",
-	"TPz4lvHokqFj/pL9+wKyJwLphLdsoXa/SCOWVlzgkowWv5BhZ0hmjHJMt9a6MkH8C8h6Uws67OiEsCHe",
-	"wt4Amf9IkyhPtbu5rZTvPkcZSmt98QxMuLGBb9QHqahcZNquniolnajnO3cUAuUgFqsUCiZfLU5sU7X3",
-	"Xtuxqa9gq+dbaxH93Y6W7q/D0AlNGpJ44lv6yw764WWeMOdh7bBH7FTUS9CPc6SUBjTdaM8+wPCpBepz",
-	"Z4W4gPPfJiM2prlkZMLuyQ3jDGo/YBAb+zJPmZRkJLKpWqev7RZCl1ugYkzKCOasVoM1YOFBrqdKHBjR",
-	"MQSkz1OltmSxjshzcE5/aynN6oInC0N6S/TVRzqtpsmsfH3DF7+6TOFTy2YFenn2tmPFDsZ1gXkUKVOs",
-	"ytqzS/PnKH7VOcpWv9QG9RBs15IMUf5CRNNbtkCkUtBFlg8sK/E1p/8GQj/UCzfepdr7cVFjPQiOsnLR",
-	"Ih8qonJfF7ypdCy5pwtJuAZfLsGMqstoqsGvLu+FohZCqeGzebbQcINO/FilSyZseTBugqhpnrZcy+S3",
-	"lgPOJENlZKlyVzOSJcpeuyWT/KamlxSRexJxD+HSkiELJZRMF/Mp42Bpvbc5c+T46uTsjCQsU6qxEtDj",
-	"mzjrklPIuIonJM40PeIMmC/JefzvnHUbHd80CaLllieuTWgiBYHgOx0aVtkAqz8WCsau5rbe5AlNDekE",
-	"hiom2s1Ayf1UJBYUS0fgoeNX6JgwmAaoBWPvxxIj95TkhnwiZToYjbNuH8rTSYw0yKZshiZdjJkYQmTS",
-	"EFZNOkYfm5xZGWWRarnX6/Xqt4/NvoTshmb7GhMh9G5xQ0DtBhdKmQO/ok74Du14AI4qQYHL4aOcgy3x",
-	"hzQxANttR8QxnEKdNZ+qVQiGP83hvbiMTKOsUSMPYvQa5IWaheg6MtkGvUcK/MBRLBP3vHF9uHzbKg0V",
-	"Mn5L1wrxzbt8juPwrl3hoLxrr70RerfO9HC9iyYj6kQP1u+fmofaOwCq996ZkZJo+qcavbOLFaFTxGml",
-	"0IEwWwn4K5HcJAlQFZ3/MMozDTbj7z4MPdNABEIyna42WhhCupNmdtLMTprZSTN/NmnGFyz8xq0q6FDq",
-	"Zran5pYmteLayqQOqZp+3AQlQLx6M5IVWDomuXINMcMz/lQvOlYf73aJueorS61Oj/7Fr+2WNtdWVueC",
-	"MyIZzxgfM0JHIse9KvJsLBBZ1Gd9kW1nufirnwvJpwH42bDNHrBfLR1MU8YzC8Xb7fM+/5kMLYLukHTI",
-	"v3OWswiuv0/FmEHOgLoxYjG/gXHCzYu/qYuYx2NyJxgBioZhD/DUaZpisxi0+wsZeoVphzZ4F0vdejZN",
-	"F9i36Aqi/LZb0HLD7ejPltuuf8f7in8Lv+nPuulBaSs+6te+tltuaubRby0aRbF6iibvvV22hLjH3BD3",
-	"KiH39xB8hujVAlwtYCWKoigxD0Oth+Uk3yHwpeIk2KwzaZhfF6my2+O9wDZ3UCer25t9KaqFjsVsTlMW",
-	"kSTOWEqTZIHBHRD7ecdSQk26dxfR9Qxszj5wN5sT2Pq/n/5vv/+l1/v88/9qBbh/AKqiIlA7CVJouZ0K",
-	"6ILa6oqnAQCjrRKCJUJ8AgFh4AONTlFUV4Pw9lDRjbZ+Y5YnWTxP2CB1YkkCDzs1tZY84cNEhB98sBQf",
-	"LppXhStMkrbRL5hOxMzuRdvY/6EZSGwyoQeY2ah3AVRXRfCISupizhMIUC6ki1hqAAqR9o3zDxScGV2Q",
-	"GeUQ1m2EE5Sk1tMbvobqjP/2MF3ka01lwd82aMeFRfmt7r6tUfhb0xZtevoGDgdbnjxQ4UaJikRmYi41",
-	"k9KIUERtG7VDgAR0tXPNeHEAigOpmSszuru3PHNVHdOW7an0641SBqG6L8Ct12dd4xa9n8aJs6swJ3Im",
-	"7lA+q5ke5yA6GCqVcCio+gMJVGKesFD9n2p7NdAdv62eEx+QprrUKxuoezH44KBkBli5kZwijY3dZNEy",
-	"jG2rwmYegjPXyIANP/ENrBVf25s5CTMdO7ESixGCLLbgW1yhzlcKz2yqxTs5+iskppC2u9IIABsDwOs9",
-	"ngXmNdl+AFMizXjSmsOxkIYYCLHujDymwd8Qf00b2l7phQoV8DZg0LscetqioRensV3Br/U5X430EmbE",
-	"AZbf9sq+ufXVQvJXibLWkeiSeBfeq6EDULcNfHmgXtRsLxdbQ1psGYfojoWsR1c2zx/E6SmdzxnXMBLV",
-	"kwNJ+yZaW50Im4hB3gP/axujkmK7aioLo5m2jQCdoRmEZ3b7/GJSFKelSdtggui3QdW5NxEaNynlGYuO",
-	"tOGtgCxRNwFfWqQG9cnB/MADWzKQFxiBZYmHGrUKahanRNI4cmypHCOxumvI3/VylZnuWiFptejmavyh",
-	"Dy0IRcOBgcWSEDNeHo9J/G30TbWVGnGu0B40jGySitlA1kMIe9YVo+RitLnTfbTU3q8jEyyZLPcEaNxi",
-	"Y3tq1HRhLDVH13Lqqs6lLfOxdJT5KvYLgIf7XDgs6q0Wztg4nseszoZsTOHgclU75mGzbMYfGj2A/7qR",
-	"g8PyOgOJgBAwzCGBLeftWvtoFDfbtevJpkXVnk2krG8bL5aJtc8R5IRUFjheY32Bn3lWhWavuMpzwzfy",
-	"uj1kwS+jOCJxVuikTn6YvvXwA1SSphwBqiCHBXGppwUe5XMWr90qkJ6Lo1qm8O6clGe0sijLhDW3LJUn",
-	"8RXntqlUEa658zMZmkhc0jFIpbYKRJnQgUE7B6x193kd60xitIsbLd99wij++hGdauE8oa+YB6Qplu88",
-	"guhemXBqC8OzpjY+Ppo6WWDmDjyGAa+hx8wd/RhOrT8K9/EiBtV7wRuT+7y+AQ9zkcWTGJ8qeQsKT4KW",
-	"BZDh2Lac9zFmf4DSAH4w9AYZ2xz6EdN+i6CrSy+p2t161BCXA91WW9IshpJw9ZTCJsRpc/aj83ppWtRR",
-	"1mO3f3rD2CxaG7Z2bXQ13P1gBxd8t+hx6PZr2/vQ3StnYkL3j4vJCt2+LCYwfBtmcEUP9VPLO3peTH39",
-	"bVyON3Y1lke172b+sWa+SsBrMwGO3YKAM0UWaaAq8cdpnDEi53SsdDWlemF9Clmysa7ngqnNvzLYDgBN",
-	"ySNddm/EPHUvUHJ9LZ9OeR4041ooLqHzbdCgXFBDlK7iFIZtYBYs1F+p5k99n0quo1JH8EaRB0wzsICD",
-	"EQxAs7UxDGn+T5LMRRKPF4h7JLUQ1LAXVfdUuaY55ZkTYVLo4iC5Oyo9mcSQcpzCJpJtklI01k0pL4Gt",
-	"NuldyX0SMsZTSSBxDEoUQp6y9hGKOeO68FjMb0u1CuVtUeqVQV0CORXzkkPzMOzP7Kj/v1D/G6n/jdX/",
-	"mLq4N+n3vzyfqD9fTmq8nhs7X8BCmbBJRkSetZv4YdwysvvPOnv7nf2n172XRwe9o17vnw9x1Cxzj6gx",
-	"1DtIiINJX0WjrySCNdsltQ6WmmA7W5zIhAVqf+jwNyNcfx22yfA3sPR9hVq+ZPibFbS/lvVXHatsp/uj",
-	"3k7qsaLJkrP88BDc9ub3XnXmwzuvySYr+43CRYcAUQpyltVzbXVwpJ6hEbuJuQ4sG5oKvkNI6AGznD7K",
-	"zhSuXUD3oIGOVuvPqq+iBCTKdNNgK+l4wBGzBW42qPa70odmyxQ0q7RV4zkpsQHnLpYY1DtOQiTaAkym",
-	"t2yeYW0FRRF/UZQAuBjCdyzIgmVdci3IjDEE32A8SxdmxrJpyhh6UrB+hchvpqVCXDLLI6WffnZcIcs3",
-	"8+ab14uX3NBfFAoa/Y/L0/3/RIZVQB974aOl+S1Xu33YFHZ//q+cx3cslXG26Pe75lbNlO5BMM23nNOQ",
-	"06pUfBrA5iB0Cc9VMVto9y9A4B42V9Msm8ujJ08ScRNzM1Ndkd48SRlNZvJJMZO//5YsWYq0RwmJQQOb",
-	"Cuo2YW51n8aAfGdyBsBYWzEaI+IL1daTHzoEakW0zHcbufKnixeR4bKaTmhBXVbAN4of+IYe+2UE4A/v",
-	"iy4OZWNa18wIgdQsaIZwq44o+cdoRQbwelNCuDNE7AwRO0PEzhCxM0TsDBE7Q8TOELEzROwMET+WIaIi",
-	"gJ/puawvzX5M7umCoHA5nhp2CYVTdT0CqGJFJqngGWE85ODLs+kgGGr+UYdu2pcBDwqFoVEq7gFsWzJG",
-	"hnQeD6CdmMfZIGVZGrM7NuySM4yZI1a1dKpKOWDClPe5LoYAsQmrtE5EgquNV4uj0sd+khqAl6Ccid9S",
-	"D13MGT97TU4E50oN0FFWatKG6jCHIK6WZrvoPAXFeML2gYSOWLJEqlCfxmXs1vDkJVX6HbmkKLRnXlG7",
-	"4cPlW7katcspuY/ddWe8XewYdyZCCuSK/EAxmeAiqF1glAKI44TAYh297KMDgOKCifNYMQBiymzcfwBe",
-	"I76LkwEm3Vd7caLuOin5IDQyrEHWJWcTMnYf0KB6EZvEHIpEL2xckynk52djeFrAOkHHUK8snjEsVu3m",
-	"LCfxhMEds8yFKXHEbijfPDy5WQail+VTl23YbW2Y+ReOvF32KZNExgWBVraRHVSTP/hoE/E7pBFGbJzE",
-	"nA0w3TwcjG63F2NEPx/5cagLCNnE6iyL7hrfjQY0q1FeQ18l1I0ndK1JzhaxnWlsDF4dPT8L4hwUdA1z",
-	"mO/jJDGxdVgOXYkkGJd9LjJd57WeVKCGFMWKHqom8FV3FNiRkur3dLMcAywRhsgHOpVAZ15S6H0kfDga",
-	"s8QT3akGKao6X78IdV6mywQgHJZZOCxpBGx9lHtKhFBNcnESQV/DmMoH5G58yVI6KL5hjUmVFPrKqx4x",
-	"9WXzwNP/EqNBFmdJ5en90NOcKubbvHUX46rRC/Op4Mxhn2XZ+EdPWv2VZfpA2Ksazg62l1OuA86Cpurk",
-	"kmV5ytUhV+cEv6gewWcjwST/SddupNW2u60/SopqowNekEs44U1SWx+Y1LqVHMwHJE+uSpdckbb50GxK",
-	"L3tUO6ZCSaSGq5ikhnL6QpjoVQm8z9YrwsVy1eBkSjmvU4mUdmvtBEWd43sqdW7cMUlZwqhk6GyJTEyr",
-	"gfQBJa4IjXcQee7ZaCrErQnB1z+LDSgzmiQ638EJl9dTph9vGK5eGe07bKVy/WPRbCnuev0mSrPMxreN",
-	"UFp0YXvDMhGVAdZAzJarV4Pi9FTWMs2BhGKBPJ0MZFBMih4oPd1VuFxpKeuSi2zK0vtYMoKFS8IathXa",
-	"KtLT8vOOTy3frK9zrJVQ4xcwuqqupgQ6LYR9ROa96gw27q46d7HMYn7jHsn6jCsxZ7wiZKJoWnRTdbGQ",
-	"omF5yrXTAEQvu4/HrPsQY/sKgSC4GJZ61Y684XLB9j/L2GyJ+3qeqPMTlXhPzWLVrr3LwFjJRUCTeMz+",
-	"yxgix2LWRMT3rY9r+jK0s3Vi6rApJvWT1MD9IOEMIfN7kMQyG67t0Hi62qGxbF3XWbzahXtfWTaJGfHW",
-	"QewvofNceCGr+8B3S32y2yC4oLggzWbvq2t2biZC1W/pClpl1UK/pm8pJBC12t4MrreEddUeaqZdw4ZB",
-	"+tqIFUTUKVhnHMRTQaYiiUpAmjVboGjIixRacwFC4UiWTsGpCiMkqsPI6HgaGDEMC+6hAxLCIhxuGWeW",
-	"eKvRyso41xzLqe7updqzq0KjnFmrDHT5NtgAz4J7Vh4DWKGNwGtgVlQFlkLcpElyMYHz3Gy2jKSqTq0/",
-	"kr+I+4B0iuWfp7B9oZcjxriRW0GAKefr69nAwhtVLfEbwVSsxePcKNYi+39LcBieqUrzMC6yeMzIlEba",
-	"eNWut149KmBGDVZGwPrVbKOF7GCf26tQAuz0rFyCCo7Huvtfa+9L+mQhP/6d00StxtCkzNsCRfigsSli",
-	"sB+uIA0eiRDEwVdMHR5vNIpzfDM8jNuYg+8Qmy+OKcdJdcIWobScTrTWT4f6ucq+DrTdpFBj+UFt8i6Z",
-	"QR5od28IKAKBb3W69rV/5pXCjRYuXX1ZU4fRgnBxXz2FfW6b6vM/GyxJIDpVK4erKemDQEa2f8g1HonH",
-	"wTw9swA7CB6JbaCRLEMeLGOJbB255I1ITdSbUat1YCKqVGhraqOuHUtD9iaToqkbkVngh26f+3PpjaCo",
-	"r2YiX8D5m5IoB6MzdVGs198sX1cLbg1Lv/Biw1ahJTzclbVQUeoAWFxFMoSNUrVRlq2bmoW0rUjoY7k4",
-	"1MeS8XWtfcX8FRAJwdm1AkT4/gfJUl2TpfZ2MYd1j7zJk+S8/pE3qZhd6bkK3b8Wy+6ezsr2yOKeUi+W",
-	"dF/dXtIvXy6qe0gt7ju7tqFHzs16B9fH7oFgD519Eb4Pe6V+hHb71Fp1d1tlt1XcrVKlw2Hopo8rVOdV",
-	"DpIq7pO+UmLrFYwl5GjmikFscuGV8Akr3OonjGPBOF5MrIfFPbItTZTsVn6sADOyjoGCRRYP6pwfocMs",
-	"mCkTwxdkJlLWAKGKiLSt0SutNGYijdSzbQekGuGjZhZkygjx5c5b4d4CYKGjLOeR4Kz8dM6VCKDkWD0h",
-	"nN3TZAAAWDC/YsagNvL9VMwMuDbEewJEFkZ+cnZPBHfKtOoCQxp0G2G2GM+cSTDxuJGV7I2I0Qz5ayWs",
-	"l/62egDrAOiQNsYjFv0CibMZ40Sje3L2JSPynrE5GFSchBu4gx/XW0tXejctm/wimdG0QPaaxeo7BqEL",
-	"fqUYtlPMPagqpmKFGZWagzBol7ZNGCdieS+b+XOwulT3SlE460CDofCyDAzMt51M7Dv2Y0FBLQzsZT4M",
-	"V+FYlkHCcF87vl/c0vCCs21b7ZZE2liAjRXQYHpfwAeLmv1mwfBRXIPibzOn20IWCxDdWoasbjoQU4G7",
-	"DsJU6N1iWoPvmpkO9amY/MDd18V61N/9YFYo+G1YtGO9ZoEnroIsTt0p8L6C3zaLHbh5atc/OFnFlgj2",
-	"2O6S8Gftxqm/vXhjtlLgGQfCq/buCuy03d7a7a0t7S1fPHTdOI0829riuqmbaUOneNjDvkbcQ9PEPQMM",
-	"jvlragjdJql33neWxw065UybfHrFp2qK/TjZHGs1HsuBpDNWM10fp0wnUzMow4BuNKplKvVilyD1APMv",
-	"yNvZlEFUkOb+4cCbhqvTbDM8KEok9LswDNUtcmnilvs0G1vF/PEZieuPH1zoNu6GKZdiiksxyW4AdGHk",
-	"85J4vmG8YjNBEWseQ9RE2XJR3KpYLYpbfmnk0BMVew8aIvTCh79q7oY/HDSk2DtLe6RFlleLoJHIfyRo",
-	"avIfMdWfS/exKnX5YnCkl7gJwx+o3ji1W7R0o34857B/w/feq918brZm6eaFv7dLd/8qRtd6p5f7WDGR",
-	"4ZjUOaj7VtXmtdzcpScjS2lx7RoPTOWhWrOaru2Np+k4q73XwAK6O0a7Y7Q7Rs2OkSeKvI35bVj8huw0",
-	"KzUa21YswaoUQnsO5mVAdB69YUTwcr6VtdvKRmBh9T7WPI6MlqE6bSA3NL5TW3+lTcZTNr7VME4wI4DD",
-	"v77kaNyP6aqI77exzM4yNlsVOw94RkksM1P/PUlAjzLgf0reFpKRm/hOidILU4t8l7G8y1jeZSzvMpZ3",
-	"Gcu7jOVdxvIuY3mXsbzLWN48ek+p1zeioy86+DueTHtug6fLhku3fpQn3ooCf7NEunTVw5WBJjaqAJzT",
-	"AqNDjsgc39F+ZyUbod+5Ek3iOejTchxB4K4bQOLdbWvMoCXxIUeECwitKLifGzyQVhpl1biPao9w6+pA",
-	"keozRzb8xI9owSMqUtAnXHpYiTuphIj4H9A1YfXM2/ARKm+lEy1SLvTGNetVckio06X9YJjvjUCIUcWo",
-	"tRqSpbHi3ICGO1ronVMNCqoslonBcZOylfwmiRReHIPdY374QhFXUEQvmJX0oxe8FQoEL3iT4QZGrGsz",
-	"xiN46fS3ei/g3sVbIV+meanq1zV37HjLt4IeXbwFlPfSTke10RpXLt7+UJqt8v1jZ/ZqzYK7mfJmyiPk",
-	"F3UOqFu2APy0NFLi5OIXMuwMyYxRLoG3I9g0ZnREbELzBHD6hh0TDdi1gYGD0WKI7QBio6M6/iSJEhT7",
-	"XG1vDM0qcloAia5crPQXMtTJQEWDiqaph7s1AUmd4s+iR851/GW0jU4Z0qKDfzQ7nheqV68WhcnTv/Da",
-	"zlzl1qtF4FLoeWORdH+GnjMmQven81z1wPxAffe2MFo0l6LKqweMQVBx7VEBGh+saoeFmmsr2i0xILTB",
-	"jMcXjn1NnXfp5D6hUS0TZXDsM5SdudCqHhj8YklynsUJsvF8NkOM5wpA61bRwZendDTE70dA7VIs8WYV",
-	"BH9Xe2axQFXj5uZIrr+3leVxISVqLQcl4AWWSsFpgpD5BmICU59kAFTfhhaB2X6UMnpbwvv+yDBSlwhO",
-	"3gkeKT2CRzoEJVHqQSbwmC1Eju3lsnSg9nuPALe/xLpcgV0NAX8cq1Uip/p3u2LE2HwnesaXQGaAZ5sU",
-	"TCJD9nt3ySSj6XgKIk/ZgLN510qWnkbTpugvaDn3nODjyw7xA+eubFoKQOi4ylbFjzZiieA3ihn4ndTr",
-	"TD4U8NLb7HbZwBUwNrKEwVMOXXU6brmcIhR+1//3wfN9cnh4SHp7vV6g1MDmvV6niMDviVfzUJCUUgGh",
-	"JqBSV1ktoJRN9fc5sTap6PQGpTTfU3A26nnTN36Smp5GdFG1wRSv2LIrI11Uo2J8sUk83hO6aE31+65N",
-	"xFXtbQLDaFF5zs3GsWk4I4MW1jb2j3DCjWMJKlKDWAQ8QpMU44b09IyijlON6WBuhVsnB8LJfDCmhXX1",
-	"f1jz9/brpRthbVffCii72JrtaulGMBQc7gQjvdGpUYyrVjP/YcZQPW1Gb95mdjywM0QdALB0SWY0Qlom",
-	"EqWHAzPQFTh0xZ14NhcpCk/D0leGXZ9KFKUG1+10TX+DoAOm+lbg0+tV/qpkIdoA5li6Nb+YXFr1a23A",
-	"NXIMRkx984Zl0kmR11HvIJwrXQMljWUStUhvHh+k7dswv8MNw6tDzOsdTW9ZNk/omJniFCZQThOEZqYp",
-	"U/dnDRuVOmZDvDymCIuAyE9FjRUwOve5bbwoHzUEfjiIwAg1FjNmt76QzMBQ3TEiOMNP4GmCeA08sj+h",
-	"uaoNy2QOOuZo6sMcZ01sWaWg7U75grluosJtv7VRy/xqxnj0okjXQFS55tlynLt+BGT4Rs27lXeWPHul",
-	"BvUaRxi4utT69Qcb39d26xx45/u6WnrHNrdV0z+zf0w2T6XQbAziWW3I3++DsbwiDO9iMmHqvfcsncVQ",
-	"gKkhWbHPy82s328UQ7Zav67dBuRw2O7zcbmkE9DloFWbvHe6AksDJfd0+nUNCYqES3z6vAH1IesQn4q1",
-	"HHqjbT0YXtKpXnITOjruD63ydPS/TvpIx/7dkEwVk+Wd5MBl/5C5DxgzdfXiknfsaK9xsEvu1rfiRD4H",
-	"r9e/qWOvK9fq33BCwoPXl5PL3Tw/xjx/bbfe02w8ZdGudO6udO6udO6udO6udO6udO6udO6udO6udO6u",
-	"dO6udO43LJ2r5fBt2rA3lb53JuxvbMKubgaruAUXvoyBYzFvamuIOFmQj5m5eDEp0F4ANVixVFbUFvJT",
-	"2xzIdPSWTkjOb7neHZumEH6LXMDqwfCtmUUQfBFygUOUG+Fjl21bDZJZC4uiNt3JIpMvdvxYeHNL+Xzt",
-	"1peOmCniOs8WWvxuXH76iMRcn0nXHGqw61PIB2LRUiz2gIhfv2awQm09IVD121gIcKaEqd7VpIzURhPz",
-	"DRK0PFD39ZOPIL0gljbDoG4BYURH3sLF3EQ84ExvvpQ/RJ5WIWUuSWRWtE5tteZUDpqtD0lTt3VcO9rv",
-	"m+PHr0MzPcT59admq66XMhi7C8ReBma3eEzWZFzQojWRpVagVLmw7h76VT1w1ipcrMrh+7xUVGgI8OWc",
-	"URffazuzW3XC/EDz7XGMpdPfzCXkQteUrxag54E7FVdBCAk9cLfq4Cgh4pQ3S71zA+6fyWOzdOEmazwb",
-	"tVhApUccMKLAHR+MKPBAeAJd4KTQrSVv1QzEh1uquRt+V7vDl3zzTF4W26vW67XbSruttM5W8hjDEkSg",
-	"1bpke5tAQTstdKeF7rTQnRa600J3WugPpIUugyxxTLUe06013F9wO1/3sZxCmiW9ZSSfg+ejEkTzqFx0",
-	"+zuljkV/z4x07a1ULM9SiJ3QWq4btlpEP61Hn90IhyWplkXc1JgmifTipCoFMbvrdLgSWrE2NFzK7mJ2",
-	"PxiL2SxYB9TFLsRnWUokRTgX098Nv2rh87aDcmcbXS65woiKBHzj4YNkdWyg+9Cvu2dr/Ya+FaDYmo8/",
-	"LriW0qps3pjnlvXg9FYBbjmysF7Ybwu85dlSXUx8h5oVOCQhFJP18PdtrYPg3q/Zlf75q9CAh5j3VhgU",
-	"w3SrREjD9LjGLgtgA8fjMZPyWtwyHkTkPX5/pkuxmrwImiSAIqXj4CACAh7QwGXbFwi0arYcMBT7gLGG",
-	"9yK9hYwEQ4IhttDETgmeYLas6iRgto4pB/NAd7MQwvUVumvbYYxzNBrmMlxAR9RPqMzUnoyaTMk9lQSK",
-	"Nqu3IODNlNmexTzPWGmWHlfJXcHu9UbCzBqXvwOumporxT+7tbFqsknbSTwDRJRM+JaW4gm1IPop9S0b",
-	"jbOMCgcOFChOra+B6KRtOpxcb4wM1Q5BSuXtGXdzNqQOaORsEO8zwWrOlnDUhM+zaFC7ZCY1ZxTrSPSJ",
-	"LQidCSJjfpMwgr3FqMECEouoH7Yak1u63KLyaZ3BlN7B9B4bquVGX1XmpQibCsScbUqm2oRmZCZkRg6e",
-	"HZIIDAWpmGHR95c9/4pG74u9tN9KbPTzTm+/s7+3OjY6ADKyxgE9mdKUjiFazqvjP09jnilaAVecGkdF",
-	"J8/jm2mWLEjK5iLNAnge24p024gu+MF7Tvj2kTqirXYrilM2zkS6wAuft0Ak3JA8GL75FQjPc8mAf/7X",
-	"Os0hSxWEyhWHF/Lm0Ds7hCtDCCDliL2UMjkXXDJCE8HZo7P+9bbwkq2wdYqehQWo65JwhHmGw+M8m4pU",
-	"4+AMu988RkFvGez0KtbRcEddmVjxSl4tAFAhhz1+f7Ya2LZ83BAvhbqVzWTlwfs0zgBNFcfQJiyKszaR",
-	"jEdtDX/S1mVzTfELr+qF01ab5DwSQNHaRc5Uu8+JRdVVbyKoCaESkz/a+iKN3NjTnwCd6xbBbD2aYUfl",
-	"YiLJtpPBAYGdbQ3MLrTnS4cpiwRBXpRiIo/0wexAihJuOIitzxjXQh5yPnj6Fy0A26ckS+/iMVr9JMjC",
-	"EPoMBxy2hpcAGyCGlXWoEkg0juqeNoxUKLZVEXUsL7G14L2P+tvFzdemF5XXPqjuXJvelBzb3+zLX23m",
-	"+oqMdMq9ffIYVletji61EVQdeKaPPnbXqsI1v0+9C88uVGU1PBpEwTQr7b1RCtBRgbCho9QZ1yKkN+1b",
-	"cwqGy6I4PXpwtZN67bWhO8v4r+zMbOrBqmfcSX6zJPst5kQpFCngl5goADJdzJXQrejevYbJ4YIcX52c",
-	"nZGEZRq+O4pv4syvdjHV7nbAlCQ5j/+dN/MYOSgiwc5GFAFRP1yftP3aT15ddd8HbRIhDe5Yt8FWa7TA",
-	"K+2B2Kc2oYkUis050ftrWwU3TXESEz1L1E9solGknjF5cJj+BGt2ikkd+n4sCY1mcQa14008Be5Pzrp9",
-	"iD2Rht+xGbJGVLF0mIgGw1F3cR+XtcOapBqlw9TMy7btAK6x1GgD6sQ4RH21+TFY1LTl0YHwOgblQ9w7",
-	"jUM+ncx3E+/5qIPy0H8s4Tfkdq1BN0AJcgoHeld0qJRzyYe/wdApHLR76aSYgNDlQLthSB5dCM+LPXNf",
-	"KiP/mHJ+ZdQdvcxR4KqpouhdkwWsuzcfJq7vvTPLYVyi3YxuOqPF4VwWdmf40YrYulGeoQpSOh5DCOOC",
-	"N75d7N1Oft3Jrzv5dSe/7uTXH0B+XRqypi0iyKrmQtLkEtzs62LVFVBDG2HWrYSr7PONEeM2KqdSid6r",
-	"ARur3K1B4yqeMxVGau81RD/7Xful9gug7pwIPolv8nQJEP3YfaStJBNveWVVQHlzenz94fL0KlC3QdE8",
-	"B4PYusKQexDA60WOAyTMcV8XGtPb4/NfPxz/GmofCk9TfpPTGyYRTkEooWqSilmbMDqeFqUgxiJC67QF",
-	"THRPfJOjv+/6nvYDno7Sb9PxwcnF69PlnUfEmpsY63AEvfgfj9++/nA5OLm4PF3pntFrnTJ/vcvqsd9B",
-	"d6bbxaL6Xw6qtDWfq6nuXfg8vK2m8awFHyseAvAiUDeSt10PBKwg4HwJcWvakXEW8LAdf7j+y+n59dnJ",
-	"8fXZxfng3en1Xy5eX9WKPMOri5Oz47eDq7Nfzz+8H3bJe0S1MrV25lTKe5FGkpiyFvV7prwTXp++Of7w",
-	"9npw9vp97ffhAGCJu0kqOIif6JlHNmkgWxT3BhRktWdyTC6odODNh7dvB+/V0l6fXb+t2XxSSVjmJFSa",
-	"+MvFu9P3F5fXA6VMBt8faUxkr8s/SfLh8q0E6LqYQ42WRgXbz87/fnYNK3U1OD0/fvX29PXSbA+nz46c",
-	"+e746vr08t3Z+esm3Y5lgainOt2knxdnr08Gxycnp1dXg+uLv52er+ytlqX9hdVQK078mO0M+rUk45FU",
-	"UiKVZAg+EdLPe72D8S1bwB9sGJ6Cq7+oRXvY2l+dXZ8OXp9enVyevVdLsnzT1jdx+u747O2mL58fvztd",
-	"Xc3FnP1KGx+uTi8H747PXx9fX1z+Y/Dm7PTtktNv+9L0UJdIadHjwApUz2Ngir0pq+zk0nkMn5d2Hc3z",
-	"KdCyTVw3byG63yS6dkWpkVBo7Zpg6J5wid7klE6gUomOV5P5SOsJC5YBYpoH7mkPHollfa0Ri3upC6wa",
-	"/E8oI+qF499Tqa06Jm2xUuPEacyEvVcKk/iNZordxRkZ0fGtJ0PDYP3qIbpnfnURW0hkQ4EaZUr9sfDd",
-	"9/UCKxbWKDoWfsAp1hF+4MQZxCpJ+zvrMJwXpaqdYEB0bbigk+BhEyMWcotFCWuzMs6WFCQsdqLSYCuQ",
-	"s62PLAGAcV1RtwZktTnQ3RYLEmIaeQ0C8TFQFcVugRq4+Yfq1OvEQzGB0EjVdGg+ecZ4tn7C4Cqz5ZIo",
-	"6TdKprAZNCJh1bL+One6SyCqwsbJqN1xy9hcr+AapjpnbmpEe2fyNF7cFMrRyBo1srkADSEyg7HIQ/sW",
-	"RAK7aXN/uEXquINGCwJWPge+ccMyPRdW9It5drDfgo0azxSZrTf4xDxjN+Adce00Mc8eKzKtlPrgrEkJ",
-	"scXdlZ+XH4umzkiYxyryzJo9c9eytp/LeJPquevUsr+1x8n+9t1N9vJ7r2v2sgN0UXxB9fVEd9VePcE+",
-	"X+sulzjR99U9f6VXAkpsETJiRxZ3ZHHLZHGZbdxl8/6mb2Ych5jS9YtDDUFEcAuyDN2dr55wVmkIOoYG",
-	"GSY5T5iUTu6YahiXQskeuBK+ydwlpB33R7mIky4K2TF/+FS34/5sTnXlq0WJDDlXPJO1vueQvFDFIn39",
-	"SvfR/Rl6rkLuvGtLDfE/VO/V9s0TdpqmIq2tmkGlIij3U0zYU/sAKy8ZnW85JVmSRNFuFeQ4HLa/mBfm",
-	"F0Cpibn15SEXkWTKksgo5MbDr1VfN1y3XFyULgnthWeFrtNk2tI/6x5X5wrbVX+BTD/XnjNpvg2/7Mfh",
-	"F+QCwiu+w6oIhinKeZougJKdJJoRqlYaniw73U6sjb1WFL20ly6KDxav4pfd12wXSkfhcT9ntk/Q/Kp9",
-	"0BagSqDGORUyO1KzTyEshoKJFMzHwyd0Hj8x0y6f/KZYxdcnw3af4y0TmVDc0e/MirKBHWMx75ilCjcE",
-	"I1APZ3CAOoCrYJ9UJLn6KO4k+1C3z8+APaizMczTZGgk53v1h9npGpQamrSD00DVftIdwKMfPXmyt/+8",
-	"2+v2untHL3ovev7Qn0d7k6ejZ/udQ3ow7jxlvRedF5OXzzv7o2fjl1GP7dHe/pNQ6fI1EslqUsiuwLSm",
-	"bRlNTBrGiiDpQpbCETYt+l+DsxEI0iiuVCIhMDAgBP1BEpZJF/3eViaKsy6psZmUbCPxzVTRKAhWOZ6L",
-	"JBFklIr8ZpqRqZixb1BWfjmoSNmovsm0aNermpRjMkoovzXppBhxY1zA9JZJctjrkbFNkfSn650QnKRi",
-	"fCu3WBU8ZBgqbV7M16vL+6saqk3+Ec3IWM8dCsyllF6n9FO0tAQWhLToB62fUwuGmOJUSO2+pqPfB2t1",
-	"dy10s3FdtuO1E7t0T7HAsP9ZDb+nFlmrNcaf1DBKbS2wNSfusgiuAmED7O1Gq/ORZZxpIbpOgJFPyvWp",
-	"HobP9sOAjG3TIuVheATQPTSsr38AKmC95Z34edVJBbNKGMwsj7WlKnxiAxVJtzcfoX6D3/b0C5brqGWP",
-	"GHUTWTRPx0ssspBhJaoh4YJjULDTGlAmbZS37fr0tjc5pC8n+6zznB4edp6On7POy0mPdp6NDugz2hs/",
-	"o3t7a9dzhk7WTskSrAT0iENOv+ozhASCMI56MRboNxgGSgeq84xU5g0fD0kniyIvlZbVqLZDbjBzFbT0",
-	"TCRRl6CDCMJUQKWv+kVc0qXjPVMhZhoq6h0GfVY8JFtm/itTsO10Q60XTRrN1MPE+6O62+se/1Pmo8tX",
-	"7ya9l/Rf1+/YCf8yGt2fvv84f5Gz5O/vJvMXf6P/M//361/F5bH671d5+urwprv/YX4/fZf88/Xg37dv",
-	"xn/578Fdfju4Y//6SJ/HI/bX0zd/7x38Peoci/jWn5mnvZfPVpSOKe3BckZtsQmV2v2u5hAphqtWVO20",
-	"ADe/SRmbMb4sGBhiK6gkQ/XI4F8i5jposvA0662QsXQGcWvQLIC8UhP1g8guvxT2wYIs3DI2l31uTXqS",
-	"kaHfMYAigJgGApFVLAa9dxInLBDS3jyTIL6LkwEKuyEYskbRyc6sPAD9YF34w0oLkziVy+RhuE/uRQos",
-	"xanQ3Chg3IOKq5qwTez/ivD+9cGUqqJVLAdwggMVHBnDeLoZ5RBAye5YurD4e+Gm0ChZ09iqBgBpZwmO",
-	"ykRgQdNs6fxX0A0BjbjRsnCqJqqmC+VQoNWtiSyexGOMTBwwrpYuIL7+qjQljG0HeCk3nBGYtBJQMchE",
-	"V1ZtGxEWkLCNUTg8p0v9D8dJQgKYyKJova1kJQAnUvO9DqaTA566Khp+PhWcOXTjgfMezG84N8H8RkYA",
-	"GR+pZ5ecKVGI/5QpEUG1v2mqQ+2RfoSEVQdaz0XfcwiXe6L8zV1UXvfm3iEHvlPWOdo+hW6XWV7dtvd3",
-	"Yh3XXRGMsQzU3maoqYNSmCh2IPdNsXlrdeslXXH06eU9eRR88x8ct/5bIq0/Jnz4enDQWGA0nN3ommds",
-	"2VquAbIeI9fxR4Uqr5LLpkE6KDIYouiyeokPBOloIKxnWW2oCiKrW3jKcJ7S3qkpReW+aUAGGgDX+iaX",
-	"Ze41M49uTI53rUjI8i5XCuN4d52yNZXroY+4pXkqN5wCOpV7TuWc6r2aD5lM+NAwvXI94Qeg2arjcDeR",
-	"m01k9Sw3i0hpcm43y998I1JXo+pzqHoP53bYhlxrrxY2FNJ1Q1yssZ84wWootwFSruauBEKC6QQC2EEI",
-	"g0ci0SAN1BCRjvmjSoQ61Usuteh4kNUigWv6X4cIdezfzcmJl8XpX/AiP/Qtd7uan8HnQgelcj30Zmkn",
-	"OldCT1/iJDi/Qk+VzotzZWmkzW5+yqm3f49lPEocULxaBQiMIKYWOGNEMgw+98qDkxGbiJRpqEYwPme1",
-	"ysyDqnk0NVP9oSqEaNjLFQDiZoXM04S62TvFYjnugwUEowKAJhQtLxAoPTVrQSKsg7El3aTeWHrmOPNj",
-	"fkvu4yQhI7XreIY+IzAi0zgBvAxNvUG+HEMVdoAKdTYm6N9RPJmwVDWBr4YKwq/ucZqKdDBjUuod2AAO",
-	"l41zYAWNKkOcmse9QhDfrErG0liVXxlGy7jxKijgWz+NDrsDlZZ9iWUmu+QSMFmM2R+/qB7BZ5Xiy3/K",
-	"MJ2ZVtvutv4oPu5G61/sfQRSKBvi6otVVBew5O9+YDWLTYt2GN3JykveEaoekAJpw6V4VbudmlE2ztM4",
-	"W1ypyUP2Ar614zybVrdvTbayRe8BGVdREkQpBlhx9QKOZYgQ6SyC4Li5RlMeUIBTHiA078A8amGICIrO",
-	"iiyNWJ8XeOU6g+sXBIPAshZqzwO6DLrMdRapEl1ZJMFx96UDH8Lg6WGXDF8xmrK0MiZCedTn5m543CRC",
-	"77sMZ69KhoE+kinBWsvrGo5GzeaU0QgMt3jqWh5AduEQoPP4b2zR+voValxNhMnAoIifq1++dkt7mAhe",
-	"nXRu4mPYXMg4E6leJLNGEEig6E8lRQP5CCNzxEuIOSgwQeRm8DZBWUSTWaf3BBgb+7zPjz1JB+I1McTI",
-	"ZKeov5Giqc/wMmyQ2gnWnDmjC+3bcogm7h1J4qytrva5dslGLInv1NdipVSBv6Zto7AMu0eeh3n5eItX",
-	"QrP8IWQWoCrTb7Ooz9WwY4A+J0k8YWDCNOZKNQ3XiAhut+mcZlPZNjZt8NnhwXbQVX6SmGrQcfxLwzaR",
-	"QkeC6F03oxGDbagD8u5FetvnOccgFR2z/fMZoE1MYpbKn38GyBalywKXwTg5F1op5urkCR6PKYRYz8h/",
-	"RFROWdR20Lv+85cCdAjQzRMpijb6nEpysE+m7AuN2Die0QQBvDT2+c9KspcZnc1Nfy7fnJCDg4OXGnYL",
-	"d9IsHqdCsrHgkXkRo+h//hm/paPVsmnKGBmJKGbyiAx/67dgavutI/Kp39Jz22+1yf/z//v/f/46VGyU",
-	"umF6ajXvaBJHbTKsvoDP93maJ0wHkkjI+R6jSAja9m/9VgR6gPqo08TXIaxO4UolLJFMD+bSdCGSP/98",
-	"hA8VpQZ0DHyFyCENIcP/7uj3O2evh13y/82VUBdnaDxfiFyXnEDrwigBWCz1VVRLytj0P/9sKx2NmOon",
-	"JaOU0dujogfyFyKAStCEzGlKZwxCRfXRiVMd3us8hTu8z8XE7pZfrCtnYocqfylGjaNTJB5WWm8E53jg",
-	"p8Q9/wW+rEOK8UafK+XVdFcHU7jCEQQqZ8EJIFLM1HnXRwt9JKCamWgg3XHDYIzzoQ9uE9wHEMth6p3o",
-	"eFuZj6dqJZ2uwVpSjrQTRmDw0PASnl6sQguroEH3aSzRK9rn6FAvIpXVzlAET7X+H1qn3Ov22porqDP0",
-	"n8iIknjMdGisZiTvzq5b2g8LEery6MkTMWdcijwds65Ib57ol57MYrBmZ3GWYA4Y8JNWu6W/3Tpq9bqH",
-	"3Z56SDVB53HrqHXQ7XUPWhAJNQWB4wmdxx2aZ9MnyJqZjqp7AiHgIhRMZgRit+QOql5urNxwLCI29KPl",
-	"3Bg8OBxDOo8H6uuDmMfZIGVZGrM7NiRTGgFUkdIA+xzFFRLzLvk4FcxE+mQmwE9tnAgVK7TPwVVIlieC",
-	"j7V8UJSfKiK08BkgDDGGjeep7HNdHueoKD3I2/pvxVtM+ADQfFMdGVh9UarQygNqGLJ4TeRaDLGn+SxC",
-	"QQMnAvo1MMvQQvGZyeyViBZO/icETc3nifYXP/mXjsGzwWQmoLFZHCKoB0qEXyXgB0MvQTxaFnxZGy5Z",
-	"6AZK6wBlQVMi1ZH9Xm+9IeuIPHUaBqf/ffzu/dvT5kM7ESlTYiBWSqgZky0wpcmjatSl/3Uf0Y8/8Z6F",
-	"bzzFQYZespPx5BWNTtRywvOHq59/x7KpiM5FdoyVr/DFZ6tfVK+AOAWWEPXW3sHqt0xqtBBvaXqj33u6",
-	"+r0Pl2fqHYEa5tO9BiP7wHVABYvesSimRrt9uv9y9cvXQryjfGEg/dR7h02m/4xnSjdMrkCmBdEH320w",
-	"N1dY7OQDp3c0RgOTq/xhATCZz2Y0XbSOWuZsEYrnBymXKZyT0RuwBhuqjYbiGf3SGYlo0RktMnVy9p4d",
-	"vHiqPlJQ999MstZXpOxWamgdfQqPoHjkyXv9buvr5/b3yBQwN8x8rWiuQEjM5+pT+739Q2s5hIQZy0LM",
-	"y7GUOQCXuWBh0uBuWqDDlGG5GfLh8i2UorrpkldC6VxWTImOitYhc82BRXM0IPM9dPCkSp9mss99SrkN",
-	"tld8s1gcYHp9DlzP1IRbyp1Qy9txpR1XqnClp42YyxuR82jHxv7MbAzJEkB1FMdObom5qb4nLEP95YZl",
-	"9ckIIzq+NU5AIMJetV6l7ol76ZSBp9kyziS1ewdATIEY6/f7/Eapp4JXKI0x0nnpRUUdA2qUbSdb1PA8",
-	"DcCHvDDmy0m2nhHb3VaJnh3g8pecJSLU5RKJeSvGFpJ2GXm51NzSPv+1/WDy9L2Tm/XJxh/k5J/o/eZA",
-	"DQfP9tf25lJo3elXx7L+5B87Zw9Fu6w4p7qM72gBEX78FsOBjJzXxjLAN9w7hvwXtOndpHRmco9yicQO",
-	"cDOHpmtDFAFp5uMWGPDhgXnOoBW4FISUCIihViLF2p4QXkQyoYRGF3p3jgZ6JdbROJGaEqMYqHPRwElS",
-	"JkuK0AkgHYm4ibklIJE700M0tmsrujVBagGf8qhd1A0ukDtxjofgIdODLL5rbB4lqVxzDf29YY2hZKhk",
-	"5BVksu2tN8xqYPB9PsRxT2icsOhJ4WEbaoKMlmT0y1i3QtFEXHKBFd4gdcuAczOk/78gBraeQGJmoCD5",
-	"bnfVGFUHY0lG7CbnxnFTsCqdimGXDCJW0bxpe4r7xxSCuOXi3mbEA08cLuWrwxK6a5ccJ4m2lrq26JRZ",
-	"QKa2jlITE3KhRFnYgYVzBb2NA0D1oDPBb5zSETU8zWO/rQohqSS/si9ZBVHbAKPPmAT4VzUZiLJQegRJ",
-	"BSUp5ZGYEYjTh3RC7bTiotAp+txpELeNNi5rti7yrF2sExgQDWWRYsag6rxaM1n81H4KL1P09uDu5Zd9",
-	"48z8d87SReHLtI5oq2CU4R7KYdKf1xIJoLcx/46EgTUVMh3K8Kl1ymWe6sKzGAqiqfhMwGXKyf7hoQep",
-	"8bmx5oZBugg2VaO3IWKz6/jashK3k5K+UynpFVSlKA7TY4lIT7xiEPWykbHf3ZexElw2YSIk+QIIE2g9",
-	"hrmiteuWLXzXeaAWBdjTig8A8LH2ukGzM7qwVa1nbesMpU59+FQfGhP0wLJMg5U5zHY5L/E6VqsbrW3r",
-	"cYq2+DVWPn1qgQX3lN8ksZy2Pn+uVDLBB0oFSerKbXxqeYU1lK7slcNoBeDxlVoOPSUnicijMvp94XOc",
-	"izSjSVePqzsWsyc12Pg6WqxcIKIGX2spRj4mF4UqLVS6XS2k0PKB/ovfWO6g0kJNGYNPn782pu+h0j+1",
-	"NkfnoS2T+B3F/jYU+1KTCNQwYO39dXVIuH/981dLjC3i3kpCDCqEG+5VKBMau2pMOZEMLEYRU/rEaKGz",
-	"R64qsLOSMcjg9Vrs9vkF0E/MhlHPoKDugkEtENgWY8mMD0GYqJhFGamy/EaX6EKhfe6PxpQ8VPoui1AX",
-	"LJD9fMhJi/xnQGHLofsouisFp4D1iBPUSOlolLK7GB4ctsmQjgGeNeY3g1gO0pzzmN/ADZuQjcEccC0d",
-	"T+M7Fqm/lUzPeDSII4A31GGAA4w2kuqJKZWDlGGwBlyI5UAt1gCi5dQX3VHpByRuQ2sCUJedlHP4lvva",
-	"ACDj9D0SupXnMXQ4ZTexzDSHs4o5GZa/iC94KtuRhq2RmXU5pYgggXtwQe5FnkQkYRD9FY5p8CEYW2sL",
-	"MxRM8I2eu4r/B58NoDdB0pcWDTChfSYkmgUg355nEOSKQA2Q9GXkHLhezQC7ZHNmirmabrTV/iaSqQuZ",
-	"loNGC6VezqjskuuY4ZZ3zqqa9SKOcA5hVbpEqrhjaULnJa3vU8vkU7Ev8wT8aMh9Q0qg8BTARuATBrj0",
-	"wsTtFzXaXlTBJ2S2AFV0ItIZpHTh1uno5PUOxoMZF1oYCgbDuIQOOA7PLBhbCn0MQA8/4Dd0pUnH59ol",
-	"r2y0b5sAzqwJ7kxZqbyqM6/V2t/NJhna3nyii9xjb7IP9h84258fJsV+cjAbWvu9/Wedvb3O/sF17+XR",
-	"Qe+o1+v24L9/tsqiznGJbMPGTnPgXTG/kbbe+RHPk6SIvR5D0L0FcdXA6/umjG2L4gNFXFwYubXgrg2g",
-	"W/eelNC71fcwOaLV5HWIhdhw3W25AH/Ze71KNayKNHnBGRp2HYJWNsTE/HaVIKmekQ+zvOC7Mk+yzolB",
-	"yl/1tvP0Wl7m94YYoOS618S/SnVEvxF3D5pIobeMI+54c+vJVT6eala1k8a3L41b+VsdGpus7bqLi2uf",
-	"C8IYdTxho+VKga12KygEeqA8FtnHiICtdquQAHWFFUf+U2fQFf8Q/Kde+tPgQCVRrAI3VCP5he/YVK6S",
-	"3Kc4VEjmwwlzcnJaRy00zop0cZQyCntTHeBaPaVtXEluMHxxzIfocymioxupNFrLAM9VhkqF4uMg0DfW",
-	"btraOITKzdqKTZ+v1GzOWQxfoEXQPMeSdhAyj7HlZCSixXLp2FSPCPHs2tojiLVbnu6t2Ra+HXUXUZww",
-	"KTei7P7LB+t+7XDdF56t+UIT+uy90IQ6f6Rx5r50uO40N6LH/le++h7+nO9I8WOQ4tl4bs2gqwnzUq/n",
-	"dZqzI1M4xBSG1tVwkGJb4BObDVdgfA3fX1789fTkuntyeXp8fTo0VBeSvWKAC4ckqT43rRgQc2N30RiS",
-	"JVVLjy2kS43zNFWrDYhFav18BOtB0TtP4SojN4ZVTQ/u3SarMcl0faLylMSZZMmkS6CeDOiOFucOTWwh",
-	"TbXPq6pqWdM8+XB1ffHu9LJ78fH89LKhmlmZGg23sqb68QaW5pp9ydbUN8NzCpUN4OjFXMc3Z+xL1iUn",
-	"JaAbz3Otlb3QMG0meDPvajGYJf2LJWFf6DhLFk4P1+nQAF7fVrfgUNbWHyBDf3sMy/uy2SFbYhS655jV",
-	"7u6oDY4TlgwugynoEHqAi9/mvjA/t7UxPMLn7Q6Z5DddcqVIG01AGjWZtJBn7veY1vcY7Bbb6bCxGVhh",
-	"OdaJZABiM1roNEwgY7rqHJK0smwNzyuREZKZHVDRIQEGXA4xeTnaZ8+ivV7n6fj5pPN0ckg7L6KDg84e",
-	"69Hn48PRs0nvoGb4LgBdMQerkO4/V70kuv7PSmcJUHSHCbd1EX9dmk/pB8i0KmWBlojlW/MJ/4mMaQhS",
-	"ONBA+xJ9aA+ysjXOkzBVt+pcsIaEbtf7+l2ZonaBPN/CEGUdwQV2YL0K9CAZ/sOHs9dWdtftthGtqELI",
-	"yDHmr/vIGAAvQW5YJsnT3lOffzU6f5rAz2k2dei7UW7cNKntkHo1GJBKZJNYpXg8dfGs8YKBNAkI9D4q",
-	"O3AJ5I4Fn/DFLeCnmN8NGYcWlFGpBMZ1DapR21qjKI+8VktwKS5MfWltC0PWBOOWCPjn+9w0pzuIsAsF",
-	"JkucTYnUQovWZ6TuHSQCYq4fHU9rXOSeuxkFhIHiFtpfjOwcwnPL2Y0rPcR9voaLGBd+5y3ekre449R+",
-	"ehyPcRB/9U/lOC5DLZfBUQeP702uBbT+UZ3KYYzNVgCpWou+FTx7vOwgCJbtLh4sfOtgfMj2Jy96nd7o",
-	"ZdR5Sp+zzsvx/l7n2eRp9ILujZ4z4IQuFnxLJPFdTP9LSdMmTrK6B45aF/AYubjnICW4IO7YyRKSum7X",
-	"Q/FupIvtt6xg3Sy3+vNDN9rOe73zXu+UhnW81wHU8XWdJ75Lwkpqll6kyRacuiWfrSv3luXq5h5cYh24",
-	"FS8m+HdrHMjbc7M6EubO4/o7eVyf7ly039BF+w3pzRY9lyGrx49l3mjXVYNSSneeJBu6zi6MaBhUHhzF",
-	"Y1uOEse0UvWZ1jpHiUiNwtpEMevzrflJvwu3aHmd28RI92pifFjdJnsAIqxMExLRSQySwPHVydkZSVhW",
-	"Lfculm0WyWg6ng5sPY7tbhiqhwM7YF2f0v4Sn1JrK4ew6vYzs7vGDDpg4RtMnrV/GgCIjgWAaJYZBJUd",
-	"bWiahogG2QvTSTVygs2ytGF6nn3LQkV4+UptbYIEELJZVwNMtAtUBgvjrNNyEiqzX8DBJgkdAQ5OgV/g",
-	"V+YFu1U52VNjmLUR4sHN9QzIczWQGa0HWycAWGCFVwxhEcZ0Ns+lBhtptxAabgCqdwHD6pSPRYKV0BFL",
-	"nEzEDxxwseNsge46DDo6amHrm+jnZ3pqiizg1Ro5AELo94id0l2K4g+ZoghKZnU1HZmvSm+c7MQAMSrB",
-	"Rq50wt/ThYsQUXPQqzndy4Fy+rweKacZidiaL/97oxJN2U+VNjSkBTtAij9ZejPl1U2wioJsAafClCTp",
-	"YEkSVCEbSkNoe/pJFtCzsuzpxSoQkSJSSnAaJ3lkso7xBXC4SpbcaZUG8VjlVNzzPqc3NOYaYxXtXLNc",
-	"6qI/DgJGUctAQ/84WLixJCmb5NI4kXySVVOQ5Rt5Qr+da0cX44AiYOrR553efmd/L/RogDSi/Q5LiHlB",
-	"T+fxzVRJ81howVQOwv1auNvR/NAu2yM+P7rj5L1e3WNYXI3kunOefE/Ok3Nhl2XnOfn+PCeGPhKkj5pm",
-	"O2wpzD5CvhAuONt6WlstF6rnOyaq50Gs5IHOkbo6YDv3yC4h7YfzdjyIRizzXxiKEa588A4KCQTrHuAB",
-	"R7mxqKuko+X0WdZxiWjIi6UrdxItdh67xWr6HGvMDAtRaui8rkH8ycGzQxLRhcRoUS7uwSP7sle6WNjp",
-	"DLmBcD2oxCbyrEuO+9zaTE3be72entxticRFYBvtc122EDAyZ/SWLbMGLi1k+JAyBVsRLJtDiVUFRKzr",
-	"vKSWwUfjebeTCTZfqKKBdbHQ5NKkoMHe4yQ0rCHtb0mQd0st/OPiw+Xg/PQjwsytGx714KWLlhZrAFDk",
-	"GY3YEhTVklv08q2RNGy5h8JZUZ/IUaNYN5mFJw29oFC9uuJ/+ZaorhL/nscpnPOCNbilvvIkAhqK9FkI",
-	"kgjwfoFj2Tag9+unliG7Y8qL1yxdNdVS0H6KsaL+p98U8aMW3tX9Gm75T63rAn0WKCLOd7f12d39SlEk",
-	"e0fkiiVsnBGKzZHxVMRj1nXLGmrfeOGwJVay1o9L3ekZ5YHZMpmJgPspiHqoYKVF5wUfQJ8HWB5Q9fEf",
-	"Ikf6XzAIhzOpngD70FX/bMFr9UqXXLI7cYuo2Rhbrfq4Lazd42J+nRKTHpcODfgHyRXydNddVZU/QlWV",
-	"QrQFXkJoWLptKtyGSqjUybkrDLJOSmbEEoYlwf3Tdsq9gJGwYmxrrnP2JbNCotjEytrnDzSzRkxmqVhU",
-	"Nd6nYY3X+ZQiWtGPSCd25Zr+AImIwDIfRhvCqu7qbOslR9t4d8ta7rpHu88f7kH55kncfwQPxwN0n29Z",
-	"oW5HJ/+0idfbp3iNQpJDlM8TaIZLHLmb5Gg3Oq+PnKNtoCSa+eLN01uBKzeN6URoDGjv88ZI5VjIX7fi",
-	"B8I3giw33y/BA6Z4v4BAa6+AM7ddWAFk3udLkcxrkcsnkzhBQDWbxO1eM4DgLoI5GY4pH9BoFnMDZz5m",
-	"NBlMYh7LKYsM/BbgmJuBDspg6vZGKYV8SuXA6QF8QXu/BhlLZzFXzFQ9Kccx42M2iMSMxkVXzWWZj7xb",
-	"bkZ6HkcDJSdoLgqoWI8AY26hVHZ56T8Civk7mt6ybJ7QMTNhRgYb5j2u5A7fXInDztF97Ax1Pe9/gMx0",
-	"k0W1XeQkfykshpO9vA5gUtX0aXgPHFCo2ZTRFMNPFTOIoBYaKhteZrriMcjorGfU9G8ukgSOpoaUsr9V",
-	"y16Lq2CmrHDRYHD7T1rrgEftbxSqhf3ZIbTvctx3+tlGkVr6QLvKmLm0DBS4DgW4JNqWLmmW5qMBG7kW",
-	"kYHDUq1LXkuAxCGZVkMKO58Grass0AJrrMizztWSOOvCfFRE2d8BnX2V8rYpMHuhR62NyV5V4QrM4ccD",
-	"Zy/BJ+5C4XahcD9UKNyOCG+VCG8dl90hravhAfV0PRT8WS0JfmgDxGdDgO+pJFpbIgaOOIsxtz2hGeaL",
-	"FfZLo0719q57Spc60p6PUPe0Dha0USqVogPYXg0TvZv0l9E0iSs93uv1Or11ejxAQ8uWOt4Qqd4aFDcB",
-	"qicTkfb5cqB6UwDg3fH58a8/MFL9eyPSeOZ7WUCLyMZmGX+CGmnjTWfNgrMEJmqFoX6FgtoIs8J04Ce5",
-	"fVR/37ixHawJd1Ghiy6682YQMHW9XhvGPDjBLkz+2pPr22xCvXU/uL1KBUBKELbByu8jNqY5yNKFWd24",
-	"QwRnso5JNSwC4tictsOjRErGU8pvts6uZiKKJ/Fj8qu223mTUpBQmcEI2ltnZ2ZE2+VnG9ITY1H8juqE",
-	"rOrSdiuFPFKVjWWD2HadDbOnH1hmY1mXt1ho433J9vHHr7Nhbe/rlNnQL9VX2PDcpYECG/b+Nw/N+vG9",
-	"NyAFWB1gkmc50OlN3ThpxmaxdPw4xQXHkdPa7718iTyktV2HzsHysiGN5+1gjZA17F5dmJpRtXdFQna+",
-	"kK3FquktV2eL2xpYpiXNOhTNJ8SPgqC5/82Czx6nPohvRmlYHsTa475NdRDTxz9dcRBvA+9qg+xqg+xq",
-	"g+xqgzxCbZCyqXvt4iAH5eIgM/plZWWQd/QLeQeEv1lhkBn9sn5VkINdVZBdxNQuYupHqQqySlX4rmuC",
-	"eJaK77kkSEiu3MX57CqC/LkqgjwurXmkeiBW9f6RjBmPVA7kHQiEf4JaIJuFouyKgRRbZVa7Vb7jSiAH",
-	"300lkPrp21IZEDhEqw2aNNEmvEASbYG0Dw7IbMpmbUITKapg+8dknDKA8aYJ7p5IMCSh9yK97fMCaQE+",
-	"af2yOqsV8jA1PH/CbE4rpl+WU1pJJgglQPrVvTiTZKjtAgO1UMMas6OJ69TBo8ykfsZyIBcyY7Mi3XO7",
-	"VkeY4J2d8YfI9fxz2xf9dE7nTD2uTfHHsCe602FVvop/XbuDtQcmDYGy1BoJHRXYlVJOLk+Pr08H708v",
-	"351dXZ1dnDvwK41siRvY4Jwl2WUu7uxwOzvcuqVQflPEHsSj4zybto4+ff5arawEkoGjL+PvJcpyRYZB",
-	"+uLIL79Djp8TtRYwxNUUbFKCZLU82ypJktQKko0MeH1eZ8FDGW1ns9vl5v0AJrjmVAZtdI9GZrZok7ss",
-	"iMiYcjJS1CeJkBI56RhEQI6uUvoQr04TGFQcx5RrbSKWK7LaHpLKYYn+YCLSQTDXZm0LAo5fCfk4rkp2",
-	"kWqheWaRqRCQJ5lGcSdaLu5z1RKEp8/m2aKiBBjBtmGikSsV/962sQflxEBuaSyzlGYi/WZZMR+nDNgW",
-	"mhZ0ydURIzcp5Vmpi/WrUKgY6+e4bGYq1rrJN8yn0FkKD1/j7ecqlKxu6wS/w5qLCdq6dGAlRtgpEuco",
-	"hEsFqYpFrka+2V6AfDNl+AoYBqkcrRUa8fHrd2fnFX14LaX3afMAbi/UJBzEDQAQuwjunU64rQhu7UoK",
-	"CGRbc2wi4AkGbjvEZQNHZ6Pj9shR25D6dJOKfN5xAppX01h4xY2B9iOyl0HM+FHR2tFdAIWKSZHwbWFj",
-	"wN2o3zS5XaB6Ds/O/352fXx9dnHefXt2dT10sGgUTQ/T8bZxvagPYpWLlJF5PkriMbyPZBSKKm2mN/d5",
-	"n7/RgvJYzEYxZ8h+js9foxCJmwWcM4rDarFaNahOAU1ZRJI4YylNkgX0yZacokSn34QUbnDuw+oMnNXZ",
-	"zEvyq2rmzLaC4zEQjWpjN3GhBBs5k8fIqDZv4D2s1p/AMfPo8d+vEA7mkkmRp2N2yf69gYumoTNtbafb",
-	"JptDSR7najoe0sCD9rcRFB7wNlZEeZB/Bd4QnNVtAPNYuRdvYyhktvZGKjWzc2zsHBs7IXarjo2K2OUI",
-	"u2FRLiT9VupQbNtzUenmZjCFH8tS2yqBDa6Cs+HhFXdrBCnjyvhjSlI7brtzUe1cVH8gF9WmDGOZByrE",
-	"PpZWXK704ojcTwXosmLOuASbbBLzW2ALVGIBT3XRZIBbv1Rb18310rH9VOw+By0c4hjpfJ6KOya75Axs",
-	"MjMaJywimdK4FOE/Kj6ty/Kq36BxQeVRMqdSEsEx9FHp70OaZ0KXLTbwmGB00N+iCZRClm4pEeSdxqoB",
-	"aFGTuFR6T9KZNsgrnqXHCd4K2ecGIQAjKaEBlkgTyam5M82KoPtrobGpiMzH08AKtKsFNd3kdpNg0Oem",
-	"iI6BbStNhJ7gYdvUA0ONV18GKC/Bx6zg5cMAiojNVncAQyVEkfY53ojBBJMtBqiiyqG1slEOe4hEQqTF",
-	"tjJRpWplcSrVAiFoalsHxxtjHppjJAh12k3U52PBJ/FNnuJmQRMPfBMm4NeKfGOqyoBzdUTHuIXtlhgt",
-	"iER0gfspzaCLWfFR7A+8JSYaeNlpHD75F3GPBU+rspUanp19taUgYhp3oXZ7JfEsBpnoFVsINRt4xasn",
-	"7piywFL1dP9lu8/pJFMiVJLofo2nbHwr1xGYHlThGzhowihSF7/+LVwuzK2MRcwr2wvG4EZm1kNTpm2b",
-	"FRAUvbaJOl7nC6wgg+iASwbGwJzHdyyVisg7Y3EPmzH/BCiRuYXHdZCxL5n3PTEhC5ED7oQFqoNi9VMx",
-	"7xY18Wxy935n/6lN7v5nyw4IclYGGZvNE0Qe+qgbUV/4zcTaf9UJ2s1zs1cvwvqoT2HYolb35/8qprrf",
-	"twng6xQzLsmTXg34LVZylx521nq2nKLE+YaDqvPdlemQC4i4San0cntNq6bXeDB+lKrpK41DAaPazsu5",
-	"K2r9TYtal89mUyWiVM362eHhwbPl+sR9GmdOaeuaw92gtDVWBgwpH76DVtuN+AICvVBWBM1Dr4NXCtcX",
-	"lK1SsoY0tG4B6yCV1SiBW46cWC9xowWQWmPKxyyBmsC2h1rkxIWJuq3PjQNG8oTB/pWNeY5SANBVu4si",
-	"2dX2/l1I5GvY5wE682DTvKaFDWp8V2Qnci0INVQLi+/bAt+oNS/ahvaJVFHCAjBckTXALI4Lw4xji+9z",
-	"tyH1dUNPq/ETzeniViLo4A3sxbpi8jEXfDETuXx8QXlHqna+wkf2FdqIuK3TpJpwufX8Lujs+axaycbT",
-	"Kmk7ASh9E5+lM2wxXV3TrLBMZ0Et2uR+ylJWU7wnznQYf26QMOBDfQ4mO8LZvSJrvywTHUWqyKWYMUv1",
-	"YklYFGcY5SMx+C2BjIFjaBHt0SiTWnW3z/30e4SOVk/+JB17saKonDFjs4xvpplnrzUvkUyILrngYxBo",
-	"IaQZfJzylkWqFYEwpLqmdduaj33zshpc0MrtWAjXoOxzmmYxTQb5PHqoHRDNWZ4lDccEEXTWzsu4ZwYs",
-	"2cLkrQn1WtP4tYZd6L3a16ysun+AGXCMRF8fzOxwy63L7LAjD7AJYQN1DE/JLYpqmZOLtviFtpHfP4ba",
-	"sq4V5TSKs50lZWdJ+XZqwnskg8mCICHcXGHY3KrSbs3zrJ7drmKvQW7aJW80zobhwAmbZESpCjquFQvj",
-	"lFhun2vmvmO522e5fyZWu+OxOx6747E7HqtI1IffjbM281egtRzcFlvSn4NRV6c8WsrM74HzavYV5uln",
-	"kCQLqS9FaAnE7GZxkpBREeGzTiQIDP/BObIR5JS2jlrFhADPHTHGiczHYyblJE8c70S3edIqJqyu5/O2",
-	"X/nd3TFmyaremKKTj+yOKZxqOzvnziXzO3mtYbM/okumGblnd9DxBtWPaEamdD5nHMMNA1oQ5EkIzzNd",
-	"zrht4KfGrNw+V0QhZTQC8o/dJGKCWbOBUFFIocVAwBgLnxrnLjnFl+lIKXxeCCiGlylOcz8VJt8DY3PN",
-	"c0c6plBj+klywzL9DjZoiyQ57nj9RUyFRd0S1RFbmVIj7mJYEdRcvZ8yDp9ekHuWovScsXXyZ3GSvhXY",
-	"6MOz/jaMFsPJ3ULuHzS0hQRAnPddCuBjMrs1tpVDSj3jwLnAQPMK3TJBpkiYXFuBFePORUYmip12MWQW",
-	"KuuEGoc7oRbO+B1N4gge6K5jPFhT2rOp/+wLpJSXhGd1x5Lctk4Vv/l/2fv2JbdtLO9XQekfz1SxlXb7",
-	"ErtTUzUdx8lmN76U0xl/O5ZLgkRIzWkK0BCUZWUrVd9rfK/3PckWzjkAAV4kSi11ux3OH7uxmgRBEDj3",
-	"8/sBas4CK5UFExLZoo1MLpqIwGgayIXSCZjsiczFDIrtD2tDdSnZo/LDFJqUf9mZ13b2i6t332rB+C0j",
-	"rNQxQoHhWmdhqrLIAqMDiaPD7QCjwZgxthqlz966nhQYERS5JbT348675CZ9fpl7odf36Oa367aPVn8t",
-	"dC5iR8V7Y3VuF/zLUeiNvZ0AwLrSzBjfaYpQHUFN+lmr4vFE5o/OelFvnshkvpz3zotVIykPGNszdVL8",
-	"SnHrznb4im0H55Sh/vdST53d8GezG5zqxGyo3QpoBsRfgylB7vtRQt+LTEzQ10UhXOLl19e4rqsGM0RN",
-	"pyLTEXVRFvYMlMBazDdqkaT08g/umedskiZg9C21sM2qVTtDL8fzJB/SMCMm1SqiMLyDptB8raEHYaeq",
-	"Wcxz3iTTC2i1ZaEJyL7GINPcb0P0WhqbOhrDFRPZA+2LXZv1LoG1imQGD4RvdLFQaarYOFPL2VXOrhRg",
-	"nvqNh73z3iulJMvU5FrvIrN/he9AEuBQSWLznzsxt+41W9z4DTCatD1XXLM5j8WdZH/fOlBRt7Bd2L7L",
-	"/d6WIsXDwriH7WvPRcQgOwiFKGenZ0++kGxwqBSOnhVuqQgtwrnDBBhRUnFU9MZR7jej4mmVQgXWnCfp",
-	"eQmaw6+2cpEBohjLIuxMaUDUIPVIACBBRAGAPxtZfEbYrDKQIUJFGevAQVTQ6ADAYVwNmpYX3KMwRCY+",
-	"JWJlTPSlTIXWHoTDA80WKk0ma2PKp0rORDaQqch1bWuzfbZZtSTXIp0CIZoMprjiSa777L35WlgCpgOU",
-	"kfK03UWAoYUvAlVspMyB0o3pnK8RUGLka1SibKtRz8jbdi0WuVdTX3kh+CLcSEmC7R8WQwECNO0eqPwj",
-	"CHFM/qwSjQV7gEU+RbjX0IQAPPJMpYCpwrOc/SWcO7pMFnQgAkBVBCaALzmQi5RPxJVKjYb7K0sFjy0h",
-	"o/JgWjBOFeC4xMI5obDObkpuxnQT5rFCG2gg/Q0LIC1crtmEa8evRxSQkVfmZwFry9vB27Hm4cEbqmXO",
-	"/HcE3jykPvPpnmsDcxViRVpDBJy1gCD+ZlvxtdsKBeaMMz6wjQIw2IvVeq1wuRJNpwMZFc6ePGGTK57x",
-	"CQC+tTd8Q9nZ2b93af9q+jvsza3ByYqZeLHM1YW926wvqpvdB8KX263msrQguASdmd2Z2Z2ZvbOZfbtm",
-	"9U5o9UYit0AjbY9h76NzIY79QPpA9mVMuhpIe9Ye0d4B4xOFUSIHcuMYhZWdr7GxAXE8io8WEfIq4Kkq",
-	"r9CGmK5tN4exE8n+hyYFa5/fEsA9u5BIpzSQOJwLo+NoffZLojHniLSkRMTKY2O029gc7B8gHThnI53z",
-	"XPyNXmqwPD09e4o/YU9CPIoGMrwosn9BIxn+9uFjzRAfPrpBAEHeo9GzlLKF++bzykZsvMwHcpzxybVx",
-	"GsbiKgGUtsLGxCwBUCYDwB6B2BpbsOCrok5/nchZaj/AfKlzWLGxWZgF4jM1WVo3pgyoYNwmn5L0NSQs",
-	"2qRKbwqRW77/5RxyNHve+NLYxXvd/VlMluafv+bQw7HPCNAg8z1ELXobCY7VFCHkwr6mw3EeD2SJ9Jjt",
-	"wHkMuGu9qAfnw2v8OSrvsb+Yx6E9/upJJ06OzjpRfKT7wzZxE+jrm6Be7w14XXvjD97O3XeMfd/aA9ve",
-	"42aUprdTRXNzOoxwhLun+v5iqmHb59XMmw+1OZ3nH3pAsJXEtsoB41NYgNPvffyjPcWg0QmNjS2+PUUl",
-	"FvDY+9zOsl9zlV8Xc5iqmF3KWlilqqWrablHNS0bIOfvmp3kxrwkreICETW3YFjAYy6BNhRMj0WQKgOn",
-	"TmVodJsBwGrrD+QBCExuTl3SeXTH8ug6Y/P+GpsdJUxHCfOFUMKUGF92UbyHYXmBkyMQC5TCxzyOM6iQ",
-	"UETKC9nvoAu1xLYtY9KUFMP0Cz9swYgxE72sustfg/4uR7iDapMHGiLhfUZAPOaYmj+Ollk6whh1plZA",
-	"GB70hIyYygZy5KL3+ON3BONTjLJM4tIwAe84KP+RT+7t7g2mN5ADCWQkRvbYFwhbZkY2sxyPWDLFMgbt",
-	"1hPNB7JenFFDJjUxkIwKcKHpQAIdOuWudc6zXNtVny7zpUXE9pIARdHGJdDGpwl0DcPLF5eFkzbeQbxM",
-	"RTyQfiVBnnGp+QRAUTGf4CFJUfTeWGQweZGHEXMwvxT8RiE6ikvW8LmwkM4FxxhIrbDmZDRdpqmtJRlJ",
-	"brwO98/FlZJiiNLd/FtlMy6T3+HdzL//pcbDPMlTW0MzMfaRvf47Z7lpFqsBvIntU9aCoX0X8ruY84Nn",
-	"yR6imcjphFzZi6RY2T8DxjnQh+DH11EL0peB3MT6wnYkfTkw3Yv5GjuEZ0g9/mju+iMqyGJ2u/0XuK19",
-	"5UAD60fVLgjD8rg8/d7d8YPchBpkO9jx4fhA9mQCuY8cIDt85XiJfxdlcDZkwfKWX+cccIBSo7wDLiHM",
-	"yZx/6L2twsXQ5dilpKn6LdFMoFqXMVJm9T6a6aO8DWfiy3DKMUAgCYVCdQ4vJYgaCu0J33oArBrkD/rQ",
-	"uzSzgAeW434QUwUAiXAmgIhj5KhVb3QVlNJhQCdymtJeY8wJJYOpSiWH8OChwKChWTm63C4XeOIOcan0",
-	"QJok5bSrPFa+RmG23BDp6+K50c8ohAt5b5R+/WLC8rkcuYtdsLkw6khfJQujkPIsmQQVuZY3DieKS16e",
-	"JRpk1KNksQDXi6IuYduaGR8UtTa8m75SyzRmY5EqLLUrqlnxOKBJhFMio7Sus49oAQHFXoqmgI4/ORrs",
-	"Q+8Flw9yWBCVCabGSMmVqTlbZuk5OxgTGLwCGSnvKotrXwSWvUJf9qH3BucF2tkYmn/bzqX1/Hmp37C/",
-	"E63V1gi5O4fueEferjWCX9rGzMjuaF8z0JdnnDl51qFFdfVw95cgicsN/Zm3UQJH9bfYRVLf/0FUqMZN",
-	"831I71jatocRzGOEohDUB5SEGV8eXU3zeHSz0OcQ4KOgYxFA9woJ51/JCcJQhZ5mn70v8XUitYgXGYDG",
-	"COZ8DsLklYoRsK45wkLmZDLhnIifREPhhVXyRqnwhGoBi7dwBoBPnoJcsWiRLGWepER2kis1kCqNi4YD",
-	"W5aFNe2k/snPrsq94GLvI4AD+LNn9grxQDv3z6zNFRa0eQ4iJ6JVa8hg0TllCRJt/DjvCzmTcK0H0v/8",
-	"9vVxzTDR2cbNs1SUe/p5ADFsHtk773162L/4p16O333/anr6nP/r8pV4IT+Px6uXb98vni1F+o9X08Wz",
-	"/+K/L/79w0/q3YX530/65fdPZv2z3xarq1fpP38Y/vv6x8l//J/hp+X18JP413v+bTIW//nyx3+cPvpH",
-	"fHKhkuv2KUwQ8VucOlyu4Hy08ekOiXTpukEOlZwt0Wq54e+gyB0+Qadg/8QKtuC6CYhtSImF+jYkuIJD",
-	"yRnVHe6miB8+ffTscbOShTDYiTNZ9QZtW2A7Qpn2FEX3IuVSBmx5FCInJwbqOPFtXCU2tM2BcxAVhnMx",
-	"h/OBtMRdvBoE+IvXvVnEfVWgff5alIwb78t7LD4Ugfc5EmB7kUO6a87yVTIRfXaRalt2iin5EbgeiZwB",
-	"yL3Gnk5yOedEel0X6CenGtQXdjKKDMuYx07hlfjKKbFwoOg+fIYjhvhfmvHdJ8R4BpbRgqXk6hmwoNSq",
-	"aL0Qaeo6OTWWkTI1mSyzTADHOiKAYqsAfkbNEu0aLvvsAlebgjO+gwhf05hV4QbSfWab4Yw9lWPfZmYs",
-	"DXPY43NH0F4JAY88vOgpVrMXr4wIXtRHZV93LrjMk7loF2c2Z3FYnIObWCK+XDj/4OIpvYs0mYi/04X9",
-	"iZrvxGf9GLLOdqyxGh9opAnPVLr3WE8OOauPx6BN3z0Y/YPdBS/MpthiujXIYCWtFDmsHQd3jFV+VQ5O",
-	"ilKENoIpIMEJSNQArqrY59s2qBO6xQsOd4EnOeQWb56LXKbp7pstVCjAe/dH1MPgZri+v6q5QDYWX83U",
-	"BMODla17RPF+c/7573wyF44qvnR1e5r74LZSM/DbMHhcuZoq7i38wauL1xc/vXzXi3qJHhoFTlOhrP5u",
-	"K2xWU1JxdBCgDORs+7XbJejYfJw3d+UWk0AFCNV0kLFY5GuWgLVhHGUgRpHi7lD6dVA4Hm7VatJLb8qe",
-	"hAqr93Mu5uxhhNmTc7YxpRLh1Y8iOBHnbFtepdQaf6nA7lpvmM1LqZfQWuQGJtui6Dh6eHp6ykQq5gju",
-	"/HWE+I8bXg/yQkGEvYucd479fYycG+Fea41NVRYqnB2d+NPHz558+7RNRVujp58Jc/g3+veI2HiwYPqm",
-	"SPhAbg+Fs0NFwv0Ivh/jzzACXmA9EVINvGMmuFZyVKhbpAZv5cnhWneRZLc58DOtrtYRraf/lQAmUqvb",
-	"jjbjRzpatLkY/m6jzZ2O+YqDxyiz7yh2TKB/eNBSkYuqTvkBftelCRJsGJQEByQ/EBHVQkByUrJRLYAD",
-	"Zvjq4qZY+kuB0wsULhZ0n8M+NWo5Z9dCLIgFVaXtJHosdJ6pdZXp7XF960QoCyy3UGfWdvRhd2KZ4jnc",
-	"saajBfnyRogi49iWxRIcUHPuES4e0zEFcLyF47Q1+MCgQU0UV6oQDXUxepANLc2zPEsEpfpvFAWlee5U",
-	"o/yDu+c4VcqdlOm6nW8mLd7R+TiYvNgPnb8OB5jnk6tmuve8gBByETUvtxuVW3p8+K923PDnAzmC8KMj",
-	"PodkssqvjMVx8ATrQFKPF3UdUEMOQQ6NNvLRszIdfZklnrLjZC/9jJ1XA1luvYrKHVkiTvICe4dLH3c4",
-	"LMxCmGGI7XnkugNpidcpMT9LqIivrtfKFmYHKgG634uGoe/sXxPhIGIFz9JEAGzrQBY1atAxbsPq8tom",
-	"as1gMBcse6c+dyBpgqJ7in3wHEkUJoSE5s1zLLCnSMTRQBZ6DKCCEaiMxzWleWDIWtt0vAbDuKhF9Bkb",
-	"fJMSEJZdvnsgLWnkeJlbPYtfjYdWsH1VWvgJFPibh38Hf7LTNbtHX6kVbRTz1lpk1FoAsRtLgknYgHMo",
-	"5cOKfHMgLP0lvoX9FLjgGuMpgBK11CKlpkqzXAj2ixB5BWjfQMYJAHnjKyUSKwIsqgZ9LIzNQNEhAiHb",
-	"An9cGx1BvN6MmWimhczP/eJE8yLF8vgFHLQmBPYMi2U2dd0+rmk8Y2NsVEOcG2h9oF7A0omE0UtbHfrq",
-	"Wlk0C57lCU+Hy0V801Y1Sg2GrTj+a9a0afR4kLVVGXYSVbsu7Ej1jQEtk/3tzaa3Rl2I2FMksD5b4ldW",
-	"gygnV98TIjUiUzj8cdpZEEC6oSFppAP2wsQ7NfoVd+1jTOJytIhnoRyHE7e643RjY7sYiYH6nrGi6yus",
-	"BTtKExkiA4Z5P8I9sXTmUjls9WIKjZTn2va/GtXrUpntvvb3PN6w35sbX8IIRlIoYnLfFDIn39++lx9V",
-	"Nk7iuKvK7ZJ3a+dDoOmIMoLy02AMGCP+lhpiot5iWRNV+dVSb3gSLJjejfwaz3shbN6BtOyjRV0lKrzv",
-	"Oj+n83M6P6fzc27fzzmAf1MtXC29nT/DBhOxxt+JjuXD7Oi81GkHJ/a97zATSFl86LpgtFB38GFe4g2d",
-	"+/LFuC+3iYFRQQLg8TyRda3+HSTGFweJYT/iC8SzQgVEIsfcA7UHjousIITuMwDOgGx/Zl4Lk4M+jlZB",
-	"9XGLPvW9QrTo/PrOr+/8+u1+PRoJdw9nQdVSaFnvQY3amhX1J/AyPS8/tAMb3E9LlVou2i3AG8Cr8XAs",
-	"vqNSzgAfA/GbATCQ4GOjBgeN53TBdnBDslHLD3tgzaE+ezNl2kybp+ZWbB/NbeoXK1H0cjIRItboAYLI",
-	"AxxC9vj0MbKHYhiDAhNYvFKzBBE1QNcVoMhrV1sysn3DFnujRMAerJpHvlrzegg7B8rV65rA9cKQAnT3",
-	"wvfh7hlgUqxkO+gL2JS9o5bbwvprPV0CNxZFAg5We0tbHVvjXGXf3Zr6NZk0b6cnUiPPl2z67r4R85sW",
-	"2f//v//Pt9jxv6pBE2wLy5n495KnaNZciTSuTqR2zaoNhfhwPNlkCBfssS6AkNjCS3jgEU31Pczy41nl",
-	"tDaCatyn0yRNYCy0o2Ih8yRfM62W2UTUmex2tr69jlPeYJ8beZCJHNx2byrvyHaHaBEsRjGSrvbqwlDG",
-	"zgfp4folqDOthLdb8xngzf1vgHOzhry/IVof8nfLVGxqI8uWqaDKetyyBLXblbx1hbV3Yl3ikh26sHar",
-	"EYlJhpP9ifbbc+xvw1irAU1DQOYtOGlvwmQLGZV9RAt3lhuhaiQ5ZXqM2FpBRKOpOQBccGK7PDoeWVSX",
-	"6ahiku2CPxYwgHdQWzeywGoasC+DjuNMzIGk21NrxQVV08q7pc+o98arMSXKrmqkqoBu4JrFYpLE4TPh",
-	"LLjtUhekcqlHQKqxnWUH06yXbQNDurp4XVio0713o3stclrt0THiG9TLLahjfX3CZzyRx1TElyJN/ZBM",
-	"RjUpI8fP7Cfb16zgvPbMeK6vtVcpoSRUPUwgzMvXFPX3QxPfsekyw1SoVckQMzl7TjCiRtFDUUUetlXP",
-	"gMcbS0yMQ0I0HoRcYnSsykSEX2ggzZgOdbLSETgWTFsJurpSbALBaSCdcCUFJcDTP3tAR18PYUcezorw",
-	"zLL6Wpsi0iNkfjC7IiD1mKgstkEC7GkteFg6H7DTQ3ekh/R17Yk4vuKZcDkR6TG1zkuAc9teWmiFqFQg",
-	"pYuCK1IQNSK9CnsJ1UZVMayFjEdQGQGuJci1doCKsDy3GNbGBx7NqyqGvyuvqpJPV1kt3o1N47gJf7wt",
-	"P6VTA50auKMCctjstx0KhFrcY2oA283vF8Y3EeNZmB9BHL9+HhgyE0LEKPFJOSR5RKpzAfgdWCr+KdFJ",
-	"TmTAQJQHUE/mqK9F3mcXcu1cAZumLienm5ClyvQKOGNEEwZuL0jZ8FSHPo1HdpAzD4C6EhLscsmwIW+O",
-	"rABbpyZ/aOsILBZZlsyu8nCjFcaHX6nlkxgOy/Ro9XW9EzWHA2hMj3K5Jm1BOw1YsPoHbxp7j6JXAJlr",
-	"pxtpnx5YJXaq6r6qqgYQKYQtdFI7qD+24WcKs2zUZ1t1VSwmaSLFrforG7qfXDp+xWVuRCtB0wAnrTVd",
-	"RxFllGjy8ZAjAtVA2p+GBBUYQgtCJoyCFLmQbJ7IZS40S3kusqgipoUAXbaUMWiLnI2hzAIrY+u8InPl",
-	"kGYwcjS7vo9lWVnr9EDkoHZCHW1kvU3295nLW4iU+mB8fTuQdneMU1EodezOmQBKLc3vz64TaRluAgiJ",
-	"e8w4ofhdpWJ5MhdFKb8LxzJzskXW7+1F/GqesqGu+L0H4ehaigi/EbY/bBdjiI0Fsw2EN2yQ3+qD26N5",
-	"JLe7GP5Ok5l2B1RKguB3IvOC9r+gQJ3uag9iPbniGZ8YsXt0isXOWe9Kyu8lmh4IhBvWlAO65kFiAAgv",
-	"eUyzajuOJ0EnJ9OGIoGmep8STudA3hioE5BIby/m67A9j6R77hNyaFdj8WcADr3FygpqSgfRthFrdEUQ",
-	"DUGb+xib71GiJHLmd8JnPr2z3y3dZ7+CkIJaaFRc0P3P5TrEkX+D2AkATgoX+IHBoipDZZ4zCW4PBjnL",
-	"sVEkd0HvI8mMazGQf8Fwqrm8aL2Hv+sCSB0dFSGnKpsIrJj8awSCOQTCIEo+I7XRw8qvBJIJWTI+xHMw",
-	"d1pXee1DhPzpnTjYiwdEj6XtshN2LMxhh275fyQ6Gaeiboh67iH8c2eZdyCyNwWRBRyYEAImlMcsye8e",
-	"VHabChKfYIh2GuiKLxZCUopLBpkxKVZQOpVkOj8HczdOYkiAraBWnkgxck9vGWE8zS0gzQogYoyY00JC",
-	"Pz3KWFvEDmFK/CkTepnm9dD65ZzWRpj9gWwq1CAtOeESEX8gPQhLBVSdAOsSJAaNdwBvY5GSrGkL9KF4",
-	"p4TWUw/laV0EMSWfgwMSM4htOFQDiIKZJUR9tRKZYMa6yIU0zoXDmOF5blQsIe1MocJ/avUE9LJhHIUC",
-	"nPZy+hYWPgSMDHjPVjoDVwTWs1fZqY3Ik2YBjbKCu7EB1uyxPnsnFoJi2G4seIkihANx2++NWzLlyzQ3",
-	"C5/acXkGXLfIy4rz9+o6CHrL/PjJ4nT1Inwn83+ApS/q5WqIFe7AjrdIVSxsFi0x7/HvpcjWvahHpH7w",
-	"6J6vrRxfXLuQJGwNjC3J5bwHzYWff8YxHp1FPZjmeY9nGV+DD5avAYdnqrJ5z0gQTO6eELTDCe4eC3ez",
-	"VV685WD1t7ru1+R3AU70HaDK4wkqGQb7LHVphU9Py0tctRveSAH5e3skcdeXTIhfEnldlZ6/vfvFneQR",
-	"yEakdRafzP+X4jPRfYxSbkQSPOUv7358wZ6dPXv2V3PAF0iYXKX/TTQEoAdSLfPSZu8NlqenjybNVHkV",
-	"ZdCGZ9SqChhcfMcykf5t0IOXGvQidovPNIs16FXQnfytQd9U55mxQM033d/Gw3uNyjl5oZYyr6dEIVcH",
-	"tYPEzmcjnMwHhM3iPs/Zpombc81zsAXyR2e9qDdPZDJfznvnxU5NZC6QaPTzyUydFL+a3bt7zdv/9Mwc",
-	"h9oc7/MPvQtCNaKnlEkmDxYvL0T81xIz34VVtAis1gLxeCaM1eJo6QRsrjaK97pglkSQplkDvg/8pW6E",
-	"nyV+dHNBf5fKjdbRvlB8RWWcTiiEAv6TiAyAGWSqF1yjRSBk7Jq0vJIrY7IM5ELpBNrjadOiQDzgPuoc",
-	"qWM5Ur8YZVaY1l8YJ8c29ylN5PV258mVUIVQhQJ2+JwnqYhtoSAdCeNAFbGpcvsP+wWwNQipDnwIKC4v",
-	"o9u4ssGaKgatIHAE3cwqmBNPwcr+ufgYdEYBRAfxbgB0wRY0LkQ2T7RGYnYbdQtPeLUoHgfbKfkRBNdu",
-	"nANZZimx4Ovzb75ZqCznad+rX/umeHQ7W8V4EzvQtu9RvwBGZoOoNYvThbU6aXwgbiQnPjyZDIzdNyZV",
-	"O7JExvbx28CO2MYovK1pqCllXM/gO5BtKXzZASAmBrIOY6ItNXAA8nDTirDLElySVCxTak4VYa/4+vil",
-	"YDVsvndWDXaPeX2//GqwLxXeYjMaakt4C35/S9S6youuQq2GF/qGyBjHK1nTQsZHLlhLPomsmW1jxhME",
-	"qMoEdhYHUBrVog10PqfLNGVpMhV5Mg+oqweyua257Jv+PK0BxLJ1FNNlvswsJ67rRnAd17bKG9gi+BqS",
-	"Z/8BnCu5kOXyPMejazETrtTKB7gy72WzhzOR68iKY2BwEHGffY+sDhx/wZKMAJEhZIGIKMPH05SAE6Eb",
-	"TDfDZDlo/lbGk9k1Rynt09TOXF/i52FMHMikcFlJQEk8DoLFwZgJmkgJKkihR6ZQAxQZxulYgNlO+1Wb",
-	"V2yAfI8YnWp4hD3UdUZIJhC55NbNjoLZBTwUs9pBZtq27CA+q8Xo7GIZXVHo3VgXvwpZLu2xYENHrgdd",
-	"ylid3EIb4St+Xal2L+wIeNlqqNr2CTGqU+QyaPzjM4VNhtZ+YDMFgMJ9djGQdLOVRdQHqORERF5rVyhN",
-	"oA4IJwNUG+SJZzWVP7aMphY/vVUz4J+8+tNvtzyKCVL0axPCzXHCF6VndBaHtTjISginEhxXo5s/+Qnm",
-	"D+X1NWeFxukzBwtF6t1zAaBKIK28+KUvLTJReRqdEqWgidh4GGZXEnsbNtpueeqBDJtwIhHj9vlwDkl2",
-	"YeVcYOGEW7G1oXPoXHVn6nSmTlv2mNIBO2QGvs7mKTLFNkGj22XPixtLmQ0vyWxsCy1EWIvc2O+SWnKJ",
-	"eaXXZSBdk4p17ZWGtbEUX7q5zQQsiR+T1FhkbKLmY5AbSX7FLl7/gJYLSDyEGcrFZzPRlHI95ity48yl",
-	"SS4yDlwiEiO2kNjnjKgeGpV6sVA2CdNUn7ut4tMNRFsW3+kFltF+v25VNdowBq0iWql7D1NYFzBI1TRQ",
-	"WYwVeZjM1HnE5koj4FIyTSZc5uxarO1GGZ2MXG06/D4XXGpmxiWkmdoK5WggVca0MD/kwtyo2XhtPuWc",
-	"6z67TKy6M7NBdlhjoRXUu1AhaIs5jFJM+aKxfLldWbLavST5baYWSvP0nfiUiNWbajXysy3FyEepNt57",
-	"c1g9tff9EKE5QLWzkmJrnXNlDr8kYJns/hHLAx2g3DkF7r7aYudNlom5RvcOXni77W7vat9s36wnv+fx",
-	"W7sjel+eDfXrcnJFR6crfjl2KWKNpVE2gmqsmLbliGarNlo6kY034IZmo3BDEyBfUWi+g1FEZgz3yJkG",
-	"Eu0O3WeWapQXaH8S/BoGbLFEezdW8XonuwNI2r9+w+NLVFCN/QkYpS/vrINFSm5PZKs4SYXWe4nr8OZH",
-	"uz7tya43PN3xhjZCN7ihjch9z5Pcv+nJrsvcSsiGTwkRZM0nvpF8nU8WvfMpT7VoI223ep4UdaeeNJGL",
-	"Osk8J3qo6rwhuDNTKkR/mXCIO7YUkbHQeabW1ZDr4/pTXDOLjqumiyN9KTgqNfvzAMaTKx3eGCYC6s3K",
-	"489Zruhk+iEgLtcRdCEgUa6L9+wS7hnIjZ0Ldcf9cOAatoxwd9/ynb2zfbi8xq2sT8ZU179L43de2YFa",
-	"Eo4iW/brE6sciLrmhA0mBxUE75Hjb3pyI116xmVuAaRcetTaDpYwK0K8Dew5wxJnxsdqmQMWBhZef0rE",
-	"yuJK5clcUIOXms+FtE2bVPO3uhKZGEiq+Jnz2GPcxeRXgWJhRKu5MM+41MR3y95DP4PHPdhI5Bz5V7FE",
-	"D6QrtuZp6nJvO0lpGmHf7gUEeMd1CTOg75P8inG7ZgF8u728916kEzUXtilvpbJrfaUWOzXlYgz3BY7p",
-	"iew/2jqLvm3pyC7NPsiIghmDAUfIr28N1CEtHk97nT4o9MHp81Z3URFBV6R+u/yNN1Bc5RL1p0+ePHp6",
-	"mLxrQLI13L9fbleNdAnFZ2M+ua4qpMgVTDjUVKM9gBdLxvBHsOV38LDD9zsAcweV2O5ueL+wd7YX5HiL",
-	"M9xx4tu4BKFY7Ivk0oozPs2LWPUxabS8Mn5q2bonnshrlf+3WmZe/q6LkHxF9FlHjZC0lfkYPLgFWf8O",
-	"Omh0k6Df4nFYy79ogmZYQOd4ichs3jEGY17+boz7S8+iN681Xabp3Vn2rhX1y7Ds6a06w74z7O9H9+mX",
-	"ZNe3gnBNJldoWGMshdBUVeqhZsOTyyWUSE03AYQtH+wnkXi9RZmAqI9Uuc1HQZwnTTTImN3rMFlTGaa5",
-	"Ca9K5EDSFBCLyG98q0P4fs/TeJk90FR0qakrFu4Y5slcADAjN686lBz/qa/UaphIXADzA+gWnS5nhN6I",
-	"IKJZOoIXRkTO+BzKSOH1HSATQG8U6OMrYHpPBf8kmINx3KjG9i3m3Kfw7usuqDw5ekXlm+lUZImcFUbT",
-	"HlWVLSBeG4F294DW/Q2fYeGIi91cQd0dyAJ2lzWi7pbhdY2wGdJ/w7nFfxwVbLdY/2Ph7H68WcfUh/9x",
-	"5b3nvbPTs6cnDx+enD26PH1+/uj0/PS0fwr/+2cvstcNx+uhsR2HtDLhX9x64x8oiWmvvZjA6rufCbPs",
-	"2/jh9PH46dnJE/5ocvJYnD47eTZ9/u3J2fjp5Hl8Kh7y04c96iMqpGXvXC7TNOoleoji0X4/SgXsMPqZ",
-	"3R7hfn5LOQWU4Vmwh857b9+9+c+XLy77ry5eX/z08p39Kz310eSJOJs+Oz05HT+PTx7zb8XJ88nZw5On",
-	"08fxM/5w/K04feQ2YmJcA1BbrsbE26HnvYuFSlPlLqcNQ+/pft7tfeF4WAbVOf/8dz6ZCwtCZ/9Oz3/F",
-	"P7NXbhHCgwU3u19xCs/HZ+Jp/PD05PHk2+nJ4+kTfvIsfvTo5KE45d9OnoyfTuHld4Ks+3iDw/dLonNz",
-	"4LqS5K4kuUt+71KSDCa7ZwM2exnkXZDOPgmMxIroNnrV2blGgPlmrhUmxsp1giVL6wJRcZKJSa6y9bGr",
-	"nPesbm52PLyhI0J0QbeijePBfL/Db+auOh6HLbAuCqu7yt+u8vf+VP5+cWJsUzlxVahtpTfxwkGQgkOD",
-	"nIHESjQyuagMGbIDQgBn858+vDw1Bv85Gvt1PlBBY1LDGRDzXJzQolQYEG4wZcGzNKlM+uHp6cnpLpMe",
-	"YjDgQHMnujeNU7XujJnuWKRKzsD/TfJw0i29nNqXCBym2negv7SavtmKDzADAN42M94iTyS9Ty4+5332",
-	"gmt4ReuEB+/yCkz+WkfZuYbt2RqMsrwUn/O6+f5ozgghjUgVqs2xmPAl6LMi1GVPH1NS6D67zJbCxduk",
-	"yq8SOQtepdnlL/zKGnaPsVKp4HLHza0sBdOhj+Zcxck0OfLZjPz522KJFEgSoCbv0EfXvtRhzy7EnBFO",
-	"hE/ydI1zNo8MJ1p17+vmGAaVbr7dgxki+/wyKR2+lqGFxukeRoiADHyg9xQgLqJRN0sv9nG4VUWZ7ZbV",
-	"vKNN9hpbkKBdGAXZ4O+OPDScexF3aZ48UXwdafLVPdEy6NM84cNplk3TbBkYqpumGfqAEwxOvw1mhZOd",
-	"Nyo5L6q8xxcOSrX1N3PRDofE+J2JnMFkqQ7B+ITV3Ni5l13TRUUbJt7CbJvus5eAlmmuGEgfC77BGdTD",
-	"uTgcEQafZULMhcyHMWA2bQtBJ5+SdIhOpQ3/mhuH/1KJbBHC3hDuhLyRF+80P3lR7jACmsyB5qgh/pzo",
-	"IYIAWwPf/IDuv/vJqM1ibDuu701AAF2qHJJbxHko+TgtmLt8p6UL5HeB/PsTyF9cKSncOTYbrGDEaabw",
-	"09+0mc439ArhO+3wOq0Lon7TInvVWBKLYcJ72oPWRdVvheXGV+mlkJRuE+4ODQmqsIRb6gosS/ygv/38",
-	"g01qoUkBNH0QDR45GTAqaIzLlSCjPrsgPDGIf1tKPAYjz0Su2ePTx/vbfwueX3kmFxp5LdgrG8zB7Yi0",
-	"F29/ZrB4VFKksmuCtvTRI7W3YgRdnymZM2HzAMa61MkMuKqt7ZVIoNFJci3SaYAhm5j11rhrXOeBFjQR",
-	"W7yD9j98B30OfxrhKFKsvEuRHBovHi/zgYQJWWKeDJvfpMI7dNHTEHnNyXEwG2Mg8skVUL6q2YwKNh3O",
-	"K6fX05j38PcN/DUDAP2mDeTwZEfhVgtszFGzJQqvMUSjpWqKPtzNFG1rPSEKqR7CXgsvfVy61IbEVMaQ",
-	"481qeDjllVbQqKbmLiqf+Y9RD14bK/SG//3mt3fD1y/fDy/f/NfL18eigXsrMq0kTy8Auh+UBWHiNGk/",
-	"3JMrji2YX4wW3KHQmmRumQVokolYyDzhKRzdAmC+ltv0EmJLQsQlAQOHIzz1tq4cT6930pFYFVREZTb2",
-	"9JVOMYglf/iGye0pEg5H0kpCkAiScG0smLCVDrVztJL1wDur63a5/90uIJgY93YTb21geceONrmYLLMk",
-	"X4MBBb9fLPOr3vmHj1CQBC9QZ11dsFRNeEpI6RGCx1s+l9GcXwuWLeVos+cDvhLNufyAAghMR4hRDwoM",
-	"ut2kx7YKwN2QifJiVwGWbjVQ9lOmlgu/nNnCzq/qSF4nXLLcvNByUX7MzAy05WHvHHycssMwzmalKZRH",
-	"rqturxubx0xlMy6T33EC/WpSrfFGcsuBsLBpEHtN0xgQg+uHAXjdUOKMwvABIOcXuiJ4GunhEw6KGDfv",
-	"puGKeCHUkhTyE8FnSqva+Bbty/ebv1Pd4O8RGqIwoGFjKXYt1cqVb8u1Y8Ajszrxt8NEyWkyW2ab0HhX",
-	"fA3jmvtZIiuGuzdcAto9X58sMvUpiesX5VczzkKoBb5/82h8kZwYQ6T3x8c//jcAAP//",
+	"7P37cts41i8M3wpK367q5+ktKfIpB6d21XY7To9nEjvbdibPTJwtQSJkcUwBGoK0o6crVd/VvBf2Xslb",
+	"WAsAARKUKFl2J93qPzoWDyAOCwvr+Fu/tUZiOhOc8Uy2Dn9rsa90OksY/P1Lntye8rs4o1ks+BuW0TiB",
+	"GzKfTmk6bx223gjO2uQ+ziYkmzCSintJsgnNyD1LGeEiI3c0iaNWu3VHk5ypl0ci198aUT5iCYtah712",
+	"a5Qymqm/918977VbUT5L4hHNGNyMOTZzuN9rt6ZsOmQpXE/ZOJe6Acl41jrsfXOaau32dp93dnY6u3tX",
+	"vVeHe73DXq/bg//+2bLP9Yfz/jhPkj6nU9Y6bJ0n8V1Myfk9Z6n/VC5Zqh8S8FDpdq662Ho13GXPo51e",
+	"Z3/0YtzZHx/Qzstob6+zw3r0xehg+Hzc2221W5HgrHV40Ov12q1xzGM5qenyc6fLgvedmWnJ23jWUtMg",
+	"80TN6effWmxK46R12KIR/d96MVvtFktTkeIC4/3PrROesZRQXCAClwmNopRJ2W19+aYmPWJfW4fP260k",
+	"Vl19aT7UOrQL0m7hoHmeJN++tFsyw47B4NqtTGQ0MYPMU9WvSZbNDp8929l90e11e92dw5e9l71ndBY/",
+	"U7PbiS29yWfDPLl9djDssZejHdp5Ee3vdvbZq2Hn5bj3vLM32ol26avhC7bTe2b70WryeOvbt3aJuN/F",
+	"MvMp+4ioz5OiP0SMyUG71+sBlRcU/XlL0o9A0j8IIX2pUNIFm4m0REtX96LMGtW4CM2I4CO2Cnfc8eho",
+	"x6GjJmQUpfN+mvPW4Zgmki1lHN2RmLrMo2AKPcMUdh2mYDpp57A3PqCvxrus84IeHCjaYZ1X4x7tPB/u",
+	"0ee0N3pOd3Zb39rFt4eM1327YFwfGI9ifuNuTZqkjEZzwr7GMpNkLFKSTWJpuBqPSCoS5rG1HTOCPWcE",
+	"xdSuMoadlmJ9mkR3q8zlit4yXqIIdakNPVOH5JDd5HwVMqhnJ380buKxEnXMLOMY/85ZDkT4HR8+v6Yi",
+	"nxUEcsQFn09FLstH0CwfJvGIWCFL5BmhJBOKnhxqoUki7vujXGZi2p+l4l9slPUjI6/pvY4PTfMki2cJ",
+	"66fs3zmTmXM/z0SfzmapuGP+RVxB03DrMEtz9lAiwpV07sVTehO6XpCUvoWjzNjXDKcIe6VO57nIUyLu",
+	"ud7/jNyL9FZOxKzbMu+x1BDx0WjK3Mt6CV9EO+P94fPdzgHdG3X2We9l5+X41YvO7vD56FXUYzu0t6PY",
+	"0tdZnCopGTsVyz4dZbGaOJycWPZx7cwFsyrq6/2MTWcJUusn3UXV/9/MWL+1ihcU4zKfwb9be6MDtjt+",
+	"2ev0hq+izj5VLGm0u9N5Pt6PXtKd4QvW22vh0/2IyVEazxSVtQ5bH/RkTSmnN7B54SE9JR8uzv96cnzV",
+	"fX90dvTryYXaUyMxK7dxxIlIbyiP/xt5L5xpac7V6RbzG2lf81YUL/lzj9ey+UxdMwthr6+2II32943a",
+	"dt4ub8LdYYNLlvbpeBwnMb7ZOvz8RV+GQ6Y/o1nGUu9GHDGexdm8L0Wejpi5tcq5UuUVx2bbecfJhBHO",
+	"7gkM0DkYf0cmoe892lGznF84R5DHM35PZqBnpYYb4PsP2/kHS3Y+ygY1G//k/S/1+96yWtjxEyqJzGiK",
+	"At/SHT8TSSLKe94Qy+pbfvfPtOVP7ox1xpUNFu930EqnUxD5Wq3m+xDk7f6USQlLqV5l6vOWTVsZf5yK",
+	"ad8IXS0ldZp3fi31Cs5jpAAgmyFjnOiGyHBOcJ+qQ3rG0mksZSy4YT39wr6gpNlRPIvtmMwjMLn741fR",
+	"zmh3+II+Z/tRb/xyuEcPRjvsVfRivEuf95aRPNzUC9Vwmy2i8NVIORPuTAIlLeCCcD/E5/DGCkI26K8l",
+	"aquaQs45W0xp26Nle7Rsj5bv/2gJ7Ha9eLJqsJqZO+5OXzYx5qVnTSba0Zwbrcu39mY7sLdaB/aCE/hx",
+	"FoXl8fs0zugwYWQcsySShI7B3s4Ji+LsOxDMfT1a3pIhG4uUVRRny4I0m93t7O6H2OyTsyLY2Bumxk1t",
+	"TCXFLdHZ/prLjBTiVGH6i+/ipM9ztOGtIrs9wUG3qXMtYqMk5oqOqYQjoLgW9Wlm+mRt0kk8YiHLcElS",
+	"/cpGuZpwK01djiYsyhOY4TIh73T2ekER+GuW0n7B180e+cTwVCKCk/eCR3QO9tt7kScRScQdI5mSb+8Y",
+	"mYscfaK5VDvIXYwjNRJyYh1z/xLDfhZnQPcXTDKajiawTJyqc9681mq3XKNL67ClmyAfeXzHUhlncyU/",
+	"TwRnHu0031L74dP9ci4zNiU0msY8lllKM1F3xh+9eX96tv4R/4jnuSGHGboOWmvYgxuf7Svqeq6DPVFL",
+	"WeYT9nIbXAV0NGIzpTjNWbZlG4/ENs7/tuUXW37x3fOLQEDOLyjEIZfArhcs4ofb6Jvf1H8WivVJ5SSK",
+	"K/LnERfZhKWEdayTnOpLwAS2Z8sKZCjSm61IuvEj5vc0OP3ZT5eQ00HrsUBjkZVWPZ/DhHLO1GBgmyxm",
+	"FLsuha/I3V2fhNuVGrbvOSuKeXf3uutcCPXC8zYsOR9WdCbs+y4Ahy7KnoCA9R/MYo3dOw+Y5sJWsZip",
+	"1U3qhjw2jz7Hj+ttWeZoqXPmbY/grXq3Ve/+2Aewzx8umA7HXyy5bwX1raC+ZRZ/cmn9AgWrt3mS+Lzi",
+	"5I6lcwjMXMwnFp6pfxii/p97L3bJwcEB6e30eitT+MYdjsE1fMdoWS68mjCSqMu4AWJJOGOR7zZctIDf",
+	"wTA/2MguPcyjPBNH6K8uH2/6qkmPaZOYE+oGeseZJOLej251/N9ROejaHoL+ZRO1H/WGL6Id1tkb7bDO",
+	"/rjHOi/pwW6nF+1FL8fPRzvDFy9aTxDBvOLmr8zosc0UKdOOVrvc+dpc7NqD+x3Wg4pQwGr3P/+2jlyz",
+	"aIfUiD9l5hSWc6DBjYs5jiK4RihSE6J+5qQZ+Cduyw/eqF6phHOk7C5m930bc+pe9cQyeymUD+LeLCd+",
+	"bMgQuAmSX1MkKEi6Y+J3Hk+PqGyzC6bmqsJsSaqvE8y0LHuLtjvsO91hGGRm0odiSdS0dlulTbdk8Wp2",
+	"Y1nvC+/LQsH7DvemIevvbnOG9uZlPpzGWWVzfqKxzmalnGjhJl0g9ZTi7uwO9iPu3Ij6x4+kXWlqvrVb",
+	"E0Yjhhm/72J+q/71CevjxTuphMBswshgHKcyG7TJYJayO/UvZ1+zAaghg4TKbEBm9IaR/7h4e0xe7r58",
+	"+Z9dcoSXQJKOBJMQVQOJw2oTJWycEZFn3WsOmg/ypcPWdd7r7Y1W0PngBfaapCz5X9ct6Od1q00e2I4a",
+	"07WxpMdpIdPK0YRNqZotvWwyS40fWM2j/H0ncpXuXrAoTtkoeydGmjmXe/5pwnSg6jAV95Kl5EYw2V34",
+	"nbFIp8AQ8zRutYOfzdJ552icKU2x/MVLNhI8kkqhvadxZmNl03nMbwi9oTHvuvRy0KgrMc/21CaZxjye",
+	"5lNIdtYdi3nGMEPza+dGdIqr0Nf/6mjG0Tl9U+2sOhjiyCyt5mZtQqVSpNQlydI7lv4kSSJuvG438ckU",
+	"45jSr+8Yv8kmrcPn+zAK83MnNMGq0zJPss6xyHkW7jZq6qrrgJcAqf0J0Jkl1SSWmdfpncec62/t1oym",
+	"dMoyzZT81P63cZKx9ELjB4RGlIp7sFgJzvQIpFoTwF3okgs2YzSDcdnPAMOfYig25epFb7ifHfAVk97/",
+	"BSyUiYiKxBCOqfDpHEwnUzwSoZvu9MQZm8Kw/kfKxq3D1v/vWQEH9Awfk8/KABeqlWP1rW9tRQOn2Mbe",
+	"rp1QmqZ0ru7KbA5kpVahVcFF+PgxRL3qqlnrEgRLm9xP4tFEsRdgWupwGahnKUyzGJMBRmQX/LOvmugr",
+	"mhkojgUnZ2FFERmhBD54wzJ5zfd7+2XG3yinX8/3jGaTYrrh6GvGkvDJ6pYp5RogtR1raTc8feXkO+BZ",
+	"cHLrHRRLYuTlNkyj+UXiTLJkTGI+SvKIRT5naCxTV+nOF883MAOn8khnQQVOBnCNKDKQZEQ5yegtI3FG",
+	"8pk3nvpdUuRYBY6poRAJo3xR1z7oJIi6rsVAenIi7nkZ08HroRbmarqoUy3W6eKFSNgZNBTmVwkDhsW+",
+	"0lGWzJFi1Id9eqiI8EGOY2V+t6OLeA128Yp9zRYPIEz83gCg44qw/I43jDuqHc6miPgSzayN9i8c2up5",
+	"A7UWS/Lx4p3hh1M6Rzs75XMyETLrEjT7KU6N+oN+PSCsXXMAypll8zLr22BiTWg20c7clDBguj5evFsy",
+	"oVfzWQ1h4wRYwlCrVJ0mTnJ+y9XWVPeJnRlvXgqNqHZYqDxthuiXH5Pl5NylJx1RB503pkYK2mMdc5UT",
+	"Lr6LkzPttAmtJfivjLAYl3hVxr76AmKr7lxyvWBrrtVqh/PpH+VYLg/7BC1/obXS8cUjwTMac+msETmm",
+	"EvZYfMNFWh6ZsfmFus504MNGlgz6fqIoaOEA4hW7XrJ/1g6jD8S7scGYMIZLtIOFBqTjJefQf+5rJmA+",
+	"W1cxcSMmzv/WUCspB16srJ74Qz7h+XR1xaQ6jRDvgdkU4VnM4ilT0zfQsSEDNZ02h1YRSjxl6oSmGbtj",
+	"CEgFIySx7JJjMR3GHCRTONIHcOt/aY8CGF6uubmI583A4lp50oHi8IxHRArByyf4bu/Vq87Obmdv52p3",
+	"7/Dg1eHBq3/W0SKOoo8jCLODiGaso4bViCf8SHLmDy9iNpQuTx8mVxojEjVWJdUImpmV7ORIINe8uQRK",
+	"fjwBNDjdb9yprhVBf5LEubP6ueiHP9VLoO7nN7QrYJT1W9oMT3Vj9XFZ70P9kDa5w/8w2kJlYPUHvwPJ",
+	"tOmjv3CF40HS1Ca55plfDBqH+4ADf7l69TADJNge20SkXnNMbZQk5rfk3jgzrrmYsRSXR9K5JFI0U+RK",
+	"XPN3VeU+QEBteTa1q0grbOqs0Z6IGb2JOeQU6X0lWdYm41RMyU7XeJ70bKsf0I51Pc0wJI6B/BNXtdqd",
+	"MM2pdz2Si9iYggF/px1wGNCv6DDY3dl/sf9y7/n+C8eLsNPQY6Pm5TL+78DcnBUuD/QKqDM1ZVmecjJj",
+	"qR7xe7v39no9gvDA6jDe6/X8Iffqx9yXqgPhgffaC1wljQdZ9mtrnRj90L/Mw1xJ7RhH/lCkRaY0Yq73",
+	"ymepDbJt9uqUXhtfsqKAVTe2hfq+fhR9+D+utl8z9lMnfqZ25MN50ERVWvD1jVFl07ibPrWBMdbI0d7C",
+	"PqZ19geUjetmsl4uMcrEYwkljyqKXLCpyJgOd0I0MBPVs749ojKHy6WUasDsj2YG/pCKuziqs/kOZvp2",
+	"SeCy8FvmvjTu3nMe3lLhoWuTYmBopuGFw3OCIfZ71dF9gyoDM8Glrq1DI4xzpwni/fOMYVAEnSG0fSz4",
+	"s39J5K1uVR4bAOinhCGXIOauV0tAv/C5daVYE+DRAVfC0gNkmFB+220BaBmmClQCyEXCyD2VSi6J/Zzv",
+	"1oW6Z2gLHKe6qWas4xcaaRLHWQoY+7H/5hsQ+wDyNCVpnjDFBYZxhDIiRhvKSQzeXieWrBwxE+qSfvyZ",
+	"9yx06hcaQcDDaivFeFSO6PsoWaSNhG0ikgjsgpQTSqYxzzMG4+JgL7yJ7xgnIi+tZcTsQqofBW3fi/QW",
+	"jhjFEbvkMr7hYKrB2CRYEeAP/Mbv0pmAhmq/guQSS2JoHxr71lxbZUl0glU8ahc4AgrS3WvjSsNlmA9v",
+	"iJtfV7udmi3taltqo9NU3Qebno2S63FFgkekS5+83iL6pebDRc/xrC1IzoWj/Nw64TI3dnSc3AkFoiiO",
+	"+wOlB01oSkcZS2VXHfLIvBbSrQ2DvagwOgOFSmgKmWtDBmqIqdKCTDCWemOiAjt1x+BDWn72frsdUSo/",
+	"JwFwThD2OB0mGmPDNz7YDqg51G90QE6zQ7OhJ86o4FpbyeFUq1oTYVqRGR2P3SE4IJ6fW+c8meMjTjyN",
+	"tvbqyiSOoWP5ARKbWGZMXwabmRgTI2raTnDB+7B6fVP9R58yak5QUpYTSDIcskTwG2vJNnZHtUvAYmcO",
+	"Ii3De0xP5qMJtoZMVxhpAdQxmiQshQFLxiqJU6pHx5T/lCkpPlMkKYawgGC5yNPkkGxMPochFMkA3syy",
+	"r5ksOo1hnarTP2VqxUK0WUot+Nw6xWBCMkvoiE3gSMI4Uf3MIfpkyFGSiHtWeo6m7BCLLLWJTR9oE5si",
+	"UIudaj+bshv2lZg7h+TzT//x05dNHjBHBSNwpAdHZaN4YyxyjmKFuqcxezXDuhEkEzcQvvXIDPckirMV",
+	"ma7MKnRxZkWxZdsKtjg+6nkVFeEPGUAVb/jAr1+PionAEyqffmk+GD1zRdnAT0b63HqfS5AJTKlFpX5t",
+	"UDQ4chTixxQNKirp0wkHfqZUI+lg9+DAlw4wtyQJZMdqXq94mtRVTF34u89KaE9tiTnrEsIjjResxJSX",
+	"ozY21f9O1QRGYaNB0q6ibvSGz8oKFuzRWbXond6jWtnHbWp01hBciBEycAQM3XSVE28ipDd41XOv3pN6",
+	"3cvGto57M0dtIoVrvIVsdWnPffTxf4HIemD71anyPuhZ2Gg0hexvaMngo0gieDKvLJk+mBw8b2AixmBA",
+	"EK+7UC+mNBthHVszOnW6p/HIyjcWwYotoCM1P/JWiXA4HW6/PlSMNLW1Cx2aMt0IfTXENVUbMEMueH/r",
+	"HyIH0RZ4qj7NM6GhQvGbbgjhP0SupxB8V+6KTBVHK2bLFVFLE7ZBM4BeE+NfbmINcJwHm+SEV0LXc1yB",
+	"+8WeTuUvoTN/hapLY20bNlYiZyWN8OS8WBwqdUp+pWogXliqLtF5ImiJ8C7jG86iNhnm2EkppgxARghL",
+	"fPZhxUtsRp978Q2nWZ4GxBYJLaPXQG0CEGnx7BeCiCQKNW7bw+aVyFmdZdB90LKgBZ6S9lO0B4+aGd0g",
+	"CcOMO5YO1Dse5bwWUZwwKWsiGpUwYezGI5GiZRLOl19PrtxSk0MRzTfasWPcMldCvKPpDVtNtMKiGIX7",
+	"BboHyYaqLW1K23lO/hb/0m01XjfEUa5bs9An1LRZX/1Pkgy+dqb0a0c92hnOMyYHWlq13Sm8/MWLkJoC",
+	"9AizDP6djc3zW2CD0Sp8ypthdVhoiQx8V453IRPq11ikU9yjFNj9xiZcH6NTOleqdyUAQ7EcMIBUu/Da",
+	"iArmaIWjmJOjD6d66xk/SBJPlWJDMnHN0S3btgaX0sLCi2hmGZhDp/BQTTe8bKdcCUQ0uQS+B0L/mgto",
+	"WjJWAdjzG1sk3eiYxgmLuuQ0g1xSK1rq6jUk5xHzl2TDfO49yyYiOhOZNk+sOVnYDLluffh4dd1yJaSN",
+	"zdiMZpPieJf5bCZSLXVN4euleYEBhdk3Pu8YfqBt3aQshc+eX16tmH/9sBU5E5f5aGLCgNYiXCMx3LAN",
+	"zv4NiIxuxBAqA5l08kjQPzoTMtYWEYh22SjFnokVxUdvco5cboaGvkgAFRUeH2FDqxRbU9IZA2x3kPSl",
+	"1C+LMUTsSpmzzbGFOsZruKtGLgMFkqVS6cATrAmp5T5Mo9/gZGdHoN7QYbIuPR6DpRk2Lc1iOZ57/Ayb",
+	"J9iFjc0jNkcG2PqAsK8QDSTJoNzrQSkkUYBB747GCdQeAxs7gDa82tnptYlkcFKSnd3uQXfnPzd8ep2J",
+	"7K3I+bpc+MyYYTc2j9oq7/v/rSXRkTRgeRkjcbZp+vugY1DWm5K/o34DQTCo1hvp5NCYhDa+eY2HSVuc",
+	"rEt5wxPzD5GnK1sSKzLqCAJ/krk2pBU14KvhMPIxZgrOYOClwiaeryOHkgVi6DV/cjlUyZ/xiH3klpWs",
+	"uUa6IXAniZSmcTInedHqxpYkohkd6vSCnKeMjiaqfbvXtcAaSzLM5bxLzgTaK8AGO6H8hkWvSZbOCywX",
+	"Zy5L0DCLptJ99MGyFEgKNgJxjdlXM1NQXUJHt9KxpToOn8OU0ejRxYAV6f7p1a8rId5TPr+w1TUfZJ24",
+	"B20oFVkGStLJ1xkC7RXHc8zJrjqTBY82xJ2EIFPFsVMboJqKKczYKIkZz5ZRvi5TilsGMY/EmAwcsh4s",
+	"3hwPw03afVrcpNWo4+PF6ZUQ78Tap7naGxB0CntAcGtQ2u+9ek7AcrSxPbj0OxvcNh85zbOJSOP/XkUD",
+	"hw/ToawEM55BTiF4aWgiXZN1oQfl2UTdH2lXWPE4uWfax6HDNhVb+1akJVXswrds/pPU2bySlBH2irUD",
+	"Bua46LDZencfxtpQSSIGj5TrvNqWwVdl2oF4N5awzHxAZ5iVwgh12tktmwebNDq0RpVZwXu/kohIi1Vg",
+	"ZfvFp0+fOs4q1abZTdgUoq3ctsAA7dsxrrT3op47MK44wWf95Jf2xi0bLpUvtq8vnCbyaZF1/Y84bdoy",
+	"xaL3LIqpyblcg386TZGpagv12+tWxr5mz2YJjfl1Sx2q1vG3YSeAWs2/Xp6fbZR7fqJxtlF/zbIjPqFZ",
+	"xaj1+4i4dnl0TPzolvHogqFj/oL9+xyyJwLphLdsrqhfpBFLKy5wSYbz12TQGZApoxzTrbWuTBD/ArLe",
+	"1IIOOjohbIC3sDfA5j/RJMpT7W5uK+X7mqMMpbW+eAom3NhgheqNVJTJMm1Xd5WSTtTznTsKgXIQi1UK",
+	"BZO/zI9tU7X33tixqa9gq2cbaxH93Y6W7q/DwAlNGpB47Fv6yw76wUWeMOdh7bBHoF7US9CPc6iUBjTd",
+	"aM8+YD6qBbrmzgpxAfu/TYZsRHPJyJjdkxvGGRQawSA29nWWMinJUGQTtU4VEMIQdZVgB7sIzTxjaRab",
+	"HIxcF8drjpt4jO98c2ry1EBrKF3snCdzw6xLHLkOS7s8jhNICNGrAq+Au9kIhBhv0l3xewX689N8DmLo",
+	"qimzSdLkS+WUI54n2paBX17ak0hw1gioVBemuWMAjSHzJPO+H1JYaj6+QIFpt8Yxj+WERUF0QV5kSafi",
+	"HkVPwdlrooatNS+vVy7NrTw1gvejHI9tttpGOOdv7Ivf2kX8avMWbM5/JjKaNFmgR1kNwBWvIAsvnTlD",
+	"02XqXPLiN1eK+2xeUn1o29RFb1HazlFkCae6u8Lbu4bJmCnXW6NtOGFxwiHfrvLZY8syl6P+jgmjo4mz",
+	"kUrc1yl0svFFDTHnTbXtbZiNt25ggR+jbY3i/xhNGwzjx2jb2BY23HBpKxbbTGLqpbsHbf2DKmpzu6Dk",
+	"5fvnDQqtaDRJkvMxlMFZAbZZ3Le+fQkpN2A+sPDaYyckG5NsE0bv1P0cpTEwgSDMTaCTtiT9EpkKU+Up",
+	"OuZ1SSeDir0Vt7bi1lbceiRxS2+yWoweWzUAsWjMTzvrNGUwzrbJfUAd3HlODXptXPkSVEKvfuUc7ISt",
+	"APnDC5AFYS4/CnUulDoIoyhWV2jywTswLPlV5m4ac01bO1VKKnFYsLrpIrEAZANnI2AgVmG+cLQDEwI5",
+	"7ZKriZBMh0AOysl3A9hIdCjyzGwc1S695vcTkbAuQf5uw4ZTnfHAGVqblkyRu+ldnKeWvI1nrXaFm1FA",
+	"coyEOZZVd8Yi1bFFHrQjeElmjJvEla5j+9KtS8abGr1qu32JTdXf198ombwe2F5lIi/YTKR1pT0KHkmT",
+	"xLKJTcouUTrvp3nASOWaeO/TOMsYP/QYtyKve7Wu9zpTeoEsYEsGLDge3AE/Aeff6fWa8P7fk3+X+KlZ",
+	"qoLDrcHaak2tRy7iKiIIoqN/xsQsYVW6ixx9oflSWC0DMvnva+gAv1n0xIddcmrRRrSEgu2V/ouoLfyn",
+	"NJN1KEcpNQGyWcDlS6sGg2yyLuEKP8A5h2xEpyA5CQ4boboabCk+erGNEGQXw0eUQtlIiGfFmbiGcmiy",
+	"i7+UvwRmhYh9raGDhI6Y03PDGGzJKQg+6T2K7JTEdbqCuoMQUQPwC47k3YBABDCBgONYpy2qDg/ZTcyl",
+	"QZzUsjtCsunxGHffQnTEhuL8EjuIIbG11HunKlNoFcOaXSn7EAR8RXYAv4iR40W4LBz6FiVDZpRH9ii4",
+	"p3M9eSGJ5eG6YWnXIk1qImjbcgC2wJX+iN4UTbe3gXhauMWBMLrkCL2oJGUJo5JBEDGNImvDuObX/Gcy",
+	"MN5F0ilnyppphsfUPKtnfEFLPeJKWhgkZ9gCOnPhdSuyV9uIy00gbjGjaRKr7isilxY9BVpDixU05WFz",
+	"WlblZ8qbpuFdbeTCl6tAD6/JwIi/JlXIyNfwuraMmekqBWjrYw9oy0351S7CaZwRbMB07j7wvZRRKfTi",
+	"aOub+VzFRAVI22I2s5hdlm8Ybb/G87sBO2BzoVkTr/146O4ldih0643TydD996bjoZundjChuxd2gMEe",
+	"O4NeKMX/+AOsMpxQbpcuey4xx1KLVogVmieswBrVBluAqQIdM4g7rRVSxaoUxQLTHqaM3mItQgBBBNRp",
+	"DURq9y6yGRnzW3CxY1y7YnpA7CXtxi2hs7xUj4+AXYRCgT2J8jnE2Yx0qtKsWsWnKvYslavCQmpANK22",
+	"jRUxFhj/HF7BeCRNdYT6tVg+nq9ZSp1XNSBauQcfgEpoArj6li7UeP1PfGJYKkAJPu8Fjyho65WvLrBq",
+	"XxmgkNLS+dD9jiQfaP5fYtjP4iypO1yddjFVBzi8/4kLJhlNRxPYqFWrjoV97C9fNTi0NrRenGbxHVtt",
+	"7tQnAcPknhN8fPl3XPiN8Ic8gI6sPK0IlCZJJvxv6VUjH3l8x1IZZ/PQ12cTwdnCXZ6xhMFT4Z0OxmKl",
+	"rSox0O/B/9x7sUsODg5Ib6fXC33cAMqFy7C0DcA0wIbrjcBdWQ24o3rU4MIuLi9T+b4MI0DbIhHQg48X",
+	"79THsRPuhw3YG34bwqAMQFSwPxuEda6K0Euk4AUIzVi4CEZWDo7Sku6/c5ajKAVQiSBWKgmJzFmGsl3O",
+	"OZQ26qA3QR1fQxbzGy1IKTlWcBBhGVSnMpVzjYunIrNp2ex1yUNhA8Dh80geHL1FhYHMacmT4XAYSjjD",
+	"7jqG6ofIaDC1/8e0Hbh3YT8XuPkGexC401iGevwOfGu38Ie2YV1ouOOgp6kKg2R1z4zeMk6GdHRbNaO4",
+	"5ep/W24UcQvWr+wu2bCfpVTBxnYspJwei5Qd5dnEZoqX5s9JqarOUbb8pTYkXkFWuCQDzGzAwvS3bI4F",
+	"5wfd1rKBZaWIcaf/msMFe+EeVAFz+UOd9ZFfhKlyP56GK5Qk93QuwYThmyvAJbeatUJtRTGNM4iS0IV8",
+	"HWS26vFqzohRk8Lo5mkbD24qR5Sh3CRjj+O2lEl+s0DaiTlJxD0AkUrWNh6lyXym2DA6lQwaPTm6PD49",
+	"JQnLMjW4lETxTZwZ51c8JnGmI305g7B2kvP43zlrZBLV3tUSYr46qP2JaxOaSAHeNwO61l7dJxuCOa1W",
+	"jbjJE5qaoGQIVRdj42Qj4PkzeovGtkO7hdBoazANJ3A6mvuxREy8jEU6RiNlGuYNfIXvAFXOnH5TTJZG",
+	"I90ADDQDWDXppFMu8J6u6p8B3OBmdI0Qw9b/WIArWgIXqRGddSmVEMVbgb5THDJy8Dju+82cD+CA9z3p",
+	"pvaA3ms+V6swDH+aw7S4iE1jFH9NpgUa8UDyMwvhenzX6D1y4AeOYpHo5Y3r48W7VmmoUEujdK2wLnmX",
+	"z3Ac3rVLHJR37Y03Qu/WqR6ud9FgjR/rwfr9U/NQewfK1X5wZqQk9/2pRu9QsWJ0ijktFTqwgGUCSCDI",
+	"bpIEuIoOfRzmmTYJ+NSHoG7aGC4k00Dww7lhpFtpZivNbKWZrTTzZ5NmfMHCb9yqgg6nbpbV2TyHU624",
+	"zt9Um1RNPxJBqdRsfYKmFVg6pmzBCmKGl1ZZvejkU3q3S4ervrIwn/PRv/it3dKJ0EHnlGQ8Y3zkxi2K",
+	"PBuJaTD+yLSzWPzVz4Xk00Bh98XGSdxfacp4ZovcG/ukrU0/IB2CVj64/iEVIwZovOoGGiTVOOHm+d/A",
+	"kw3OKINKjH4WDSgET52kKTaLcJjG6dzXru2q79khRrdkftEVrJ/fbkHLDcnRny23Xf+O9xX/Fn7Tn3XT",
+	"gxIpPurXvrVbbtGD3ynQd9UIXoPnLs3h10Wu7PZ4J0DmTj3nKnmzr5lFTRqJ6YymLCJJnLGUJomOCAFU",
+	"xTuWQjoNnNZdrFtrCtLtwulm0fZb//fz/72+/trrffn5f4Q8HoEiUBWBuhI1NBHQhQnErunSxiOKIMck",
+	"n1UZBACs9nXdJ1PhISoSiKqxqfjGNE+yeJawfuqgNAUezjPRR/B0tuAJvwBT+MEnSiA6y5OkXQTb6CJJ",
+	"96K9LPdGU4HSanRZpkpRgJwnAP1ZSBex1KWdRHptYDVAwZnSOZlSDoCpRjhBSWrlpBVn3FZReZAuUp8c",
+	"tXo7bsGx3+rus7S5t6FU+GUNh8Ni33WcgcdL6kNK11okJjsLWEBXw1YYfAQocoXcrGkqUlXHlP0C48jv",
+	"11ulDBKhRAIdsFpTz0SHrk3ixKEqrDYwFXcony0PTneqk1WAxiZQhl+Y2OQCEsW6Sart1RTF+m35nPil",
+	"3n5bGt5Y69VeUhUVH+yXzABLCQleWtFNVvrGgmxDXDyryTahbPzEE1grvrXXcxJmGpVoaZVjgC/agG9x",
+	"iTpf5uBra/FO9ZslElNI211qBADCgEAa78wC85psP+BQIs3OpBWHY4sFI8TQqjPymAZ/w/w1b3A3cYAL",
+	"eAQY9C6HnoaO+buxXakM7598tXl8S5P+TPvF+eFy8LD8VeKsdSy6JN6FaTW0AerIwJcH6kXN9mKxNaTF",
+	"liv83bGQ9ejSVtDRuc2zGeO6QFN150A5HIODiqnzGuKYfIDzr22MSurYheCnIgAGbSPAZ2gGwIfda34O",
+	"cPCm2FDbVNvSbzvZZFSSm5TyjEWH2vBWFANzUwd0PUWnmlYwfrSovlsTGJiyu5jds5RIGkeOLZVjAtwq",
+	"Ge71cpWZ7lohqVn+jdH4Qx+aE4qGA1NwElJ7KuMxJTUafVORUqOTK0SD5iAbp2Lalw1Cv1wlV6e3E1cu",
+	"SE0xzYYywYLJcndAjEknxvbUqOnCWGq27hJogxgU7EKZr1ZVyyRLxhtBOUjZKJ7FrM6GbEzh4HKFkN4H",
+	"zbIZf136z8DF5BuU1xlYBICrITozkJxHtfbRKG5GtavJpvD02lLW08aLZWLlfQRoy5UFjldYXzjPPKtC",
+	"s1dc5bnhG7UpZLasdBRHJM4KndRBXte3Np4K5ghQBTssmEs9L/A4n7N4bXsouVu1zOHdOSnPaGVRFglr",
+	"BYGXJL5i3zaVKgyyqr9AfhaaTumCUzrE6MCgnc+i0vMaRZTE1Shc84RR/PUjGsTYeUJfMQ/IfIiOPucR",
+	"rJuZCbQaxhnJZ/CsFvT0o6mDr27u6PSxfwHCevUxc0c/hlPrj8J9vIhB9V7wxuQ+r2/Aw1xk8Tgussoc",
+	"b0HhSdCyAB44ti3nfUTD7aM0gB8MvUFGtjrNkGm/RdDVpZfUjWNut3S3FUmaxVASrp5SIEKcNocenddL",
+	"06K2sh67/dMbxno4qEDatbilcPejHVzw3aLHodtvbO9Ddy+diQndPyomK3T7opjA8G2YwSU91E8t7uhZ",
+	"MfX1t3E53trVWIwXu535x5r5KgNvBvwwVWyxqg92yadJnDEiZ3SkdDWlepksQd/GupoLphbZ3CTlQtFn",
+	"HhF8cMg8dc/Na4GoofZqPp3yPOiDa65OCY1kjQblghuidBWnMGxTwMgW0dVhAMv7VHIdlTqCN4oKGzQD",
+	"CzgYwRLBb4wxDHn+T5LMRBKP5lhRUGohqGEvqu4pvzO/KlXciTApdHEE6ypUejKOoZhHCkQk2ySlaKyb",
+	"QMK4W8a8Se9K7pOQMZ5KApDsmKSYCesjFDPGcYqSmN+WUgnlrZtrfS/SWzkRs5JD8yDsz+yo/79U/xuq",
+	"/43U/5i6uDO+vv76Yqz+fDWu8Xqu7XwBC2XCxhlCJDbwwxTD3e3tPu/s7HZ29696rw73eoe93j8f4qhZ",
+	"5B5RY6h3kBAoM4/W1xHl6GxkdbZb2YxKah0sCxMlpeUhUvtDB78Z4frboE0Gv4Gl79sAeM/gNytofyvr",
+	"rzpWuciH1eSkHiuaLDnLDw7AbW9+B+A9wpTXhMjKfqOS/f/j6RtdmFFXA8EUx3uIQ4AZQsASPSsmeXEA",
+	"CT1gltNb2ZlCfwb2Rgdsd/yy1+kNX0WdffqCdV6Ndnc6z8f70Uu6M3zBensNdLSGWZpmQDbt1nTTVC3U",
+	"8YBDZnbUqp09CHS2PoVzqXfn48W7Ws9J6Rhw7gLIlKE4CZFoczCZ3rJZhtn0iiO+VpwATjEsjDUnc5Z1",
+	"yZUgU8awrBXjWTo3M5ZNUsbQk6LOM8ZFfuPX9/jcklkeKf3UxU9aTMzrE68XL7mmvygUNPofFye7/4kH",
+	"FgaGAud3w0dL83usC72Z4L6HTWH35/+d2/Tn6+uuuVUzpTsGYerJ5jTktPJn9RTKuELoEu6rYrbQ7l+U",
+	"V33YXE2ybCYPnz1LxE3MzUx1RXrzLGU0mcpnxUz+/iRZgfpKrCmmiU0FdZvwaXWfxogopXMGwFhbMRpj",
+	"LTWqrSc/dAjUkmiZ7zZy5U8XL1IDV+CEFtRlBTxR/MATeuwXMYA/vC+62JSNeV0zIwRys6AZ4q0LHp8y",
+	"qxWRSICNcl1GuDVEbA0RW0PE1hCxNURsDRFbQ8TWELE1RGwNET+WIaIigJ/qufyAVapDWEnkns5JbCCr",
+	"9XGpjkQ1ieoGAlWPU8EzwnjIwZdnk34w1PyTDt20LwMeFApDw1TcS5a+JpIxMqCzuA/txDzO+inL0pjd",
+	"sUGXnGLMHLGqZSy1qNl2y/RTfs1jIAsMAF2mdWKN1dp4NQTYcz72k9Sl7QnKmfgt9dD5jPHTN+RYcK7U",
+	"AB1lpSZtoDbzIIiFuSDbRecpqIMnbB9I6JAlC6QK9ekCrz90JteQQgVJUhOPqXEOqeQfL97J5ahd9iOm",
+	"u+6MtwuKcWcipEAuyQ8U4zEuAkLio1IAcZwQWKyjl310AFBcMHFeUV4MWYVF3H93RfTZ4xLyLGJRRvCF",
+	"Ljkd+9C0GqY6YuNYMSh1KJq4Jh22U8rG8LSAVYKOAS8znqqThXEvZzmJxwzuuOiZaEocshvK1w9P/h1L",
+	"mNUk/TQpKmaSyLgg0MomsoOeurja75BGGLFREnPWx3TzcDC6h7mLz0d+HOocQjYhUh1hg5t+N+rTbBlo",
+	"svNVQt14Qtea5JCI7czmKqrVQEcXfA1zmO9jqOaGkPuZwJOHYVz2mch0NYR6VoEaUhQrfqiaYAal2Y7C",
+	"VC/wRJP99XIMMoDGQOQDnUqgMy9NhScfjsYs8Vh3qkGKqs7X7zcquxaAcFhk4bCsEepxFKU6nOlUk1zs",
+	"RNDXMKbyAbkbdaDblRT6xcjZvmy+DAjbfXq3txxbemnrZYzopS+UYZ3LsvGPnrT6K8v0hrBXNZwdkFeR",
+	"yop7QXN1csGyPOW6yCnBL6pH8NlIMMl/stUnK213W3+UFNVGGzxQU3FZausDk1o3koP5gOTJZemSS9I2",
+	"H5pN6WWPasdUKInUnComqaGcvhBmelUG7x/rFeFisWpwPKGc16lESru1dgJp8x9t2StyVKmugzGtBtIH",
+	"lLgiNN5B5Llnw4kQtyYEX/8sCFBmNEl0voMTLq+nTD/eMFy9Mtr32Erl+qei2VLc9epNlGaZjW4bobSo",
+	"w9M5MhGVAdZATBerV/1i91TWMs2BhQIWW7lkUNEDpae7CpcrLWVdcp5NWHofS0bo0FQ9q2rYVmirSE+L",
+	"9zs+tZhYSxUza+qJqBmzVmQI+7BVfhaUfVvWXbXvYpnF/MbdkvUZV1DTqSxkomhadDOFQqJGioblcXPP",
+	"TKVSkt3Ho0ZFutYVCIKLYblX7cgbLheQ/2nGpgvc17NE7Z+odPasWaMvWAOFJvGIlasdLhPxfevjir4M",
+	"7Ww11V/gkPpJEtWKLmhXX/aigUNjf7lDY9G6rrJ4tQv3obJsEjPirYPYX0LnudqKheUGa4tXBhYUF6TZ",
+	"7DUuadmEpCtolYEy2Kv5lkICEVYnszO42hLWVXuomXYNG6aL0xZMVKNZZUWZ0fuJgJJzJSDNGhIoGvIi",
+	"hVZcgFA4kuVTsKvCCIlqMzI6mgRGDMOCe+iAhLAI57SMM+kX2CuPc8WxnOjuXiiaXRYa5cxaZaCLyWAN",
+	"PAvuWXkMYIU2Aq+AWVEVWApxs1kNzaqkqnatP5K/iPuAdAqxFnIC5Au9HDLGjdwKAkw5X1/PBhbeqGqJ",
+	"TwRTsdIZ50axFtn/G4LD8ExVpnCTyOIRIxMaaeNVu9569aiAGTVYGQHrVzNCC9nBKpRWQQmw07N0CSo4",
+	"HqvSv9beF/TJQn78O6dQVm9gUuYHNtUfHjQ2RQz2wxWkwS0Rgjj4hqnDo7VGcYZvhodxG3PwHWLzxTbl",
+	"OKlO2KLqvUm01k+H+rnMvg683aRQAx64MXmXzCAPtLs3BBSBwLc6XbtUCVgp3Gjh4ojppbnDcE64uK/u",
+	"wmtumwK+/KeCJQlXpmvGSR8EMrL5Ta7xSLwTrFwSV6f7B7fEJtBIFiEPlrFENo5c8hbrI9NRoVbrwERU",
+	"qdDW1EZd21ROhlhF29SNyIpynNfcn0tvBG2oK51LSyvo/E1JlIPRmboo1qsTy7flglvD0i+8INgqtISH",
+	"u7ISKkodAIurSIawUao2yrJ1Ux8hbSsS+lguDvexbHxVa18xfwVEQnB2rQARvv9RslTXZKm9Xcxh3SNv",
+	"8yQ5q3/kbSqml3quQvevxKK7J9OyPbK4p9SLBd1Xtxf0y5eL6h5Si/verm3okTOz3sH1sTQQ7KFDF+H7",
+	"QCv1I7TkU2vV3ZLKllRcUqny4TB006clqvMyB0kV90lfKR3rFYwlPNHMFYPY5MIr4RNWuNVPGMeCcbyY",
+	"WA+Le2Rb8ur8m8cKMCPrGCiOyOJBnfMjdJgFM2Vi+JxMRcoaIFQRkbY1eqWVxkykkXq27YBUI3zU1IJM",
+	"GSG+3Hkr3FsALHSU5dyUtXWfzrkSAZQcqyeEs3ua9AEAC+ZXTBlUQ7+fiKkB14Z4T4DIwshPzu6xdLqZ",
+	"I11gSINuI8wW45kzCSYeN7KSvRExmiF/LYX10t9WD2AdAB3SxnjEoteQOJsxTjS6J2dfMyLvGZuBQcVJ",
+	"uIE7+HFNWll8Z/qmWjb5RVDg3CJ7TWP1HYPQBb9SDNsp5h5UFVOxwoxKzUEYtEvbJowTsUzLZv4crC7V",
+	"vVIUzirQYCi8LAID820nY/uO/VhQUAsDe5kPw1XYlmWQMKRrx/eLJA0vOGTbarck8sYCbKyABtN0AR/U",
+	"KwkN4ILho7gGxd9mTjeFLBZgurUHsrrpQEwF7joIU6F3i2kNvmtmOtSnYvIDd98U61F/96NZoeC3YdGO",
+	"9JoFnrgMHnHqToH3Ffy2WezAzRO7/sHJKkgi2GNLJeHPWsKpvz1/a0gp8IwD4VV7dwl22pa2trS1Idry",
+	"xUPXjdPIs60truu6mdZ0ioc97CvEPTRN3DPA4Ji/pobQbZJ6531ncdygU860yaeXfKqm2I+TzbFS47Hs",
+	"SzplNdP1acJ0MjWDMgzoRqNaplIvdglyDzD/grydTRhEBenTPxx403B1mhHDg6JEQr8Lw1DdIpcmbrFP",
+	"s7FVzB+fkbj++MGFbuNumHIpprgUk+wGQBdGPi+J5wnjFZsJiljzGKImypaL4lbFalHc8ksjh56o2HvQ",
+	"EKEXPvxVczf84aAhxd5Z2CMtsvwyDxqJ/EeCpib/EVP9uXQfq1KXLwZHeoFEGP5A9caJJdHSjfrxnAH9",
+	"hu99UNR8ZkizdPPcp+3S3b+K4ZWm9HIfKyYyHJPaB3Xfqtq8Fpu79GRkKS2uXeGGqTxUa1bTtb1xNx1l",
+	"tfcaWEC322i7jbbbqNk28kSRdzG/DYvfkJ1mpUZj24olWJVCaM/BvAyIzqM3jAhezreydlvZCCys3sea",
+	"x5HRMlSnDeSGxndq66+0yWjCRrcaxglmBHD4V5ccjfsxXRbx/S6W2WnGpsti5wHPKIllZuq/JwnoUQb8",
+	"T8nbQjJyE98pUXpuapFvM5a3GcvbjOVtxvI2Y3mbsbzNWN5mLG8zlrcZy+tH7yn1+kZ09EUHf8eTac9s",
+	"8HTZcOnWj/LEW1Hgb5ZYl656uDTQxEYVgHNaYHTIIZnhO9rvrGQj9DtXokk8B31ajiMI3HUDSLy7bY0Z",
+	"tCA+5JBwAaEVxennBg+klUZZNe6j2iMkXR0oUn3m0Iaf+BEtuEVFCvqEyw8rcSeVEBH/A7omrJ55Gz5C",
+	"5a10okXKhd64PnqVHBLqdIkezOF7IxBiVB3UWg3J0lid3ICGO5xryqkGBVUWy8TguEnZSn6TRAovjsHS",
+	"mB++UMQVFNELZiX96AVvhQLBC95kuIERq9qMcQteOP2t3gu4d/FWyJdpXqr6dc0dO97yraBHF28B572w",
+	"01FttMaVi7c/lmarfP/Imb1as+B2pryZ8hj5eZ0D6pbNAT8tjZQ4OX9NBp0BmTLKJZztCDaNGR0RG9M8",
+	"AZy+QcdEA3ZtYGB/OB9gO4DY6KiOP0miBMVrrsgbQ7OKnBZAoisXK31NBjoZqGhQ8TT1cLcmIKlT/Fn0",
+	"yLmOv4y20SlDWnTwj2bb81z16pd5YfL0L7yxM1e59cs8cCn0vLFIuj9DzxkTofvTea66YX6gvnskjBbN",
+	"hajy6gFjEFSn9rAAjQ9WtcNCzbUV7RYYENpgxuNzx76m9rt0cp/QqJaJMjj2KcrOXGhVDwx+sSQ5z+IE",
+	"j/F8OkWM5wpA60bRwRendDTE70dA7VIs8XoVBH9Xe2axQFXj5vpIrr+3leVxISVqLQcl4AWWSsFpgpD5",
+	"BmICU59kAFTfhhaB2X6YMnpbwvv+xDBSlwhO3gseKT2CRzoEJVHqQSZwm81Fju3lsrShdnuPALe/wLpc",
+	"gV0NAX8cqVUiJ/p3u2LEWJ8SPeNLIDPAs00KJvFA9nt3wSSj6WgCIk/ZgLN+10qWnkbTpvgvaDn3nODj",
+	"izbxA+eubFoKQOi4ylbFjzZkieA36jDwO6nXmXws4KU32e2ygStgbGQJg6ccvup03J5yilH4Xf+fey92",
+	"ycHBAent9HqBUgPr93qVIgK/J17NQ0FSSgWEmoBKXWa1gFI21d8/ibVJRac3KKX5noKzUc+bvvGT1Pw0",
+	"ovOqDaZ4xZZdGeqiGhXji03i8Z7QRWuq33dtIq5qbxMYhvPKc242jk3DGRq0sLaxf4QTbhxLUJEaxCI4",
+	"IzRLMW5IT88o6jjVmA5mVrh1ciCczAdjWlhV/4c1/2C/XroR1nb1rYCyi63ZrpZuBEPB4U4w0hudGsW4",
+	"ajXzH2YM1d1m9OZNZsfDcYaoAwCWLsmURsjLRKL0cDgMdAUOXXEnns5EisLToPSVQdfnEkWpwVU7XdPf",
+	"IOiAqb4V+PRqlb8qWYg2gDmWbs0vJhdW/VoZcI0cgRFT37xhmXRS5HXUOwjnStdASWORRC3Sm8cHaXua",
+	"w+9gzfDq0OH1nqa3LJsldMRMcQoTKKcZQjPTlKn7s4KNSm2zAV4eUYRFQOSnosYKGJ2vuW28KB81gPOw",
+	"H4ERaiSmzJK+kMzAUN0xIjjDT+BugngN3LI/obmqDctkNjrmaOrNHGdNbFmloO1O+YK5bqLCbb+1Ucv8",
+	"anbw6EWRroGocs2z5Th3/QjI8I2adyvvLHj2Ug3qDY4wcHWh9esPNr5v7dYZnJ0f6mrpHdncVs3/DP2Y",
+	"bJ5KodkYxLPakL/fB2N5SRje+XjM1HsfWDqNoQBTQ7Zin5frWb/fqgPZav26dhuww0H7mo/KJZ2ALwet",
+	"2uSD0xVYGii5p9Ova1hQJFzmc80bcB+yCvOpWMuhN9rWg+ElneolN6Gj4/7QKk9H/+ukj3Ts3w3ZVDFZ",
+	"3k4OXPY3mfuAMVNXLy54x472Cge74G59K07kc/B6/Zs69rpyrf4NJyQ8eH0xu9zO82PM87d26wPNRhMW",
+	"bUvnbkvnbkvnbkvnbkvnbkvnbkvnbkvnbkvnbkvnbkvnPmHpXC2Hb9KGva70vTVhP7EJu0oMVnELLnwZ",
+	"A8di3tTWEHGyIB8zc/F8XKC9AGqwOlJZUVvIT21zINPRWzomOb/lmjrWTSF8ilzA6sbwrZlFEHwRcoFD",
+	"lGvhY5dtWw2SWQuLojbdySKTL3b8WHhzQ/l87dbXjpgq5jrL5lr8blx++pDEXO9J1xxqsOtTyAdi0UIs",
+	"9oCIX79msEJtPSFQ9dtYCHCmhKne1aSM1FoT8wQJWh6o++rJR5BeEEubYVC3gDCiQ2/hYm4iHnCm11/K",
+	"HyJPq5AyFyQyK16nSK05l4Nm60PS1G0d1472++b48avwTA9xfvWp2ajrpQzG7gKxl4HZLR6TNRkXvGhF",
+	"ZKklKFUurLuHflUPnLUMF6uy+b4sFBUaAnw5e9TF99rM7FadMD/QfHsnxsLpb+YScqFrylcL0PPAnYqr",
+	"IISEHrhbdXCUEHHKxFLv3ID7p/LILF24yRrPRi0WUOkRB4wocMcHIwo8EJ5AFzgpdGvBWzUD8eGWau6G",
+	"39Xu8AXfPJUXBXnVer22pLQlpVVIyTsYFiACLdcl25sECtpqoVstdKuFbrXQrRa61UJ/IC10EWSJY6r1",
+	"Dt1aw/05t/N1H8sJpFnSW0byGXg+KkE0j3qKbp5S6o7o7/kgXZmUiuVZCLETWstVw1aL6KfV+LMb4bAg",
+	"1bKImxrRJJFenFSlIGZ3lQ5XQitWhoZL2V3M7vsjMZ0G64C62IX4LEuJpAjnYvq75lctfN5mUO5so4sl",
+	"VxhRkYBvPHyQrI4NdB/6dXdvrd7QUwGKrfj444JrKa3K5o15blkPTm8Z4JYjC+uFfVrgLc+W6mLiO9ys",
+	"wCEJoZishr9vax0Eab+GKv39V+EBDzHvLTEohvlWiZGG+XGNXRbABo5GIybllbhlPIjIe/ThVJdiNXkR",
+	"NEkARUrHwUEEBDyggcs2LxBo1WwxYCj2AWMN70V6CxkJhgVDbKGJnRI8wWxZ1UnAbB1RDuaB7nohhKsr",
+	"dFe2wxjnaDTMRbiAjqifUJkpmoyaTMk9lQSKNqu3IODNlNmexjzPWGmWHlfJXXLca0LCzBr3fAdcNTVX",
+	"6vzs1saqySZtJ/EUEFEy4VtaiifUguin1LdsNM4iLhzYUKA4tb4FopM26XByvTEyVDsEOZVHMy5xNuQO",
+	"aORsEO8zxmrOlnHUhM+zqF+7ZCY1ZxjrSPSxLQidCSJjfpMwgr3FqMECEouoH7Yak1u63KLyaZ3BlN7B",
+	"9B4bquVGX1XmpQibCsScrcum2oRmZCpkRvaeH5AIDAWpmGLR91c9/4pG74u9tN9KbPSLTm+3s7uzPDY6",
+	"ADKywgY9ntCUjiBazqvjP0tjnileAVecGkdFJ8/im0mWzEnKZiLNAngem4p0W4sv+MF7Tvj2odqirXYr",
+	"ilM2ykQ6xwtfNsAk3JA8GL75FQjPc9mAv/9X2s0hSxWEyhWbF/Lm0Ds7gCsDCCDliL2UMjkTXDJCE8HZ",
+	"ox/9q5HwAlLYOEfPwgLUVUk4wjzDwVGeTUSqcXAG3SePUdAkg51ednQ0pKhLEyteyasFACo8YY8+nC4H",
+	"ti1vN8RLoW5lM1l58D6NM0BTxTG0CYvirE0k41Fbw5+0ddlcU/zCq3rhtNUmOY8EcLR2kTPVvubEouqq",
+	"NxHUhFCJyR9tfZFGbuzpT4DOdYtgth7PsKNyMZFk28nggMDOtgZmF9rzpcOURYIgL0oxkYd6Y3YgRQkJ",
+	"DmLrM8a1kIcnHzz9WgvA9inJ0rt4hFY/CbIwhD7DBgfS8BJgA8ywsg5VBonGUd3ThpEKBVkVUcfyAlsL",
+	"3vukv13cfGN6UXnto+rOlelNybH9ZF/+ZjPXl2SkU+7RyWNYXbU6utBGUHXgmT762F3LCtf8PvUuPLtQ",
+	"9ajhUT8Kpllp741SgA4LhA0dpc64FiG9ad+YUzBcFsXp0YOrndRrrw3dWcZ/ZWdmXQ9W/cGd5DcLst9i",
+	"TpRCkQJ+iYkCIJP5TAndiu/da5gcLsjR5fHpKUlYpuG7o/gmzvxqFxPtbgdMSZLz+N95M4+RgyIS7GxE",
+	"ERD149Vx26/95NVV933QJhHS4I51G5BaowVeag/EPrUJTaRQx5wTvb+yVXDdFCcx1rNE/cQmGkXqGZMH",
+	"h+lPsGYnmNSh78eS0GgaZ1A73sRTIH1y1r2G2BNpzjs2xaMRVSwdJqLBcNRdpOOydliTVKN0mJp52bQd",
+	"wDWWGm1A7RiHqS83PwaLmrY8PhBex6B8iLTTOOTTyXw38Z6POigP/ccyfsNuVxp0A5Qgp3Cgd0WHSjmX",
+	"fPgbDJ3CQbuXjosJCF0OtBuG5NGF8LzYM/elMvKPKedXRt3RyxwFrpoqit41WcC6e/Nh4vo+OLMcxiXa",
+	"zui6M1pszkVhd+Y8WhJbN8wzVEFK22MAYVzwxtPF3m3l1638upVft/LrVn79AeTXhSFr2iKCR9VMSJpc",
+	"gJt9Vay6AmpoLcy6pXCV13xtxLi1yqlUovdqwMYqd2vQuIrnTIWR2nsN0c9+134pegHUnWPBx/FNni4A",
+	"oh+5j7SVZOItr6wKKG9Pjq4+XpxcBuo2KJ7nYBBbVxieHgTwevHEARbmuK8Ljend0dmvH49+DbUPhacp",
+	"v8npDZMIpyCUUDVOxbRNGB1NilIQIxGhddoCJro7vsnW33V9T7sBT0fpt+l4//j8zcniziNizU2MdTiC",
+	"XvxPR+/efLzoH59fnCx1z+i1Tpm/3mX12O+gO9PtYlH9LwdV2prP1VT3LnweHqlpPGvBR+oMAXgRqBvJ",
+	"264HAlYQcL6EuDXtyDgLeNiOPl795eTs6vT46Or0/Kz//uTqL+dvLmtFnsHl+fHp0bv+5emvZx8/DLrk",
+	"A6JamVo7MyrlvUgjSUxZi3qaKVPCm5O3Rx/fXfVP33yo/T5sACxxN04FB/ETPfN4TBrIFnV6Awqyopkc",
+	"kwsqHXj78d27/ge1tFenV+9qiE8qCcvshEoTfzl/f/Lh/OKqr5TJ4PtDjYnsdfknST5evJMAXRdzqNHS",
+	"qGD76dnfT69gpS77J2dHv7w7ebMw28PpsyNnvj+6vDq5eH969qZJt2NZIOqpTjfp5/npm+P+0fHxyeVl",
+	"/+r8bydnS3urZWl/YTXUihM/ZjuDfi3JeCSVlEglGYBPhFznvd7e6JbN4Q82CE/B5V/Uoj1s7S9Pr076",
+	"b04ujy9OP6glWUy09U2cvD86fbfuy2dH70+WV3Mxe7/SxsfLk4v++6OzN0dX5xf/6L89PXm3YPfbvjTd",
+	"1CVWWvQ4sALV/RiYYm/KKpRc2o/h/dKu43k+B1pExHXzFuL7TaJrl5QaCYXWrgiG7gmX6E1O6Rgqleh4",
+	"NZkPtZ4wZxkgpnngnnbjkVjW1xqxuJe6wKrB/4Qyol44/j2V2qpj0hYrNU6cxkzYe6Uwid9opo67OCND",
+	"Orr1ZGgYrF89RPfMry5iC4msKVCjTKk/Fr77oV5gxcIaRcfCDzjFOsIPHDuDWCZpf2cdhv2iVLVjDIiu",
+	"DRd0EjxsYsRcbrAoYW1WxumCgoQFJSoNtgI52/rEEgAY1xV1a0BWmwPdbbAgIaaR1yAQHwFXUcctcAM3",
+	"/1Dtep14KMYQGqmaDs0nzxjPVk8YXGa2XBAl/VbJFDaDRiSsWtZf5053CURV2DgZRR23jM30Cq5gqnPm",
+	"pka0dyZP48VNoByNrFEjmwvQECLTH4k8RLcgEliizf3hFqnjDhotCFj5DM6NG5bpubCiX8yzvd0WEGo8",
+	"VWy23uAT84zdgHfEtdPEPHusyLRS6oOzJiXEFpcqvyzeFk2dkTCPVeSZFXvmrmVtPxedTarnrlPL/tYe",
+	"J/vbdzfZyx+8rtnLDtBF8QXV12PdVXv1GPt8pbtcOom+r+75K70UUGKDkBFbtrhlixtmi4ts4+4x7xN9",
+	"M+M4xJSuXhxqACKCW5Bl4FK+esJZpQHoGBpkmOQ8YVI6uWOqYVwKJXvgSvgmc5eRdtwf5SJOuihkx/zh",
+	"c92O+7M515W/zEtsyLnimaz1PYflhSoW6euXuo/uz9BzFXbnXVtoiP+heq/IN0/YSZqKtLZqBpWKodxP",
+	"MGFP0QFWXjI632JOsiCJot0q2HE4bH8+K8wvgFITc+vLw1NEkglLIqOQGw+/Vn3dcN1ycVG6ILQXnhW6",
+	"TpNpS/+se1ztK2xX/QUy/Ux7zqT5NvyyH4dfkAsIr/gOqyIYpijnaboASnaS6INQtdJwZ9npdmJt7LWi",
+	"6KW9dF58sHgVv+y+ZrtQ2gqP+zlDPkHzq/ZBW4AqgRrnRMjsUM0+hbAYCiZSMB8PntFZ/MxMu3z2mzoq",
+	"vj0btK853jKRCcUd/c60KBvYMRbzjlmqcEMwAvVwBhuoA7gK9knFkquPIiXZh7rX/BSOB7U3BnmaDIzk",
+	"fK/+MJSuQamhSTs4DVTtJ90BPPrhs2c7uy+6vW6vu3P4svey5w/9RbQz3h8+3+0c0L1RZ5/1XnZejl+9",
+	"6OwOn49eRT22Q3u7z0Kly1dIJKtJIbsE05q2ZTQxaRgrgqRzWQpHWLfofw3ORiBIo7hSiYTAwIAQ9AdJ",
+	"WCZd9HtbmSjOuqTGZlKyjcQ3E8WjIFjlaCaSRJBhKvKbSUYmYsqeoKz8YlCRslF9nWnRrlc1KUdkmFB+",
+	"a9JJMeLGuIDpLZPkoNcjI5si6U/XeyE4ScXoVm6wKnjIMFQiXszXq8v7qxqqTf4RzchIzx0KzKWUXqf0",
+	"U7SwBBaEtOgHrZ9TC4aY4lRI7b6mo98Ha3V3JXSzUV2245UTu3RPscCw/1kNv6cWWas1xp/UMEptJbA1",
+	"J+6yCK4CYQPs7Uar85FlnGkhuk6AkU/K9akehs/2w4CMbdIi5WF4BNA9NKyvvwEqYL1lSvyybKeCWSUM",
+	"ZpbH2lIV3rGBiqSbm49Qv8Fve/IVy3XUHo8YdRNZNE/HSyyykGElqmHhgmNQsNMacCZtlLft+vy2Nz6g",
+	"r8a7rPOCHhx09kcvWOfVuEc7z4d79DntjZ7TnZ2V6zlDJ2unZAFWAnrEIadf9RlCAkEYR70YC/QbDAOl",
+	"A9V5Rirzho+HpJN5kZdKy2pU22E3mLkKWnomkqhL0EEEYSqg0lf9Ii7r0vGeqRBTDRX1HoM+Kx6SDR/+",
+	"S1Ow7XRDrRfNGs3Uw8T7o7rb6R79U+bDi1/ej3uv6L+u3rNj/nU4vD/58Gn2MmfJ39+PZy//Rv979u83",
+	"v4qLI/Xfr/Lkl4Ob7u7H2f3kffLPN/1/374d/eW/+nf5bf+O/esTfREP2V9P3v69t/f3qHMk4lt/ZvZ7",
+	"r54vKR1TosFyRm1BhErtfl+zidSBq1ZUUVrgNL9JGZsyvigYGGIrqCQD9Uj/XyLmOmiy8DRrUshYOoW4",
+	"NWgWQF6pifpBZJfXhX2wYAu3jM3kNbcmPcnIwO8YQBFATAOByCoWg947jhMWCGlvnkkQ38VJH4XdEAxZ",
+	"o+hkZ1YegH6wKvxhpYVxnMpF8jDcJ/cihSPFqdDcKGDcg4qrmrBN7P+S8P7VwZSqolUs+7CDAxUcGcN4",
+	"uinlEEDJ7lg6t/h74abQKFnT2LIGAGlnAY7KWGBB02zh/FfQDQGNuNGycKomqqYL5VCg5a2JLB7HI4xM",
+	"7DOuli4gvv6qNCWMbQd4KTecEQ5pJaBikImurNo2IiwgYRujcHhOF/ofjpKEBDCRRdF6W8lKAE6k5nsV",
+	"TCcHPHVZNPxsIjhz+MYD5z2Y33BmgvmNjAAyPnLPLjlVohD/KVMigmp/3VSH2i39CAmrDrSei77nMC53",
+	"R/nEXVRe9+beYQe+U9bZ2j6HbpePvDqy9ymx7tRdEoyxCNTeZqipjVKYKLYg902xeWt16wVdcfTpxT15",
+	"FHzzHxy3/imR1h8TPnw1OGgsMBrObnTNM7ZsLdcAWY+R6/ijQpVX2WXTIB0UGQxTdI96iQ8E+WggrGdR",
+	"bagKIqtbeMqcPCXaqSlF5b5pQAYaANf6JpdF7jUzj25MjnetSMjyLlcK43h3nbI1leuhj7ileSo3nAI6",
+	"lXtO5ZzqvZoPmUz40DC9cj3hB6DZquNwO5HrTWR1LzeLSGmyb9fL33wrUlejuuZQ9R727aANudZeLWwo",
+	"pOuGuFhjP3GC1VBuA6RcfboSCAmmYwhgByEMHolEgzRQw0Q65o8qE+pUL7ncouNBVosErul/HSbUsX83",
+	"ZydeFqd/wYv80LdccjU/g8+FNkrleujNEiU6V0JPX+AkOL9CT5X2i3NlYaTNdn7Kqbd/j2U8TBxQvFoF",
+	"CIwgphY4Y0QyDD73yoOTIRuLlGmoRjA+Z7XKzIOqeTQ1U/2hKoRo2MslAOJmhczThLrZO8ViOe6DOQSj",
+	"AoAmFC0vECg9NWtOIqyDsSHdpN5Yeuo482N+S+7jJCFDRXU8Q58RGJFpnABehubeIF+OoAo7QIU6hAn6",
+	"dxSPxyxVTeCroYLwy3ucpiLtT5mUmgIbwOGyUQ5HQaPKECfmca8QxJNVyVgYq/Irw2gZN14FBXzrp9Fh",
+	"d6DSsq+xzGSXXAAmizH74xfVI/isUnz5TxmmM9Nq293WH8XH3Wj9C9pHIIWyIa6+WEV1AUv+7gdWs1i3",
+	"aIfRnay85G2h6gYpkDZcjle126kZZaM8jbP5pZo8PF7At3aUZ5Mq+dZkK1v0HpBxFSdBlGKAFVcv4FgG",
+	"CJHOIgiOm2k05T4FOOU+QvP2zaMWhoig6KzY0pBd8wKvXGdwvUYwCCxroWge0GXQZa6zSJXoyiIJjruv",
+	"HfgQBk8PumTwC6MpSytjIpRH19zcDY+bROh9l+HsVckw0EcyJVhreV3D0ajZnDAageEWd13LA8guHAJ0",
+	"Fv+NzVvfvkGNq7EwGRgU8XP1y1duaQ8TwauTzk18DJsJGWci1Ytk1ggCCRT/qaRo4DnCyAzxEmIOCkwQ",
+	"uRm8TVAW0WTWaZoAY+M1v+ZHnqQD8ZoYYmSyU9TfyNHUZ3gZNkhRgjVnTulc+7Ycpom0I0mctdXVa65d",
+	"shFL4jv1tVgpVeCvadsoLHPc45mHefl4i1dCs/whZBagKtNvs+iaq2HHAH1OknjMwIRpzJVqGq4QEdyS",
+	"6YxmE9k2Nm3w2eHGdtBVfpKYatBx/EuDNpFCR4JoqpvSiAEZ6oC8e5HeXvOcY5CKjtn++RTQJsYxS+XP",
+	"PwNki9Jl4ZTBODkXWinmaucJHo8ohFhPyX9EVE5Y1HbQu/7zdQE6BOjmiRRFG9ecSrK3SybsK43YKJ7S",
+	"BAG8NPb5z0qylxmdzkx/Lt4ek729vVcadgspaRqPUiHZSPDIvIhR9D//jN/S0WrZJGWMDEUUM3lIBr9d",
+	"t2Bqr1uH5PN1S8/tdatN/t/////z5dtAHaPUDdNTq3lHkzhqk0H1BXz+mqd5wnQgiYSc7xGKhKBt/3bd",
+	"ikAPUB91mvg2gNUpXKmEJZLpwVyYLkTy558P8aGi1ICOga8wOeQhZPBfHf1+5/TNoEv+T66EujhD4/lc",
+	"5LrkBFoXhgnAYqmvolpSxqb/+Wdb6WjIVD8pGaaM3h4WPZCviQAuQRMyoymdMggV1VsnTnV4r/MUUvg1",
+	"F2NLLa+tK2dshypfF6PG0SkWDyutCcHZHvgpcc9fw5d1SDHeuOZKeTXd1cEUrnAEgcpZcAKIFFO13/XW",
+	"Qh8JqGYmGkh33BwwxvlwDW4TpAOI5TD1TnS8rcxHE7WSTtdgLSlH3gkjMHhoeAl3L1ahhVXQoPs0lugV",
+	"veboUC8ilRVlKIanWv8PrVPudHttfSqoPfSfeBAl8Yjp0Fh9kLw/vWppPyxEqMvDZ8/EjHEp8nTEuiK9",
+	"eaZfejaNwZqdxVmCOWBwnrTaLf3t1mGr133e7amHVBN0FrcOW3vdXnevBZFQExA4ntFZ3KF5NnmGRzPT",
+	"UXXPIARchILJjEDsltxB1cuNlRuMRMQGfrScG4MHm2NAZ3Fffb0f8zjrpyxLY3bHBmRCI4AqUhrgNUdx",
+	"hcS8Sz5NBDORPpkJ8FOEE6FihfY5uArJ8kTwkZYPivJTRYQWPgOMIcaw8TyV11yXxzksSg/ytv5bnS0m",
+	"fAB4vqmODEd9UarQygNqGLJ4TeRaDLG7+TRCQQMnAvrVN8vQQvGZyewXEc2d/E8ImprNEu0vfvYvHYNn",
+	"g8lMQGOzOERQD5QIv0zAD4Zegni0KPiyNlyy0A2U1gHKguZEqiO7vd5qQ9YReWo39E/+6+j9h3cnzYd2",
+	"LFKmxECslFAzJltgSrNH1ajL/+s+oh9/5j0L39jHQYZespPx7BcaHavlhOcPlj//nmUTEZ2J7AgrX+GL",
+	"z5e/qF4BcQosIeqtnb3lb5nUaCHe0fRGv7e//L2PF6fqHYEa5v5Og5F95DqggkXvWRRTo93u775a/vKV",
+	"EO8pnxtIP/XeQZPpP+WZ0g2TS5BpQfTBdxvMzSUWO/nI6R2N0cDkKn9YAEzm0ylN563DltlbhOL+Qc5l",
+	"Cudk9AaswYZro6F4Sr92hiKad4bzTO2cned7L/fVRwru/ptJ1vqGnN1KDa3Dz+ERFI88+6DfbX370v4e",
+	"DwXMDTNfK5orEBLzmfrUbm/3wFoOIWHGHiHm5VjKHIDLXLAwaXA3LdBhyrDcDPl48Q5KUd10yS9C6VxW",
+	"TIkOi9Yhc82BRXM0IPM9dPCkSp9m8pr7nHITx17xzWJx4NC75nDqmZpwC08n1PK2p9L2VKqcSvuNDpe3",
+	"IufR9hj7Mx9jyJYAqqPYdnJDh5vqe8Iy1F9uWFafjDCko1vjBAQm7FXrVeqeuJdOGXiaLTqZpHbvAIgp",
+	"MGP9/jW/Ueqp4BVOY4x0XnpRUceAGmXbyRY1Z54G4MOzMOaLWbaeEdvdVomf7eHyl5wlItTlEot5J0YW",
+	"knYRe7nQp6V9/lv7wezpe2c3q7ONP8jOP9b05kANB/f2t/b6Umjd7lfbsn7nHzl7D0W7rNinuozvcA4R",
+	"fvwWw4GMnNfGMsA33NuG/DXa9G5SOjW5R7lEZge4mQPTtQGKgDTzcQsM+HDfPGfQClwOQkoMxHArkWJt",
+	"TwgvIplQQqMLvTtDA70S62icSM2JUQzUuWjgJCmzJcXoBLCORNzE3DKQyJ3pARrbtRXdmiC1gE951C7q",
+	"BhfInTjHA/CQ6UEW3zU2j5JUrk8N/b1BjaFkoGTkJWyy7a03zGpg8Nd8gOMe0zhh0bPCwzbQDBktyeiX",
+	"sW6Foom45AIrvEHqlgHnZsj/XyMGtp5AYmagYPlud9UYVQdjSYbsJufGcVMcVToVwy4ZRKyiedP2FOnH",
+	"FIK45eLeZsTDmThYeK4OSuiuXXKUJNpa6tqiU2YBmdo6Sk2MybkSZYECC+cKehv7gOpBp4LfOKUjas40",
+	"7/htVRhJJfmVfc0qiNoGGH3KJMC/qslAlIXSI8gqKEkpj8SUQJw+pBNqpxUXhU5xzZ0GkWy0cVkf6yLP",
+	"2sU6gQHRcBYppgyqzqs1k8VP7afwMkVv9+5efd01zsx/5yydF75M64i2CkYZ7qEcJv1lJZEAehvz70gY",
+	"WFEh06EMn1snXOapLjyLoSCai08FXKac7B4ceJAaXxprbhiki2BTNXobIja7jq8NK3FbKek7lZJ+gaoU",
+	"xWZ6LBHpmVcMol42Mva7+zJWgntMmAhJPgfGBFqPOVzR2nXL5r7rPFCLAuxpxQcA+Fh73aDZKZ3bqtbT",
+	"tnWGUqc+fKo3jQl6YFmmwcqcw3bxWeJ1rFY3WtnW4xRt8WusfP7cAgvuCb9JYjlpfflSqWSCD5QKktSV",
+	"2/jc8gprKF3ZK4fRCsDjK7UcekqOE5FHZfT7wuc4E2lGk64eV3ckps9qsPF1tFi5QEQNvtZCjHxMLgpV",
+	"Wqh0u1pIoeUD/Re/sdxBpYWaMgafv3xrzN9DpX9qbY7OQxtm8VuO/TQc+0KzCNQwYO39dXVYuH/9yzfL",
+	"jC3i3lJGDCqEG+5VKBMau2pEOZEMLEYRU/rEcK6zRy4rsLOSMcjg9VrsXvNz4J+YDaOeQUHdBYOaI7At",
+	"xpIZH4IwUTHzMlJl+Y0u0YVCr7k/GlPyUOm7LEJdsED28yEnLfKfAYUth+6j6K4UnALWI05QI6XDYcru",
+	"Ynhw0CYDOgJ41pjf9GPZT3POY34DN2xCNgZzwLV0NInvWKT+VjI941E/jgDeUIcB9jHaSKonJlT2U4bB",
+	"GnAhln21WH2IllNfdEelH5BIhtYEoC47KefwLfe1PkDG6XskdCvPY+hwym5imekTzirmZFD+Ir7gqWyH",
+	"GrZGZtbllCKCBNLgnNyLPIlIwiD6KxzT4EMwtlYWZiiY4Bs9dxn/Nz4bQG+CpC8tGmBC+1RINAtAvj3P",
+	"IMgVgRog6cvIOXC9mgF2wWbMFHM13Wgr+iaSqQuZloOGc6VeTqnskquYIck7e1XNehFHOIOwKl0iVdyx",
+	"NKGzktb3uWXyqdjXWQJ+NDx9Q0qg8BTARuATBrj03MTtFzXaXlbBJ2Q2B1V0LNIppHQh6XR08noH48GM",
+	"Cy0MBYNhXEIHHIdnFowthT4GoIcf8Ru60qTjc+2SX2y0b5sAzqwJ7kxZqbyqM6/V2t/NJhnaXn+ii9xj",
+	"b7L3dh84218eJsV+djAbWru93eednZ3O7t5V79XhXu+w1+v24L9/tsqizlGJbQNhpzmcXTG/kbbe+SHP",
+	"k6SIvR5B0L0FcdXA67umjG2L4gNFXFwYubU4XRtAt+48K6F3q+9hckSryesQC7HmuttyAf6y93qValgV",
+	"afKcMzTsOgytbIiJ+e0yQVI9Ix9mecF3ZZ5knWODlL/sbefplbzMHwwzQMl1p4l/leqIfiPu7jWRQm8Z",
+	"R9zx5taTy3w00UfVVhrfvDRu5W+1aWyytusuLq59KRhj1PGEjZYrBbbaraAQ6IHyWGQfIwK22q1CAtQV",
+	"Vhz5T+1BV/xD8J966U+DA5VEsQrcUI3kF75jU7lKcp86oUIyH06Yk5PTOmyhcVak88OUUaBNtYFr9ZS2",
+	"cSW5wfDFNh+gz6WIjm6k0mgtAzxXGSoV6hwHgb6xdtPWxiFUblZWbK75Us3mjMXwBVoEzXMsaQch8xhb",
+	"ToYimi+Wjk31iNCZXVt7BLF2y9O9MdvC03F3EcUJk3Itzu6/vLfq1w5WfeH5ii804c/eC0248ycaZ+5L",
+	"B6tOcyN+7H/lm+/hz/mWFT8GK56OZtYMupwxL/R6XqU5OzSFQ0xhaF0NBzm2BT6x2XAFxtfgw8X5X0+O",
+	"r7rHFydHVycDw3Uh2SsGuHBIkrrmphUDYm7sLhpDsqRq6bGFdKlRnqZqtQGxSK2fj2DdL3rnKVxl5Maw",
+	"qunBvdtkNSaZrk9UnpI4kywZdwnUkwHd0eLcoYktpKle86qqWtY0jz9eXp2/P7nonn86O7loqGZWpkbD",
+	"rayofryFpbliX7MV9c3wnEJlA9h6MdfxzRn7mnXJcQnoxvNca2UvNEybCd7Mu1oMZkH/YknYVzrKkrnT",
+	"w1U61IfXN9Ut2JS19QfIwCePQZkum22yBUahe45Z7S5FrbGdsGRwGUxBh9ADXPwm6cL83BRheIzPow6Z",
+	"5DddcqlYG01AGjWZtJBn7veY1vcY7Bab6bCxGVhhOdaJZABiM5zrNExgY7rqHLK0smwNzyuREZKZHVDR",
+	"AYEDuBxi8mq4y55HO73O/ujFuLM/PqCdl9HeXmeH9eiL0cHw+bi3VzN8F4CumINlSPdfql4SXf9nqbME",
+	"OLpzCLd1EX9dmk/pB3hoVcoCLRDLN+YT/hMZ0xCksK+B9iX60B5kZWucJ2GqbtW5YA0L3az39bsyRW0D",
+	"eZ7CEGUdwQV2YL0K9CAZ/uPH0zdWdtftthGtqMLIyBHmr/vIGAAvQW5YJsl+b98/vxrtP83gZzSbOPzd",
+	"KDdumtRmWL0aDEglskmsUjyauHjWeMFAmgQEeh+VHU4JPB2Lc8IXt+A8xfxuyDi0oIxKJTCua1CN2tYa",
+	"RXnktVqCS3Fh6ktrWxiyxhi3RMA/f81Nc7qDCLtQYLLE2YRILbRofUbq3kEiIOb60dGkxkXuuZtRQOir",
+	"00L7i/E4h/DccnbjUg/xNV/BRYwLv/UWb8hb3HFqPz2OxziIv/qnchyXoZbL4Kj9x/cm1wJa/6hO5TDG",
+	"ZiuAVK1F3wqePV52EATLdhcPFr61Nzpgu+OXvU5v+Crq7NMXrPNqtLvTeT7ej17SneELBiehiwXfEkl8",
+	"F9P/raRpEydZpYHD1jk8Rs7vOUgJLog7drKEpK7b9VC8G+liuy0rWDfLrf7yUELbeq+33uut0rCK9zqA",
+	"Or6q88R3SVhJzfKLNNmAU7fks3Xl3rJc3dyDS6wDt+LFBP9ujQN5c25WR8Lcelx/J4/r/tZF+4Qu2ifk",
+	"Nxv0XIasHj+WeaNdVw1KKd15kqzpOjs3omFQeXAUj005ShzTStVnWuscJSI1CmsTxeyab8xP+l24Rcvr",
+	"3CZGulcT48PqNqEBiLAyTUhEJzFIAkeXx6enJGFZtdy7WEQsktF0NOnbehybJRiqhwMUsKpPaXeBT6m1",
+	"kU1YdfuZ2V1hBh2w8DUmz9o/DQBExwJANMsMgsqONjRNQ0SD7IXppBo5wWZZ2jA9z75loSK8fKW2NkEC",
+	"CNm0qwEm2gUqg4Vx1mk5CZXZa3CwSUKHgINT4Bf4lXnBblVO9tQYZm2EeHBzPQPyXA1kRuvB1gkAFlji",
+	"FUNYhBGdznKpwUbaLYSG64PqXcCwOuVjkWEldMgSJxPxIwdc7Dibo7sOg44OW9j6Ovr5qZ6aIgt4uUYO",
+	"gBD6PWKndJui+EOmKIKSWV1NR+ar8hsnOzHAjEqwkUud8Pd07iJE1Gz0ak73YqCca16PlNOMRWzMl/+9",
+	"cYmmx0+VNzTkBVtAij9ZejPlVSJYxkE2gFNhSpJ0sCQJqpANpSG0Pf0kC+hZWfb0YhWISDEpJTiNkjwy",
+	"Wcf4AjhcJUvutEqDeKxyIu75Nac3NOYaYxXtXNNc6qI/DgJGUctAQ/84WLixJCkb59I4kXyWVVOQ5Yk8",
+	"oU/n2tHFOKAImHr0Rae329ndCT0aYI1ov8MSYl7Q01l8M1HSPBZaMJWDkF4LdzuaH9ple8SXR3ecfNCr",
+	"ewSLq5Fct86T78l5cibssmw9J9+f58TwR4L8UfNs51gKHx8hXwgXnG08ra32FKo/d0xUz4OOkgc6R+rq",
+	"gG3dI9uEtB/O2/EgHrHIf2E4RrjywXsoJBCse4AbHOXGoq6SjpbTe1nHJaIhL5au3Em02HnkFqu55lhj",
+	"ZlCIUgPndQ3iT/aeH5CIziVGi3JxDx7ZV73SxcJOZ9gNhOtBJTaRZ11ydM2tzdS0vdPr6cndlEhcBLbR",
+	"a67LFgJG5pTeskXWwIWFDB9SpmAjgmVzKLGqgIh1nRfUMvhkPO92MsHmC1U0sC4WmlyaFDTYeZyEhhWk",
+	"/Q0J8m6phX+cf7zon518Qpi5VcOjHrx00cJiDQCKPKURW4CiWnKLXrwzkoYt91A4K+oTOWoU6yaz8Kyh",
+	"FxSqV1f8L0+J6irx71mcwj4vjga31FeeRMBDkT8LQRIB3i9wLNsGNL1+bhm2O6K8eM3yVVMtBe2nGCvq",
+	"f/ptET9q4V3dryHJf25dFeizwBFxvrutLy71K0WR7BySS5awUUYoNkdGExGPWNcta6h944XDlljJWj8u",
+	"daenlAdmy2QmAu6nIOqh4igtOi94H/rcx/KAqo//EDny/+KAcE4m1RM4PnTVP1vwWr3SJRfsTtwiajbG",
+	"Vqs+bgpr96iYX6fEpHdKhwb8g+QKebrrtqrKH6GqSiHawllCaFi6bSrchkqo1Mm5SwyyTkpmxBKGJcH9",
+	"3XbCvYCRsGJsa65z9jWzQqJYx8p6zR9oZo2YzFIxr2q8+2GN1/mUYlrRj8gntuWa/gCJiHBkPow3hFXd",
+	"5dnWC7a28e6WtdxVt/Y1f7gH5cmTuP8IHo4H6D5PWaFuyyf/tInXm+d4jUKSQ5zPE2gGCxy56+RoN9qv",
+	"j5yjbaAkmvnizdMbgSs3jelEaAxov+aNkcqxkL9uxQ+EbwRZbr5fggdM8X4BgdZeAmduu7AEyPyaL0Qy",
+	"r0UuH4/jBAHVbBK3e80AgrsI5mQworxPo2nMDZz5iNGkP455LCcsMvBbgGNuBtovg6nbG6UU8gmVfacH",
+	"8AXt/epnLJ3GXB2m6kk5ihkfsX4kpjQuumouy3zo3XIz0vM46is5QZ+igIr1CDDmFkplm5f+I6CYv6fp",
+	"LctmCR0xE2ZksGE+4Epu8c2VOOxs3cfOUNfz/gfITDdZVJtFTvKXwmI42curACZVTZ/m7IENCjWbMppi",
+	"+Kk6DCKohYbKhpeZrs4YPOisZ9T0byaSBLamhpSyv1XLXovLYKascNFgcLvPWquAR+2uFaqF/dkitG9z",
+	"3Lf62VqRWnpDu8qYubQIFLgOBbgk2pYu6SPNRwM2ci0iA4elWpe9lgCJQzKthhR2Pg1aV1mghaOxIs86",
+	"V0virAvzURFlfwd09mXK27rA7IUetTIme1WFKzCHHw+cvQSfuA2F24bC/VChcFsmvFEmvHFcdoe1LocH",
+	"1NP1UPBntST4oTUQnw0DvqeSaG2JGDjiLMbc9oRmmC9W2C+NOtXbueopXepQez5C3dM6WNBGqVSKDmB7",
+	"NUz0btJfRtMkrvR4p9fr9FbpcR8NLRvqeEOkemtQXAeonoxFes0XA9WbAgDvj86Ofv2Bkeo/GJHGM9/L",
+	"AlpENjbL+BPUSBtvOmsWnCUwUUsM9UsU1EaYFaYDP8nNo/r7xo3NYE24iwpddNGd14OAqev1yjDmwQl2",
+	"YfJXnlzfZhPqrfvBzVUqAFaCsA1Wfh+yEc1Bli7M6sYdIjiTdYdUwyIgjs1pM2eUSMloQvnNxo+rqYji",
+	"cfyY51Xb7bxJKUiozGAE7Y0fZ2ZEmz3P1uQnxqL4HdUJWdalzVYKeaQqG4sGsek6G4amH1hmY1GXN1ho",
+	"40PJ9vHHr7Nhbe+rlNnQL9VX2PDcpYECG/b+k4dm/fjeG5ACrA4wzrMc+PS6bpw0Y9NYOn6c4oLjyGnt",
+	"9l69wjOktVmHzt7isiGN521vhZA17F5dmJpRtbdFQra+kI3FqmmSq7PFbQws07JmHYrmM+JHQdDcfbLg",
+	"s8epD+KbURqWB7H2uKepDmL6+KcrDuIR8LY2yLY2yLY2yLY2yCPUBimbulcuDrJXLg4ypV+XVgZ5T7+S",
+	"98D4mxUGmdKvq1cF2dtWBdlGTG0jpn6UqiDLVIXvuiaIZ6n4nkuChOTKbZzPtiLIn6siyOPymkeqB2JV",
+	"7x/JmPFI5UDeg0D4J6gFsl4oyrYYSEEq01pS+Y4rgex9N5VA6qdvQ2VAYBMtN2jSRJvwAkm0BdI+OCCz",
+	"CZu2CU2kqILtH5FRygDGmyZIPZFgyELvRXp7zQukBfik9cvqrFbIw9Tw/AmzOa2YfllOaSWZIJQA61f3",
+	"4kySgbYL9NVCDWrMjiauUwePMpP6Gcu+nMuMTYt0z81aHWGCt3bGHyLX889tX/TTOZ099bg2xR/DnuhO",
+	"h1X5Kv517Q7WHpg0BMpSayR0VGBXSjm+ODm6Oul/OLl4f3p5eXp+5sCvNLIlrmGDc5Zkm7m4tcNt7XCr",
+	"lkL5TTF7EI+O8mzSOvz85Vu1shJIBo6+jL8XKMsVGQb5iyO//A45fk7UWsAQV1OwSQmS1fJsyyRJUitI",
+	"NjLgXfM6Cx7KaFub3TY37wcwwTXnMmijezQ2s0Gb3EXBREaUk6HiPkmEnMhJxyACcnSV0od4dZrBoOI4",
+	"olxrE7FcktX2kFQOy/T7Y5H2g7k2K1sQcPxKyMdxVbKLVAvNM4tMhYA8yTSKO9Fy8TVXLUF4+nSWzStK",
+	"gBFsGyYauVLx720be1BODOSWxjJLaSbSJ8uK+TRhcGyhaUGXXB0ycpNSnpW6WL8KhYqxeo7LeqZirZs8",
+	"YT6FzlJ4+BpvPlehZHVbJfgd1lyM0dalAysxwk6xOEchXChIVSxyNfLN5gLkmynDl3BgkMrWWqIRH715",
+	"f3pW0YdXUnr3mwdwe6Em4SBuAIDYRnBvdcJNRXBrV1JAINuYYxMBTzBw22Euazg6G223R47ahtSnm1Tk",
+	"s44T0Lycx8Irbgy0H5G9CGLGj4rWju7/j70vXXIbx9J9FYT+uPsGUyWnl7KzoiM6vVSNZ7yFndW+05ZD",
+	"gkhIYicFqAgyZfVERdzXuK93n+QGzgFAgEuK2jKdNudHTzlFgiAInP18XwEUKqZFw7eFjYF0o77T9HaB",
+	"6zl+9fYfry7OL169e9t//erjxdjBolEyvV6OByb1oh6ILBcpI8t8ksQh3I9iFEiVdvObh3zIf9WGcigW",
+	"k5gzVD/nb1+gEYmbBZIzSsNqs1oNqE4BTVlEkjhjKU2SNczJUk5Rottv6hxuSO7D1xk5X2e3LMlvaphX",
+	"dhR8HwPRqDZ2mxRK7SCv5Dkqqt0HeA9f6wdIzBy9/vsZwsF8YFLkacg+sD92SNG0TKZtnXTbZXMoy+Ot",
+	"Wo59BthrfxtDYY+7kRFlr/wK3CE4a9oA5rLyLF7HQGS29UYqDdMlNrrERmfEHjSxUTG7HGO33pSrs34r",
+	"PBSHzlxUprkbTOGnstW2yWCDv0KyYX/G3QZDyqQyvk9LqtO2XYqqS1F9RymqXRXGdRmoOvVxLeNyZRZn",
+	"ZDUX4MuKJeMSYrJJzC9BLVCJBJ7qj6YD3OalAs2b67Vj+63YQw5eONQx0uUyFVdM9skriMksaJywiGTK",
+	"41KC/6x4tKblVf8GjwuYR8mSSkkEx9JH5b+PaZ4JTVts4DEh6KCfRROgQpYulQjqThPVALSoaVyi3pN0",
+	"oQPySmfp94RshRxygxCAlZQwAEukqeTU2plmRdH9hdDYVETm4bzmCwRVQk23ud00GAy5IdExsG2lhdAL",
+	"PA4MHxh6vPrPAOUleMgKXT6uQRGx3eoOYKiEKtIhxx9iCMFk6xG6qHJso2yUwx4ikRBpsa1MVan6sriU",
+	"6gMhaGqgi+NNMA/DMRKMOp0mGvJQ8Gk8y1PcLBjigWfCAvxWsW8MqwwkVyc0xC1st8RkTSSiC6zmNIMp",
+	"ZsVDcT5wl5hq4GVncHjkf4gVEp5WbSv1enb11ZaCimnchTrtlcSLGGyiZ2wt1GrgXzw+cSeUBZGqh6dP",
+	"gyGn00yZUEmi5xXOWXgptzGY9mL4Bg2aMIrSxee/hT8X4VbGIubR9kIwuFWY9ZGhaTskA4KS17ZRx5t8",
+	"gRVkEB3wk0EwMOfxFUulEvLOu7iHzYR/aiSR+QmP6yhjXzPveWJK1iIH3AkLVAdk9XOx7BeceLa5+/Tk",
+	"9KFt7v5nz74Q9KyMMrZYJog89EkPop7wP6bW/k/doN2+N3vzR9ge9aketqjX/19/L5Z6OLQN4NuQGZfs",
+	"SY8D/oBM7tLDztoullNQnO/4Uk25u7IccgERd6FKL4/XljW9IYNxV1jTNwaHaoJqXZazI7W+UVLr8tls",
+	"60SU2KwfP3r04PH1/sQqjTOH2rrhcLegtkZmwDrnw0/Q6rgRX0OhF9qK4Hno7+BR4fqGsnVKtrCGtiWw",
+	"rpWyGiXwwJUT2zVu9ABSK6Q8ZAlwAtsZapMTP0zU731pXTCSJwz2r2ytc5QDgKnaroqk4/a+FRH5AvZ5",
+	"jZzZOzSvZWELju+K7UQuBKFGaiH5viX4Rq95HRjZJ1IlCQvAcCXWALM4LgIzTix+yN2B1NONPK3WT7SX",
+	"iwepoIM7cBbbmsnnXPD1QuTy+IZyJ6q6XOGRc4W2Iu7gMqmhXG67vAsme76oUbJwXhVtzwFK39Rn6Q5b",
+	"bFfXMqveprOgFgFZzVnKGsh74kyX8ecGCQMeNOQQsiOcrZRY++U601GkSlyKBbNSL5aERXGGVT4Si98S",
+	"6Bg4hxExHo02qXV3h9xvv0foaHXlPenEi5VE5YyZmGU8m2devNbcRDIh+uQdD8GghZJmyHHKSxapUQTC",
+	"kGpO68CGj/3wsnq52ii3EyHcQrIvaZrFNBnly2jfOCCGs7xIGr4TVNDZOC/jXhiwFAuTl6bUa8vg1xZx",
+	"ofdqX7Oy6/47rIATJPpzb2WHW25bZYcT2SMmhAM0KTxltyipZU4uxuLXOka+Oobbsm0U5WUUZ10kpYuk",
+	"3Jyb8B7FYLImKAh3dxh2j6oEvWWeNavbTeq1Vpv2ya8aZ8No4IRNM6JcBV3XisQ4JZU75Fq5dyr38Cr3",
+	"R1K1nY7tdGynYzsdq0TU77emWdvlKzBaDmmLA/nPtVVXL3l0rTJfgebV6qtep7+CJllofSlKS6BmN4uT",
+	"hEyKCp9tKkHg9ffukY2gp7R31isWBHTuhDFOZB6GTMppnjjZiX77plVsWN0u522fcuvpGPPJqtmYYpJH",
+	"TscUSbUuztmlZG4paw2b/YgpmXbinl3BxFuwH9GMzOlyyTiWG9Z4QdAnIbzMdLnjtkWeGrtyh1wJhZTR",
+	"CMQ/TpOIKXbN1pSKQgstFgLGSHxqkrvkJd5MJ8rh80pAsbxMaZrVXJh+D6zNNded6ZpCjeknyYxl+h4c",
+	"0JIkOel4/URshUXfEt0Ry0ypEXexrAg4V1dzxuHRa7JiKVrPGdumfxYX6abARvfv+tuxWgwX9wC9fzDQ",
+	"ARoAcd27FsBjKrsttpUjSr3gwFuBheYVuWWKTFEwubECa8a9FRmZKnXax5JZYNapGxx+qRvhFb+iSRzB",
+	"Bf1tggdbWnu29Z99hZbykvGsfrEiN9Ct4jNAzVlipTIjjCNbtJLJRRMRGE1DvhQyBpM95hmbQbH9YW2o",
+	"LiV7VH6YQpPSbzvz2s5+sfXuGy0Yt2WElDpGdGC41lmYijQwwOhA4mhxO8BoUGaMqUbpk/e2JwVGBEVu",
+	"CO3duPM2uUmXX+ZO6PUduvnNuu2i1d8ymbHIUvHurc7Ngn87Cr2xtxMAWFeSKOM7SRCqw6tJP21VPB7z",
+	"7MFpL+gtYh4v8kXvrFg1LeUBY3smToq/6rh1Zzt8x7aDdcpQ/zupp85u+NHsBqs6MRtqtgKaAdH3YEpo",
+	"9/0ooe9lykL0dVEIl3j55SWu66rBDBHTKUtloLsoC3sGSmAN5ptukdTp5Rf2mWckTGIw+nLJTLNq1c6Q",
+	"+WQRZyM9zJhwsQp0GN5CU0i6ltCDsFXVLOY598n0AlptWWgCsq8yyCR12xCdlsamjkZ/xVh6T7pi12S9",
+	"S2CtLJ7BA+EbnS9FkggySUU+m2dkLgDz1G087J313gjBSSrCS7mNzP4I30FLgEMlidV/bsXcutNsceM3",
+	"wGjq7bmikixoxG4l+/vegorahe3C9l3u96YUKR4WQh1sX3MuAgLZQShEOR2cPvpGssG+Ujh6VrilIjQI",
+	"5xYTYKyTiuOiN07nflNdPC0SqMBa0Dg5K0FzuNVWNjKgKcbSADtTGhA1tHrUACBeRAGAPxtZfMbYrDLk",
+	"PkJFGevAQlTo0QGAQ7kaelpOcE+HIVJ2FbOVMtFznjApHQiHe5IsRRKHa2XKJ4LPWDrkCctkbWuzebZa",
+	"tTiTLJkCIRr3priicSb75JP6WlgCJj2UkfK07UWAoYUvAlVsWpkDpRuRGV0joMTY1aiasq1GPSNv2yVb",
+	"Zk5NfeWF4ItQJSU1bP+oGAoQoPXugco/DSGOyZ9VLLFgD7DIpwj36psQgEeeigQwVWiakb/4c0eXyYAO",
+	"BACoisAE8CWHfJnQkM1FojTcX0nCaGQIGYUD04JxKg/HJWLWCYV1tlOyM9Y3YR7Lt4GG3N2wANJC+ZqE",
+	"VFp+PU0BGThlfgawtrwdnB2rHu69ocgz4r4j8OYh9ZlL91wbmKsQK+o1RMBZAwjibrYVXdutUGDOWOMD",
+	"2ygAg71YrbcClyuW+nQgo8Lpo0cknNOUhgD41t7w9WVnZ//epv0r9e+wNzcGJytm4nmeiXNzt1pfVDfb",
+	"D4Qvt13NZWlBcAk6M7szszsze2sz+2bN6q3Q6pVEboFG2h7D3kXnQhz7IXeB7MuYdDWQ9qQ9or0FxtcU",
+	"RjEf8mvHKKzsbI2NDYjjUXy0QCOvAp6qcAptNNO16eZQdqK2/6FJwdjnNwRwT8450ikNOQ5nw+g4Wp+8",
+	"jiXmHJGWVBOx0kgZ7SY2B/sHSAfOyFhmNGN/0y81zAeD08f4J+xJiMbBkPsXBeYXNJLht89faob4/MUO",
+	"AgjyDo2eoZQt3DeXVzYgkzwb8klKw0vlNEzYPAaUtsLGxCwBUCYDwJ4GsVW2YMFXpTv9ZcxnifkAi1xm",
+	"sGITtTBLxGdqsrT2pgyoYNzGV3HyFhIWbVKl+0Lklu9/uYAczY43vlR28U53f2Vhrv75MYMejl1GgAaZ",
+	"ZxC16F1LcCymCCHn9zUdjvN4yEukx2QLzmPAXesFPTgfTuPPUXmP3cU8Du3xd086cXJ01oniI90dtol9",
+	"oK/3Qb3eGfC69sYXzs7ddYxd39oB297hZpSmN1NFsz8dhj/C7VN9fzPVsO3zaurNR1KdzrPPPSDYiiNT",
+	"5YDxKSzA6fe+/NmeYlDphMbGFtee0iUW8Ni73M6yW3OVWxdzmKqYbcpaSKWqpatpuUM1LddAzt82O8ne",
+	"vCSt4gKBbm7BsIDDXAJtKJgeCyBVBk6dSNHoVgOA1dYf8gMQmOxPXdJ5dMfy6Dpj8+4amx0lTEcJ841Q",
+	"wpQYX7ZRvIdheYGTwxALVIePaRSlUCEhNCkvZL+9LtQS2zaPtKbUMUy38MMUjCgz0cmq2/w16O9yhNur",
+	"NrknIRLeJxqIRx1T9eM4T5MxxqhTsQLCcK8nZExEOuRjG73HP/6iYXyKUfI4Kg3j8Y6D8h+75N72Xm96",
+	"Qz7kQEaiZI95Ab9lZmwyy9GYxFMsY5B2PdF80NaLNWq0Sa0ZSMYFuNB0yIEOXeeuZUbTTJpVn+ZZbhCx",
+	"nSRAUbRxAbTxSQxdw/DyxWX+pJV3EOUJi4bcrSTIUsolDQEUFfMJDpKUjt4riwwmzzI/Yg7ml4C/6RCd",
+	"jkvW8LkQn84FxxhyKbDmZDzNk8TUkow5VV6H/edyLjgboXRX/xbpjPL43/Bu6t//EpNRFmeJqaEJlX1k",
+	"rv/FWm6SRGIIb2L6lCUjaN/5/C7q/OBZModoxjJ9QubmIs5W5mfAOAf6EPz4MmhB+jLk17G+kC1JXw5M",
+	"96K+xhbhGa0ef1V3/RkUZDHb3f4abmtfOdDA+lG1C/ywPC5Pv3d7/CD7UINsBjs+HB/Ijkwgd5EDZIuv",
+	"HOX4OyuDsyELlrP8MqOAA5Qo5e1xCWFO5uxz730VLkZfjl1KUle/xZIwVOs8Qsqs3hc1fZS3/kxcGa5z",
+	"DBBIQqFQncNLDqJGh/aYaz0AVg3yB33uXahZwAPLcT+IqQKAhD8TQMRRctSoN30VlNJhQCewmtJco8wJ",
+	"wb2pcsFH8OARw6ChWjl9uVku8MQt4lLpgXqSOqdd5bFyNQox5YZIXxctlH5GIVzIe6X06xcTls/myG3s",
+	"giyYUkdyHi+VQsrSOPQqcg1vHE4Ul7w8SzTIdI+SwQJcL4u6hE1rpnxQ1NrwbnIu8iQiE5YILLUrqlnx",
+	"OKBJhFPSRmldZ5+mBQQUe86aAjru5PRgn3vPKb+XwYKIlBExQUquVCxIniZn5GBMYPAK2kj5UFlc8yKw",
+	"7BX6ss+9dzgv0M7K0PzbZi6tp09L/Yb9rWitNkbI7Tm0xztwdq0S/Nw0ZgZmR7uaQX95QomVZx1aVFcP",
+	"d3cJkii/pj/zJkrgdP0tdpHU939oKlTlprk+pHMsTdvDGOYxRlEI6gNKwpQvj66mejy6WehzMPBR0LHw",
+	"oHsZh/MveIgwVL6n2SefSnydSC3iRAagMYJYn0Nj8nJBNLCuOsKMZ9pkwjlpfhIJhRdGySulQmNdC1i8",
+	"hTUAXPIU5IpFiyTnWZxospNMiCEXSVQ0HJiyLKxp1+pf+9lVuedd7HwEcABfOWYvY/ekdf/U2syxoM1x",
+	"EKkmWjWGDBad6yxBLJUf53whaxKu5ZC7n9+8Pq4ZJjrbuHmGinJHPw8ghtUje2e9q/v983/KfPLh2Zvp",
+	"4Cn918Ub9px/nUxWL99/Wj7JWfKPN9Plk/+i/17+8eI38eFc/d9v8uWzR7P+6e/L1fxN8s8Xoz8ufw3/",
+	"43+PrvLL0RX71yf6czxh//ny138MHvwjOjkX8WX7FCaI+A1OHS6Xdz7a+HSHRLq03SCHSs6WaLXs8LdQ",
+	"5A6foFOwP7CCLbhuPGIbrcR8fesTXMGhpETXHW6niO8/fvDkYbOSneTJZbtic3VluQS8KLi8PxggtkwV",
+	"Vj/CKmodJU2ozMiDAYnoWtYXpwOmokVNutcuRqdm931BHj3Lk8v9C7b8UW63WKvDLjyI6/UxD+d603Y1",
+	"P8eu+SlLvW+t8KcilUH+jpvl47hAhBFFXzU0tB62NAeeaOpzunqDrt7g7tQbbH3oD1t0kC/V2bw/CAaD",
+	"AVkysUxYgP0wVNYcbUxIjTEEeeZ09ucJkwEmSGVgfGweGQBicq4sNg09GULceFJU610ytiyiElADAGZo",
+	"nP2ikSPUmUCIp9V8bfP8YAQqN/4/P757CxEDSpDWRU0+Y1+zn0J5NT4j1Ig4NTSYux7ItUORqK4IEE0C",
+	"evDVVEQKKzLkS5ZKwfvkuVgsaEAkW8ShSHTWgU6KrhKwSUWSL7hOp0MHXyzJ7xe/njzBGYjUgg9Qogxo",
+	"3QCzoOllAHUTn2IeiZU8uX/66PRMU9SQcTinqWTZ2OIROOF+WKKAsETCEiC0n+1N0jMqdScN+e96DwyK",
+	"BY0ggZ5B5KnI8lAuV060SX8W3UDVJ2+gF8fcrXXLhIaXsxRD2XqcIS8N5JS7TIWyGxCChIyjdD1Kcz62",
+	"KByxNODjtbMCAAATHg91eQLs5lSsttAkJglfsu79I/QRgByueSBOEbsn9Qt4udjmfiD93l5XkG4hs2df",
+	"G9MTIRJGuZIt5QkC9kkmSCSKqqCVxrCJ1QnnpaAF5EB1Tq5PxvIyXo5JwqhhAIPfYWckQDc2loxHY6L+",
+	"VwKQok6IwiUzGvOgXorgbbBspc6pnnpmr6FJio+K9G3bmI3vk7zjL+wIf9Z3oUGezqBQAIApVOZYYaIF",
+	"DAgyaC/lgrPAtIlBHo0umJ9zN1g7b16+efbyQ8Pr6fxV8VoL+vU147Ns3js7ffSoJnteN31d67XL/KF4",
+	"IEW04JYlA1sm8upf3GQ/69984DiO9tW/7BE31edIFjnC6vcx+vRgbw5p4RVKEZ1u7tGI/l3Pqx+KRS/o",
+	"2Tqq3lnvPKLkpZ61+tTmrgnjpbvKL3H+9vy3lx8QW3KXQ1LEboOe2TbeGuJcAjvbIS+9SuBMfshLMw6e",
+	"MV786H338meub4IBIwXq0MB8OHDgGMtEtg+afGBLkW5TAdVwezVdnCS+XgZDx+gcNC+uV8yHDEGfDk63",
+	"pUKkkKfYajEv4J5d17IRgMasIkzJImo1mCu7FF2VjPmdK68gUvpoMmBPwvv05Ofo4enJQ/Z0cvJkOnh8",
+	"8iC8H53Sp5Of2f3BHSu/WlBewoq6EALTciAevfINEJe9l1zmEPi19UtzqI/w48GDAWEJWyDZCdSL/JGL",
+	"SpWXq/usEwJ+0obam9cxZ+Rn9HdgYBxjwmYxlwTAvIqCER4dtFzEhU6CqMhqrkwUb/4oBRZMSjozBD4Y",
+	"QFXiwgLPpZDaBLwCg9G1otai7kpIugzX3S0hASGyVRylnLwaPHzy6Oc960hAcGuA0laZLtuqQMvKoxx9",
+	"NcY8epeg4bUK83Im+EsR23VRNYZcDVJHdTbB+hJwfEWqDAyowjC1HIBfqRxHnUxr70qnLEtjdsW2TpX5",
+	"Kl234cG7HQe94sttGI1YUSB3tnSK+2vVRmVH6TCA2S9FbK2jCPtR1dMPlGT7oGVRVdZaaGZ9Gg6QedtH",
+	"2tVxQzRpmZ1JkWsf2ZQueF0EAUEP5Tyy1eLImZ6hG7Vm2ZnB00MvFOOikowNh+64T16Vk4jARgXlGzKj",
+	"a1dDDXmhomyjokgbPK5Cc7UP9h6YVvlZaUa24uzgdMrld1e2vMzEcvlNkClT8kfOcgYh0TTnXHkb5Rkf",
+	"k125/KxYOtGTYqU0hljn/HRsy7cECZuJZVUj7aGBtvFRQnnVzk8pUgkV1SlJwQwsGc8MLwHK/3Gg/otK",
+	"gMLnkWn2ppJM8xS7Y02iVFezD3ko0hQIneyTsQ3JFFtjindGY36mO4GzecpYXYITUrkNHk9VnQx5oz4h",
+	"5yRkiUF2JXKpFL2cM2byfxm9ZJqBairSRZ5Q29amdGoqlkooIWBhnG2hn+TVcbyozR5Pq+h/kIqEBdhG",
+	"pt1S/N6B+tJebsDNCwR+0iU4VKoliBF5K2BIqHFdg2SwS/4Bdh+4104yv5LBvx1w887F+cFdnBdixROh",
+	"mem1M1Mrtr9xDwcQE05sul9e05hltJRG9J5iJHCZUM6BecPxNITBUNElTnh0LWg3BtNAnBU9lsUczoZ8",
+	"wkKaS6ifL/eL/8Uh+ikgQoTXqPTXAl2cLpj7WHyoSIl5ggcyoe9akGwVh6xPzhNpEIox0DeGLtWYz0aA",
+	"m4L0P1qnLchcANxwDSaMrfW4KIozEfF6Ynuj1LJpWm5748GAYOAzHBEN5qUa335CbH1HxGVd2uRFSU1F",
+	"kVyyJLGkPxJbBogIwzxNGQ+ZsScQVR4/oySxtNw8WO9mUk1+L7HJX5U2kCxyMjE4J6l2nRhAsURnhh6x",
+	"rhwPzKMsBmxp2MTFK6N7rSk3zOsuGOVZvGDtIEnUWSxKb+Q+TWuumHFrIc6TOGT1dQ2b27UHD/0KCTE5",
+	"0EghTUWy81iPDjmrL8cpStkWt8SWTz1Xm2JDl1+DDBbcSJEjVG5MRDYv41iwEphHAFPAqBRIVI/ZuNjn",
+	"mzaoFbrFC462YbI85BZvngvPk2T7zeYrlN7ZZwQKARwMf30/igUDynlPzdTgpngrW/eI4v0W9Ovfabhg",
+	"fSM6Sle3e5MH5dtKvFHvfZyRytW6EqtcWBX0YjlSClxPRddjbrfCajW5Thh5WBaenG2/dtsUHDQf5+sJ",
+	"nIpJoAIE4FUAt1lmaxJPdYkBxoM5u70YpPRa1vytWsVHktcB7fgKq/cqYwtyPyAtnMtegFc/COBEnJFN",
+	"EDwNlTHXzKZlbUy5NObOo8EcF4nFgxDywFi6IHFXIXMXK2SUcK+1xqYi9RXOEUpmMFzQ6OmnTB3+a/17",
+	"JPc/GO7KdaApQ74ZNYUcCjTFBXtx4WBSBEspaIE1qSm8o4mlW3WrK/raeHK41h3oiN0cukNnvg70erpf",
+	"CdrNpLhpYBL8SEcDJimGv11gkk7HfMc4IyizbwlmxCm/jFjCMlbVKS/g77LcAYcM01CS6aUMISIqGQMc",
+	"K17T0IaRSSVL6uKmiBKtA6fnKFxWc4HpQdinSi1nug02001orSR6xGSWinW1euVhfdd7qR4ClqEza7va",
+	"h9tKV8EG3BL+b2PlQ3B9OQN2+/hiCQ6oOvcBlgFCOsaeWlseaODaA3W4Nd7+XBSioS5GD7KhpXlms/z7",
+	"liLjPLeCs35h7zkOoHUnZbrk9qHqd/ltZrLrimZpFs6rEuf5nPKZLpudOsDemdPSNacyKLM/uEzRHgB+",
+	"Be/MMGGdDfkYwo9QbgXpVJGSicjmyuI4eIJ1yDUdiAao16Vdmp12bAKqIbw/mlKAEILdlzA+Vkpxtioh",
+	"/NvsuLaXXiFJx5CXWTqCMnkHi+KsoGmlBcRjBcOTUKnk9Yo6OI1DPuTnGpdbJ+ZnscZ7raPlMBjenkqA",
+	"jp2CW+IX82vMDAQSYTRNYpYqLTTkBZwpgBeZsDq/NIlaNRjMBUvJNCVaHkd9AkW2OvZBM0QfCDVptjPP",
+	"CUP6CRYFQ17oMegbMe2DNSiuYMga23SyBsO4gK1FqIMqv0omWTK1+e4hxw0A9NxGz+JXo74VbF5VL3wI",
+	"WPDq4b/AT2a6avfIuVjpjaLeWrJUI4FA7EbtLKORofaBSgPerg6EzvTo/IX5FLjgEuMpUJ+XS5ZoQBK1",
+	"XHORROrVzz1+9yGP4ukURlavFHOsCDAEjPpjYWwG8GnhMmPe68MhA4jXqzFjCeWTZy6OrXqRYnncAg69",
+	"JroFDBZLYl1hZR/XcJSQCXKaYJMooOTrwsbSiYTRS1sdKFhaWTRLmmYxTUb5MtqX1USnBn3WBvc1axD9",
+	"e9TL2ooUu56rAP1mpHoM+ZbJ/vZm03ulLljkKBJYnw3xK6NBhJWrnwr8IBGtLUiO3lkQQNrTkFTSAWkT",
+	"oq04YYq7djEmcTlaxLNQjsOJW91yurGRWUSLgXp6kYIgxK8FOwrfCJLI+3k/jcNnkHu4SA3IeDEF3dCx",
+	"rDxemgYOpXptKrNlIyONrtnvzRwJfgQjLhSxdt+A5uwuUyT8KtJJHEUdgHOXvFtbHwJNR5QROj9tgKpu",
+	"ijsh6C3zmqjKR81c4Eowb3p7+TWO9wIXxXLIEzbNiFJ7tq4SFd4vnZ/T+Tmdn9P5OTfv5xzAv6kWrpbe",
+	"zp1hg4lY4+8Ex/JhtnRe6rSDFfvOd5gxxKI4dF0wWqhb+DAv8YbOfflm3JebpEuskMbRaBHzOla4jj3x",
+	"m2NPNB/xOVIfowLSIkfdA7UHZpkyQUxXUp8AxyJk+1P1WtwlEymMNY9Z8QZ86jtFftj59Z1f3/n1m/16",
+	"NBJun/lQV0uhZb0DjFBrCKHfYoMgpL183w5scD8FeB7Vot2C5w+8Gofy8BddyulRKSKfCHDLa0i9oMFB",
+	"o5m+YDMPvrZRyw+7Z8yhPnk3JVJNmybqVmwfzUzqFytRZB6GjEUSPUAQeUBZTx4OHoKTo8MYOjDhQNX6",
+	"SxDoBui6AhRe4PBZShYD7Zf5bq63ajlH79ATz/b1kKEclKvTNYHrhSEF6O6F70PtM8CkWPF2LImwKXtH",
+	"LbeF9ZdymidqN+hIwMFqbw3miEArVVf23a6pX5NJc3Z6zGWMe7Ppu7tGzO+Spf/v//xf12LH/6oGTQxM",
+	"GPsjpwmaNXOWRNWJ1K5ZtaEQH44nWxvCBR2JDSDEpvASHnhEU30Hs/x4VrleG6Zr3KfTOIk1BKSyoyLG",
+	"szhbEynyNGR1JruZrWuv45Svsc+VPEhZBm67M5UP2naHaBEsRjGSrPbqwlCGc6Xol9CdaeY7OGA+pc8A",
+	"b+5+A5ybMeTdDfHnYdDGziHoqyvrNaNJ2JW8dYW1t2dd4pIdurB2oxGJSYYTbeAc05rcSMddw68dZy0o",
+	"td/5yRZtVPY14ZSx3DSqRpzpTE8BkNbUHICYaODM/u3o1NVBXaajSl+9DVX1SN/W61iZ97bAahqwL7yO",
+	"45Qt1DRdtVYh9ykBf+pb+kT33jg1pqhuayJVBXQDlSRiYRz5z4SzYLdLXZDKph4BqcZ0lh1Ms160DQzJ",
+	"6uJ1YaFO996O7jUk27VHhwD0LJ1Ob0Ady8sTQMk8piK+YEnihmRSXZOiiyT8Vm3dz1wp+KDyUjqVEgjT",
+	"qzQ0JRFd66i/G5r4xaKHWpUMMZPTpyTnGTyBcSiqyPy26ply9ASWmCiHBH8yyCVKx4qUBfiFhlyNaXqF",
+	"qx2BE0akkaCruSAhBKfn9MopKfAl9Q8f0JGXI9iRh7MiXHqc2lqbItLDeHYwu8I8EmoOQpFGJkiAPa1E",
+	"jRLlSddc2emhW9ND8rL2RBxf8ezMSdBa67wEOLfNpYVGiHIBUroouKriQjfDXkK1UROLqVgyDq4lyLV2",
+	"gIoHZhzYGNY+OPOAb5MXw9866YBloE1r8W6OyTdwvZ/SqYFODdxSATls9psOBUIt7jE1gEtOYArjpw1Z",
+	"ZAPzwzBp4uWBITPBWIQSXyuHOAu06lwCfgeWil/FMs5EqkH2Mg31pI76mmV9cs7X1hUwaepycroJWWrI",
+	"fVApnDGiCQMtG6RsaCJ9n8aKGzUdB4C6EhLscsmwIfdHVoCtU5M/NHUEBossjWfzzN9ohfHhVmrBJSO8",
+	"ZFSmcq2v6w3FAg6gMj3K5Zp6C5ppwILVP/i6sXcoegWQuXa6Ue/TA6vETlXdVVXVACKFsIVWavMa4igT",
+	"ZrlWn23UVRELk5izG/VXrul+sun4FeWZEq0amkYdnYJEzbDs6MlHI4oIVENu/jTSUIE+tCBkwnSQImOc",
+	"LGKeZ0yShGYsDSpimjHQZZrvLc7IBMossDK2zitSV470DDC9VfaxIEDWoAcCC7Xj62gl602yv09s3oIl",
+	"ug/G1bdDbnbHBHnicZdgdw7SJuv5/eg6US/DPoCQuMeUE4rflQuSxQtWlPLbcCxRJ5ul/V1g5z/AU66p",
+	"K/7kQDjaliKN3wjbH7aLMsQmjJgGwj0b5Df64OZoHsntLoa/1WSm2QGVkiD4O0KZYvufV6Cu72oPYh3O",
+	"aUpDJXb7x8aA7pz1rqT8TqLpgUDYs6Yc0DUPEgNAeMljmlWbcTw1dHI8bSgSaKr3KeF0DvneQJ2ARHpz",
+	"MV+L7Xkk3XOXkEO7GosfATj0BisrdFP6ZurUlYZo8NrcNQkoSpSYz9xO+DRwa72dbuk++QhCCmqhUXFB",
+	"9z/lax9H/h1iJwA4KVzgBgaLqgyROs4kuD0Y5CzHRpHcBb2POFWuxZD/BcOp6vKi9R5+lwWQOjoqjE9F",
+	"GjKsmPxrAILZB8LQlHxKaqOHBWyyc5FYMj7Ec1B3Gld57UKE/PBOHOzFA6LH6u2yFXYszGGLbvl/xDKe",
+	"JKxuiHruIfy5s8w7ENl9QWQBB8aHgPHlMYmz2weV3aSC2BUM0U4DzelyybhOcXEvM8bZCkqn4lRmZ2Du",
+	"RnEECbAV1MprUozM0VtKGE8zA0izAogYYNRnHPrpUcaaInYIU+KfkJC2Hlq/nNO6FmZ/yJsKNbSWDClH",
+	"xB9ID8JSAVUnwLp4iUHlHcDbGKQkY9oCfSjeyaH11EF5WhdBTE4X4IBEBGIbFtUAomBqCR12dGVdZIwr",
+	"58JizNAsUypWI+1MocJ/avQE9LJhHEUHOM3llki8wOHB92ylM3BFYD2rlOKNyJNqAZWygruxAVbtsT75",
+	"wJZMx7DtWPASRQgH4rbPlFsypXmSqYVPzLg0Ba5b5GXF+Tt1HRp6S/3xyuB09QJ8J/U/wNIX9DIxwgp3",
+	"YMdbJiJiJosWq/f4I2fpuhf0NKkfPNoj/7Z8ce1CkrA1MLbE80UPmgu/vsIxHpwGhkucpildgw+WrQGH",
+	"ZyrSRU9JEEzunmhohxPcPQbuZqO8eE/B6m913cf436wN3fsxUOXxBJUMg12WurTCg0F5iat2wzvOIH9v",
+	"jiTu+pIJ8Trml1Xp+fuH1/Ykj0E2Iq0zu1L/n7Ovmu5jnFAlkuApf/nw63Py5PTJk7+qA75EwuQq/W8s",
+	"IQA95CLPSpu9N8wHgwdhM1VeRRm04Rk1qgIGZ7+QlCV/G/bgpYa9gNzgM9ViDXsVdKfrKPiDPWw8vFep",
+	"nJPnIudZPSWKdnVQO3DsfFbCSX1A2Cz285xeN3F1rmkGtkD24LQX9BYxjxf5ondW7NSYZwyJRr+ezMRJ",
+	"8Ve1e7evefufnprjSKrjffa5d65RjfRTyiSTB4uXFyL+e4mZb8MqWgRWa4F4HBPGaHG0dDw2VxPFe1sw",
+	"SyJI06wB3wd+qRvhFcePri7ob1O50Tra54uvoIzTCYVQwH8SaANgBpnqJZVoETAe2SYtp+RKmSxDvhQy",
+	"hvZ4vWlRIB5wH3WO1LEcqddKmRWm9TfGybHJfUpifrnZebIlVD5UIYMdvqBxwiJTKKiPhHKgithUuf2H",
+	"vAZsDY1UBz4EFJeX0W1s2WBNFYMUEDiCbmbhzYkmYGW/Kj6GPqMAooN4NwC6YAoalyxdxFIiMbuJuvkn",
+	"vFoUj4Ntlfzwgmt750DyNNEs+PLsp5+WIs1o0nfq134qHt3OVlHexBa07TvUL4CR2SBq1eJ0Ya1OGh+I",
+	"G8mKD0cmA2P33qRqR5bI2D5+E9gRmxiFNzUNNaWM6xl8h7wthS85AMTEkNdhTLSlBvZAHvatCLsowSVx",
+	"QVIhFroi7A1dH78UrIbN99aqwe4wr++3Xw32rcJbXI+G2hLegt7dErWu8qKrUKvhhd4TGeN4JWuS8ejI",
+	"BWvxFUub2TZmNEaAqpRhZ7EHpVEt2kDnc5onCUniKcvihUddPeTNbc1l3/TVtAYQy9RRTPMsTw0nru1G",
+	"sB3Xpsob2CLoGpJn/wGcKxnj5fI8y6NrMBPmYuUCXKn3MtnDGctkYMQxMDiwqE+eIasDxb9gSYaHyOCz",
+	"QAQ6w0eTRAMnQjeYbIbJstD8rYwntWuOUtondTtzfYmfgzFxIJPCZiUBJfE4CBYHYyZoIiWoIIUemUIN",
+	"UGQI1ccCzHa9X6V6xQbI94DoUw2PMIe6zghJGSKX3LjZUTC7gIeiVtvLTJuWHcRnNRidXSyjKwq9Hevi",
+	"I+Pl0h4DNnTketCcR+LkBtoI39DLSrV7YUfAy1ZD1aZPiOg6Rcq9xj86E9hkaOwHMhMAKNwn50Oubzay",
+	"SPcBCh6ywGnt8qUJ1AHhZIBqQ3viaU3ljymjqcVPb9UM+INXf7rtlkcxQYp+bY1wc5zwRekZncVhLA5t",
+	"JfhT8Y6r0s1XboL5c3l91VnR4/SJhYXS6t1xAaBKIKm8+IUrLVJWeZo+JUJAE7HyMNSu1Oxt2Gi74akH",
+	"Mmz8iQSEmufDOdSyCyvnPAvH34qtDZ1D56o7U6czddqyx5QO2CEz8HU2T5EpNgka2S57XtxYymw4SWZl",
+	"W0jG/Frkxn6XxJBLLCq9LkNum1SMay8krI2h+JLNbSZgSfwaJ8oiI6FYTEBuxNmcnL99gZYLSDyEGcrY",
+	"VzXRROd61FekyplL4oylFLhEOEZsIbFPiaZ6aFTqxUKZJExTfe6mik87kN6y+E7PsYz22bpV1WjDGHoV",
+	"0UrdeZjCuoBBqqaBSCOsyMNkpswCshASAZfiaRxSnpFLtjYbZXwytrXp8PcFo1wSNa5GmqmtUA6GXKRE",
+	"MvWHjKkbJZms1adcUNknF7FRd2o2yA6rLLSCehcqBE0xh1KKCV02li+3K0sW25ckv0/FUkiafGBXMVu9",
+	"q1YjP9lQjHyUauOdN4fRUzvfDxGaA1Q7C8421jlX5vA6Bstk+49YHugA5c4JcPfVFjtfZ5moa2Tv4IW3",
+	"m+52rnbN9uv15DMavTc7ovft2VAf83Cuj05X/HLsUsQaS6NsBNVYMW3LEdVWbbR0AhNvwA1Nxv6G1oB8",
+	"RaH5FkaRNmOoQ8405Gh3yD4xVKO0QPvj4NcQYIvVtHcTEa23sjuApP37Nzy+RQXV2J+AUfryzjpYpOTm",
+	"RLaI4oRJuZO49m9+sO3THm17w+Mtb2gjdL0b2ojcTzTO3JsebbvMrYSs/xQfQVZ94r3k6yJc9s6mNJGs",
+	"jbTd6HnqqLvuSWMZq5PMC00PVZ03BHdmQvjoLyGFuGNLERkxmaViXQ25Pqw/xTWz6LhqujjSt4KjUrM/",
+	"D2A82dLha8NEQL1ZefwZyYQ+mW4IiPJ1AF0ISJRr4z3bhHuG/NrOhbrjfjhwDVNGuL1v+cHc2T5cXuNW",
+	"1idjquvfpfE7r+xALQlHkS279YlVDkRdc8I1JocuCN4hx9/05Ea69JTyzABI2fSosR0MYVaAeBvYc4Yl",
+	"zoRORJ4BFgYWXl/FbGVwpbJ4wXSDl1gsGDdNm7rmbzVnKRtyXfGzoJHDuIvJrwLFQolWdWGWUi413y35",
+	"BP0MDvdgI5Fz4F5FYjnkttiaJonNvW0lpfUIu3YvIMA7roufAf0UZ3NCzZp58O3m8t4nloRiwUxT3kqk",
+	"l3Iulls15WIM9zmO6YjsP9s6i65tacku1T5INQUzBgOOkF/fGKhDWjya9Dp9UOiDwdNWd+kigq5I/Wb5",
+	"G/dQXOUS9cePHj14fJi8q0eyNdq9X25bjXQBxWcTGl5WFVJgCyYsaqrSHsCLxSP4EWz5LTxs//0OwNyh",
+	"S2y3N7yfmzvbC3K8xRruOPFNXIJQLPZNcmlFKZ1mRaz6mDRaThm/btm6I57IW5H9t8hTJ3/XRUi+I/qs",
+	"o0ZI2sp8DB7cgKz/AB00sknQb/A4jOVfNEETLKCzvETabN4yBqNe/naM+wvHolevNc2T5PYse9uK+m1Y",
+	"9vqtOsO+M+zvRvfpt2TXt4JwjcM5GtYYS9FoqiJxULPhyeUSSqSmCwFhywX7iTleb1AmIOrDRWbyURDn",
+	"SWIJMmb7OkzSVIapbsKrYj7kegqIReQ2vtUhfH+iSZSn96QuupS6KxbuGGXxggEwI1WvOuIU/ynnYjWK",
+	"OS6A+gPoFpnkM43eiCCiaTKGF0ZEzugMykjh9S0gE0BvFOjjK2B6Txi9YsTCOF6rxnYt5tyl8O77Lqg8",
+	"OXpF5bvplKUxnxVG0w5VlS0gXhuBdneA1v0dn2HgiIvdXEHdHfICdpc0ou6W4XWVsBnp/4Zzi/84Kthu",
+	"sf7Hwtn9sl/H1Of/seW9Z73Twenjk/v3T04fXAyenj0YnA0G/QH83z97gbluNFmPlO040ivj/2LXG3/Q",
+	"SUxz7XkIq2//rDHLfo7uTx9OHp+ePKIPwpOHbPDk5Mn06c8np5PH4dNowO7Twf2e7iMqpGXvjOdJEvRi",
+	"OULxaL6fTgVsMfqp2R7+fn6vcwoow1NvD5313n94958vn1/035y/Pf/t5Qfzq37qg/ARO50+GZwMJk+j",
+	"k4f0Z3byNDy9f/J4+jB6Qu9PfmaDB3Yjxso1ALVla0ycHXrWO1+KJBH2cr1h9HvaP2/3vnA8DIPqgn79",
+	"Ow0XzIDQmd/189/Qr+SNXQT/YMHN9q84haeTU/Y4uj84eRj+PD15OH1ET55EDx6c3GcD+nP4aPJ4Ci+/",
+	"FWTdlz0O3+tYZurAdSXJXUlyl/zepiQZTHbHBmz2MrR3oXX2iWckVkS30qvWzlUCzDVzjTBRVq4VLGlS",
+	"F4iK4pSFmUjXx65y3rG6udnxcIYONKILuhVtHA/i+h1uM3fV8ThsgXVRWN1V/naVv3en8vebE2PXlRNX",
+	"hdpGehMnHAQpODTICUisWCKTi0iRIdsjBLA2/+D+xUAZ/Gdo7Nf5QAWNSQ1nQEQzdqIXpcKAsMeUGU2T",
+	"uDLp+4PByWCbSY8wGHCguWu6N4lTNe6Mmu6EJYLPwP+NM3/SLb2c2pfwHKbad9C/tJq+2or3MAMA3jZR",
+	"3iKNuX6fjH3N+uQ5lfCKxgn33uUNmPy1jrJ1DduzNShlecG+ZnXz/VWdEY00woWvNicspDnosyLUZU4f",
+	"EZzJPrlIc2bjbVxk85jPvFdpdvkLv7KG3WMiRMIo33JzC0PBdOijuRBRPI2PfDYDd/6mWCIBkgSoyTv0",
+	"0TUvddizCzFnhBOhYZascc7qkf5Eq+593Rz9oNL+292bIbLP53Hp8LUMLTRO9zBCBGTgPbmjALERjbpZ",
+	"OrGPw60qymy7rOodTbJX2YIa2oXoIBv8bslD/bkXcZfmyWuKryNNvronWgZ9mid8OM1y3TRbBobqpqmG",
+	"PuAEvdNvgln+ZBeNSs6JKu/whb1SbfnTgrXDIVF+Z8xnMFldh6B8wmpu7MzJrsmiog0Tb362TfbJS0DL",
+	"VFcMuYsF3+AMytGCHY4Ig85SxhaMZ6MIMJs2haDjqzgZoVNpwr/qxtG/RMxbhLCvCXdC3siJd6o/OVFu",
+	"PwIaL4DmqCH+HMsRggAbA1/9Ad1/+yelNouxzbiuNwEBdC4ySG5pzkNOJ0nB3OU6LV0gvwvk351A/nIu",
+	"OLPnWG2wghGnmcJP/tRmOj/pV/DfaYvXaV0Q9btk6ZvGklgME97RHrQuqn4jLDeuSi+FpGSbcLdvSOgK",
+	"S7ilrsCyxA/6+6sXJqmFJgXQ9EE0eGxlwLigMS5Xgoz75FzjiUH821DiERh5xjJJHg4e7m7/LWk2d0wu",
+	"NPJasFc2mIObEWnP378isHi6pEiklxra0kWPlM6Kaej6VPCMMJMHUNaljGfAVW1sr5gDjU6cSZZMPQzZ",
+	"WK23xF1jOw8k0xMxxTto/8N3kGfw0xhH4WzlXIrk0HjxJM+GHCZkiHlSbH7jAu+QRU9D4DQnR95slIFI",
+	"wzlQvorZTBdsWpxXql9PYt7D3TfwawoA+k0byOLJjv2t5tmY42ZLFF5jhEZL1RS9v50p2tZ6QhRSOYK9",
+	"5l/6sHSpCYmJlCDHm9HwcMorraBBTc1dUD7zX4IevDZW6I3++93vH0ZvX34aXbz7r5dvj0UD956lUnCa",
+	"nAN0PygLjYnTpP1wT64otmB+M1pwi0JrLXPLLEBhyiLGs5gmcHQLgPlabtMLiC0xFpUEDBwO/9SbunI8",
+	"vc5JR2JVUBGV2ZjTVzrFIJbc4Rsmt6NIOBxJqxaCmiAJ18aACRvpUDtHI1kPvLO6bpe73+0CgolQZzfR",
+	"1gaWc+z0JmdhnsbZGgwo+Pt5ns17Z5+/QEESvECddXVOEhHSRCOlBwgeb/hcxgt6yUia8/H1ng/4SnrO",
+	"5QcUQGAyQIx6UGDQ7cYdtlUA7oZMlBO78rB0q4Gy31KRL91yZgM7v6ojeQ0pJ5l6oXxZfsxMDbThYR8s",
+	"fJwwwxBKZqUplEeuq26vG5tGRKQzyuN/4wT61aRa443aLQfCwqZBzDVNY0AMru8H4GVDiTMKw3uAnF/o",
+	"Cu9pWg+fUFDEuHmvG66IF0ItSSE/EXymtKqNb9G+fL/5O9UN/gmhIQoDGjaWIJdcrGz5Nl9bBjxtVsfu",
+	"dggFn8azPL0OjXdF1zCuup/EvGK4O8PFoN2z9ckyFVdxVL8oH9U4SyaW+P7No9FlfKIMkd6fX/78/wEA",
+	"AP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"invited/gen/server"
+	"invited/internal/bulk"
 	"invited/internal/directory"
 	"invited/internal/invitation"
 	"invited/internal/joining"
@@ -27,6 +28,7 @@ const RequestTimeout = 20 * time.Second
 type Config struct {
 	Service   *invitation.Service
 	Joining   *joining.Service
+	Bulk      *bulk.Service
 	Directory *directory.Reader
 	Callers   *signin.Chain
 	SiteName  string
