@@ -130,9 +130,9 @@ type Tx interface {
 	FindUsers(ids []uuid.UUID, usernames []string) ([]directory.User, error)
 	// ActiveUser returns the active user with a username, who is no service user.
 	ActiveUser(username string) (directory.User, error)
-	// WasInvited reports whether an invitation to an address (folded) was created, or its project starts, after cutoff, and
-	// the invitation waits for its invitee, now or when its project starts, or waited for them when it expired.
-	WasInvited(email string, cutoff time.Time) (bool, error)
+	// WasInvited reports whether an invitation to an address (folded) waits for its invitee, now or when its project starts, or
+	// waited for them when it expired, after since. lifetime is that of invitations without an end of their own.
+	WasInvited(email string, since time.Time, lifetime time.Duration) (bool, error)
 	// CreateUser writes a user. It reports whether the username was free; nothing is written otherwise.
 	CreateUser(directory.User) (bool, error)
 	// UpdateUser writes what differs between two states of a user: full name, e-mail, civil number, and whether the user

@@ -242,7 +242,7 @@ func (s *Service) look(tx Tx, p Person) (k known, choice decision, err error) {
 				return k, 0, err
 			}
 		}
-		if k.invited, err = tx.WasInvited(folded, tx.Now().Add(-s.Lifetime-invitedFor)); err != nil {
+		if k.invited, err = tx.WasInvited(folded, tx.Now().Add(-invitedFor), s.Lifetime); err != nil {
 			return k, 0, err
 		}
 	}

@@ -30,7 +30,7 @@ func (s *Service) findUser(tx Tx, email string) (user directory.User, known bool
 	case CreateAny:
 		return user, true, nil
 	case CreateInvited:
-		known, err = tx.WasInvited(folded, tx.Now().Add(-s.Lifetime-invitedFor))
+		known, err = tx.WasInvited(folded, tx.Now().Add(-invitedFor), s.Lifetime)
 		return user, known, err
 	default:
 		return user, false, nil

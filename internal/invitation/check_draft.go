@@ -3,6 +3,7 @@ package invitation
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -22,6 +23,9 @@ type PartialDraft struct {
 	ScopeURL    *string
 	Role        *uuid.UUID
 	CivilNumber string
+	// Expires and MembershipExpires are those of Draft.
+	Expires           *time.Time
+	MembershipExpires *time.Time
 }
 
 // CheckDraft returns the messages about fields that the contract allows and Create refuses, for a request that the contract
@@ -31,7 +35,9 @@ func (s *Service) CheckDraft(ctx context.Context, caller directory.Actor, d Part
 	err = s.Store.Read(ctx, func(tx Tx) error {
 		wrong = fault.Fields{}
 		checkCivilNumber(wrong, d.CivilNumber)
+		draft := Draft{Expires: d.Expires, MembershipExpires: d.MembershipExpires}
 		if d.ScopeURL == nil && d.Role == nil {
+			s.Policy.checkEnds(wrong, Invitation{}, draft.ends(directory.Scope{}, tx.Now()), tx.Now())
 			return nil
 		}
 		actor, err := directory.Refresh(tx.FindActor, caller)
@@ -54,6 +60,7 @@ func (s *Service) CheckDraft(ctx context.Context, caller directory.Actor, d Part
 			wrong = nil
 			return nil
 		}
+		s.Policy.checkEnds(wrong, Invitation{}, draft.ends(scope, tx.Now()), tx.Now())
 		if d.ScopeURL != nil {
 			checkScope(wrong, scope, address)
 		}

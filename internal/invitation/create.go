@@ -3,6 +3,7 @@ package invitation
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -22,6 +23,10 @@ type Draft struct {
 	JobTitle            string
 	CivilNumber         string
 	ExtraInvitationText string
+	// Expires is when the invitation ends, and MembershipExpires is when the membership ends that its invitee gets, in whole
+	// microseconds; nil: by the policy's lifetime, and never. See Policy.checkEnds.
+	Expires           *time.Time
+	MembershipExpires *time.Time
 }
 
 // Create makes an invitation and asks for its delivery, unless staff have to approve the invitation or its project has
@@ -113,10 +118,16 @@ func (s *Service) findTarget(tx Tx, actor directory.Actor, d Draft) (directory.S
 	checkScope(wrong, scope, d.ScopeURL)
 	checkRole(wrong, role, d.Role)
 	checkCivilNumber(wrong, d.CivilNumber)
+	s.Policy.checkEnds(wrong, Invitation{}, d.ends(scope, tx.Now()), tx.Now())
 	if err := wrong.Err(); err != nil {
 		return scope, role, err
 	}
 	return scope, role, checkRoleFits(role, scope)
+}
+
+// ends returns what Policy.checkEnds asks of the invitation that a draft would make.
+func (d Draft) ends(scope directory.Scope, now time.Time) Invitation {
+	return Invitation{Scope: scope, Created: now, ExpiresAt: d.Expires, MembershipExpires: d.MembershipExpires}
 }
 
 // resolveTarget returns the scope of a URL and a role. A scope or role that is missing, or a scope that the actor does

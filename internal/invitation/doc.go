@@ -20,6 +20,7 @@
 //	           update   project
 //	           cancel   canceled
 //	           end      canceled
+//	           expire   expired
 //	pending    accept   accepted
 //	           update   pending
 //	           send     project or pending
@@ -53,6 +54,9 @@
 // The start of a project is another matter: an invitation that waits for it stays in state project until a sweep lets
 // it go out, and its life begins then. So somebody who changes the start date ends no invitation. Reminders are a sweep's
 // work too, and so is the end of invitations whose scope was removed.
+//
+// A fixed end is an end that somebody gave to the one invitation, or the end of the membership that it offers. It ends the
+// invitation in every open state, also while its project has not started and while staff have not approved.
 //
 // The present time is that of the database (Now of [Tx]), so that replicas agree.
 //

@@ -90,7 +90,7 @@ func pendingInvitation() Invitation {
 }
 
 // testPolicy is the policy of a test that names no other.
-var testPolicy = Policy{Lifetime: testLifetime, MaxAge: 3 * day}
+var testPolicy = Policy{Lifetime: testLifetime, MinLifetime: time.Hour, MaxLifetime: 90 * day, MaxAge: 3 * day}
 
 // viewNow returns an invitation as it is at testTime.
 func viewNow(i Invitation) View { return testPolicy.view(i, testTime) }

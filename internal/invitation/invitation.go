@@ -26,8 +26,9 @@ const (
 // States lists every state.
 var States = []State{Project, Requested, Rejected, Pending, Accepted, Canceled, Expired}
 
-// canExpire reports whether time ends an invitation in this stored state. Time never ends an invitation that waits for its
-// project: somebody may take the project's start date away long after it was invited.
+// canExpire reports whether the policy's lifetime ends an invitation in this stored state. It never ends an invitation that
+// waits for its project: somebody may take the project's start date away long after it was invited. A fixed end ends an
+// invitation in every open state: see Invitation.fixedEnd.
 func (s State) canExpire() bool { return s == Pending || s == Requested }
 
 // awaitsInvitee reports whether an invitation in this state is for its invitee to accept, now or when its project starts.
@@ -58,6 +59,10 @@ type Invitation struct {
 	// StoredState is the state that was written last. Time may have ended the invitation since: StateAt is the state.
 	StoredState State     `gorm:"column:state"`
 	Created     time.Time // when the present life began
+	// ExpiresAt is the end that somebody gave to the present life; nil: the policy's lifetime ends it. See Expires. Where both
+	// are set, ExpiresAt is not after MembershipExpires.
+	ExpiresAt         *time.Time
+	MembershipExpires *time.Time // when the membership ends that the invitee gets; nil: never
 	// Delivery counts the deliveries that were asked for. A job of an earlier delivery finds a higher count and does
 	// nothing.
 	Delivery        int
@@ -105,21 +110,18 @@ func (i Invitation) InviterUUID() *uuid.UUID {
 	return i.CreatedByUUID
 }
 
-// Expires returns the moment from which the invitation is expired unless it was accepted: the lifetime after its
-// creation, or after the start of its project where the start is later. An invitation that waits for its project has no
-// such moment before the project starts, and Expires returns the one that it would have: see Policy.view.
+// Expires returns the moment from which the invitation is expired unless it was accepted: ExpiresAt, else the lifetime
+// after its creation, or after the start of its project where the start is later, but at the latest MembershipExpires. An
+// invitation without a fixed end that waits for its project has no such moment before the project starts, and Expires
+// returns the one that it would have: see Policy.view.
 func (i Invitation) Expires(lifetime time.Duration) time.Time {
-	from := i.Created
-	if start := i.Scope.StartDate; i.Scope.Type == directory.Project && start != nil && start.After(from) {
-		from = *start
-	}
-	return from.Add(lifetime)
+	return i.endOf(lifeStart(i.Scope, i.Created).Add(lifetime))
 }
 
 // StateAt returns the state at a moment: the stored state, or expired from the moment that Expires returns. The store's
 // filters and orders compute the same in SQL; a property test compares the two.
 func (i Invitation) StateAt(now time.Time, lifetime time.Duration) State {
-	if i.StoredState.canExpire() && !now.Before(i.Expires(lifetime)) {
+	if (i.StoredState.canExpire() && !now.Before(i.Expires(lifetime))) || i.isPastFixedEnd(now) {
 		return Expired
 	}
 	return i.StoredState

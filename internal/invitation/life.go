@@ -52,6 +52,7 @@ var Transitions = []Transition{
 	{ActionUpdate, Project, []State{Project}},
 	{ActionCancel, Project, []State{Canceled}},
 	{ActionEnd, Project, []State{Canceled}},
+	{ActionExpire, Project, []State{Expired}},
 
 	{ActionAccept, Pending, []State{Accepted}},
 	{ActionUpdate, Pending, []State{Pending}},
@@ -128,6 +129,8 @@ func (p Policy) newInvitation(
 		UUID:                uuid.New(),
 		StoredState:         startState(scope, now),
 		Created:             now,
+		ExpiresAt:           d.Expires,
+		MembershipExpires:   d.MembershipExpires,
 		ExecutionState:      Scheduled,
 		RoleUUID:            role.UUID,
 		Role:                role,
@@ -152,6 +155,7 @@ func (p Policy) newInvitation(
 	if p.LinkSecret {
 		i.LinkUUID = newLink()
 	}
+	i.Reminded = p.needsNoReminder(i, now)
 	return i
 }
 
@@ -197,6 +201,7 @@ func (p Policy) accept(
 		ScopeUUID:     v.ScopeUUID,
 		CreatedByUUID: v.CreatedByUUID,
 		Created:       now,
+		Expires:       v.MembershipExpires,
 	}
 	return c, nil
 }
@@ -266,9 +271,10 @@ func (p Policy) approve(v View, staff directory.User, now time.Time) (Change, er
 	approved := v.Invitation
 	approved.StoredState = startState(v.Scope, now)
 	approved.ExecutionState, approved.ErrorMessage = Scheduled, "" // see noStaff
-	if !now.Before(v.Created.Add(p.Lifetime)) {
+	if v.ExpiresAt == nil && !now.Before(v.Created.Add(p.Lifetime)) {
 		approved.Created = now // the request waited for a project that starts later, and longer than an invitation lives
 	}
+	approved.Reminded = approved.Reminded || p.needsNoReminder(approved, now)
 	return change(v.Invitation, approved, byUser(staff, EventApproved), p.announce(approved, nil)...), nil
 }
 
@@ -296,9 +302,9 @@ func cancel(v View, user directory.User) (Change, error) {
 }
 
 // send returns the change by which a user asks for another delivery. An invitation that is expired or canceled is
-// reopened with a whole new lifetime, and waits for approval if the user is not staff and only staff may invite. A
-// pending one whose project was given a start date in the future has a whole new lifetime too: the invitation waits for
-// the start. staff are the users to tell of an invitation that waits for approval.
+// reopened with a whole new life (see beginLife), and waits for approval if the user is not staff and only staff may
+// invite. A pending one whose project was given a start date in the future has a whole new life too: the invitation
+// waits for the start. staff are the users to tell of an invitation that waits for approval.
 func (p Policy) send(v View, user directory.User, staff []directory.User, now time.Time) (Change, error) {
 	if !CanDo(ActionSend, v.State) {
 		return Change{}, fault.Rejected("Only pending, expired and canceled invitations can be resent.")
@@ -309,7 +315,10 @@ func (p Policy) send(v View, user directory.User, staff []directory.User, now ti
 		sent.StoredState = Requested
 	}
 	if v.State != Pending || sent.StoredState == Project {
-		sent.Created, sent.Reminded, sent.InviterNotified = now, false, false
+		var err error
+		if sent, err = p.beginLife(sent, now); err != nil {
+			return Change{}, err
+		}
 	}
 	if v.State != Pending {
 		sent.OfferedByUUID = &user.UUID
@@ -342,18 +351,24 @@ func (p Policy) canUpdate(v View, user directory.User) error {
 	return nil
 }
 
-// update returns the change by which a user gives an invitation another address or role. Another address gets a link
-// and a delivery of its own, and the former link is dead. Another spelling of the same address is no other address.
+// update returns the change by which a user gives an invitation another address, role or end. Another address gets a link
+// and a delivery of its own, and the former link is dead. Another spelling of the same address is no other address. Another
+// end alone sends nothing: the invitee is told by the reminder, which is due again where the end has moved away from it.
 func (p Policy) update(v View, edited Invitation, user directory.User, now time.Time) Change {
 	if edited.EmailFolded != v.EmailFolded || edited.RoleUUID != v.RoleUUID {
 		edited.OfferedByUUID, edited.InviterNotified = &user.UUID, false
 	}
+	// An invitee who first hears of the invitation when the reminder is due, or later, needs no reminder.
+	end := p.view(edited, now).Expires
+	reminderIsPast := !now.Before(end.Add(-ReminderPeriod))
 	if edited.EmailFolded == v.EmailFolded {
+		if !end.Equal(v.Expires) {
+			edited.Reminded = v.Reminded && reminderIsPast
+		}
 		return change(v.Invitation, edited, byUser(user, EventUpdated))
 	}
 	edited.LinkUUID = newLink()
-	// An invitee who first hears of the invitation when the reminder is due, or later, needs no reminder.
-	edited.Reminded = !now.Before(v.Expires.Add(-ReminderPeriod))
+	edited.Reminded = reminderIsPast
 	scheduleDelivery(&edited)
 	readdressed := byUser(user, EventUpdated)
 	readdressed.newAddress = true
@@ -395,10 +410,11 @@ func end(i Invitation, _ time.Time) Change {
 }
 
 // start returns the change by which an invitation goes out whose project has started. Its life begins now, however long the
-// project was waited for.
+// project was waited for. A fixed end stays.
 func (p Policy) start(i Invitation, now time.Time) Change {
 	started := i
 	started.StoredState, started.Created = Pending, now
+	started.Reminded = started.Reminded || p.needsNoReminder(started, now)
 	return change(i, started, byServer(EventActivated), p.announce(started, nil)...)
 }
 

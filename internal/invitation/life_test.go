@@ -22,6 +22,15 @@ type situation struct {
 	allows map[Action]effect
 	// refuses has the actions that are possible in this state and are refused in this situation all the same.
 	refuses []Action
+	says    map[Action]error // of the actions whose refusal is not that of refusals
+}
+
+// refusal returns the error of an action that is refused.
+func (s situation) refusal(action Action) error {
+	if err := s.says[action]; err != nil {
+		return err
+	}
+	return refusals[action]
 }
 
 // An effect describes what an action changes.
@@ -63,6 +72,26 @@ func approvedLate(i *Invitation) {
 
 func createdNow(i *Invitation) { i.Created = testTime }
 
+// endingAt returns an invitation with an end of its own.
+func endingAt(end time.Time, i Invitation) Invitation {
+	i.ExpiresAt = &end
+	return i
+}
+
+// membershipEndingAt returns an invitation to a membership that ends.
+func membershipEndingAt(end time.Time, i Invitation) Invitation {
+	i.MembershipExpires = &end
+	return i
+}
+
+// reopenedFor is reopened for a life of a length.
+func reopenedFor(length time.Duration) func(*Invitation) {
+	return func(i *Invitation) {
+		reopened(i)
+		i.ExpiresAt, i.Reminded = new(testTime.Add(length)), length <= ReminderPeriod
+	}
+}
+
 func declinedNow(i *Invitation) { i.DeclinedAt, i.DeclineReason = &testTime, testReason }
 
 func notDeclined(i *Invitation) { i.DeclinedAt, i.DeclineReason = nil, "" }
@@ -103,7 +132,7 @@ var (
 	isSentAgain   = effect{to: Pending, change: scheduled, jobs: deliver(4)}
 	isReopened    = effect{to: Pending, change: reopened, jobs: deliver(4)}
 	waitsForStart = effect{to: Project, change: reopened}
-	isAskedFor    = effect{to: Requested, change: reopened, jobs: []Job{
+	isAskedFor    = effect{to: Requested, jobs: []Job{
 		Notify{Notice: NoticeRequested, Invitation: testID(30), Delivery: 4, User: people.staff.UUID, Gathered: true},
 	}}
 	isReaddressed = effect{to: Pending, change: readdressed, jobs: deliver(4)}
@@ -256,6 +285,75 @@ var situations = []situation{
 		name:  "stored as expired, its project was moved to start later",
 		row:   testInvitation(Expired, longAgo, startingAt(tomorrow)),
 		state: Expired, allows: map[Action]effect{ActionSend: waitsForStart},
+	}, {
+		name:  "waits for its project, which starts after the invitation has ended",
+		row:   endingAt(testTime, testInvitation(Project, longAgo, startingAt(tomorrow))),
+		state: Expired, allows: map[Action]effect{
+			ActionExpire: isExpired, ActionSend: {to: Project, change: func(i *Invitation) {
+				reopened(i)
+				i.ExpiresAt = new(tomorrow.Add(testLifetime)) // the former life had a length of testLifetime
+			}},
+		},
+	}, {
+		name: "waits for its project and has ended, and the project starts now",
+		row:  endingAt(testTime, testInvitation(Project, longAgo, startingAt(testTime))), state: Expired,
+		allows: map[Action]effect{ActionExpire: isExpired, ActionSend: {to: Pending, change: reopenedFor(testLifetime), jobs: deliver(4)}},
+	}, {
+		name: "its project starts now, and the invitation ends in three days",
+		row:  endingAt(testTime.Add(3*day), testInvitation(Project, longAgo, startingAt(testTime))), state: Project,
+		allows: map[Action]effect{
+			ActionStart: isStarted, ActionUpdate: {to: Project, change: readdressed}, ActionCancel: isCanceled,
+		},
+	}, {
+		name: "requested for longer than a lifetime, and ends later",
+		row:  endingAt(tomorrow, testInvitation(Requested, longAgo, testProject())), state: Requested,
+		allows: map[Action]effect{ActionApprove: isApproved, ActionReject: isRejected},
+	}, {
+		name:  "requested yesterday, and has ended",
+		row:   endingAt(testTime, testInvitation(Requested, yesterday, testProject())),
+		state: Expired, allows: map[Action]effect{
+			ActionExpire: isExpired, ActionSend: {to: Pending, change: reopenedFor(day), jobs: deliver(4)},
+		},
+	}, {
+		name: "pending for longer than a lifetime, and ends later",
+		row:  endingAt(tomorrow.Add(time.Microsecond), testInvitation(Pending, longAgo, testProject())), state: Pending,
+		allows: map[Action]effect{
+			ActionAccept: isAccepted, ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled, ActionDecline: IsDeclined,
+		},
+	}, {
+		name:  "pending since a minute, and has ended",
+		row:   endingAt(testTime, testInvitation(Pending, testTime.Add(-time.Minute), testProject())),
+		state: Expired, allows: map[Action]effect{
+			ActionExpire: isExpired, ActionSend: {to: Pending, change: reopenedFor(testPolicy.MinLifetime), jobs: deliver(4)},
+		},
+	}, {
+		name:  "canceled after a life that was longer than is allowed now",
+		row:   endingAt(tomorrow, testInvitation(Canceled, testTime.Add(-300*day), testProject())),
+		state: Canceled, allows: map[Action]effect{ActionSend: {to: Pending, change: reopenedFor(testPolicy.MaxLifetime), jobs: deliver(4)}},
+		refuses: []Action{ActionUndo},
+	}, {
+		name: "canceled, and its membership ends before another life of the same length would",
+		row: membershipEndingAt(testTime.Add(2*day),
+			endingAt(testTime.Add(2*day), testInvitation(Canceled, yesterday, testProject()))), state: Canceled,
+		allows:  map[Action]effect{ActionSend: {to: Pending, change: reopenedFor(2 * day), jobs: deliver(4)}},
+		refuses: []Action{ActionUndo},
+	}, {
+		name: "pending, and its membership ends later", row: membershipEndingAt(testTime.Add(day), pendingInvitation()), state: Pending,
+		allows: map[Action]effect{
+			ActionAccept: isAccepted, ActionUpdate: {to: Pending, change: readdressedLate, jobs: deliver(4)},
+			ActionSend: isSentAgain, ActionCancel: isCanceled, ActionDecline: IsDeclined,
+		},
+	}, {
+		name:  "pending, and its membership has ended",
+		row:   membershipEndingAt(testTime, testInvitation(Pending, yesterday, testProject())),
+		state: Expired, allows: map[Action]effect{ActionExpire: isExpired}, refuses: []Action{ActionSend},
+		says: map[Action]error{ActionSend: fault.Rejected(msgMembershipEnds)},
+	}, {
+		name:  "declined, and has ended since",
+		row:   endingAt(testTime, declinedInvitation(testTime.Add(-time.Minute))),
+		state: Canceled, allows: map[Action]effect{ActionSend: {to: Pending, change: reopenedFor(day), jobs: deliver(4)}},
+		refuses: []Action{ActionUndo},
+		says:    map[Action]error{ActionUndo: fault.Rejected("The invitation has expired. Ask for another invitation.")},
 	},
 }
 
@@ -399,14 +497,14 @@ func TestDecisionsOfUsersInEverySituation(t *testing.T) {
 					change, err := decide(p, v, user)
 					want, allowed := s.allows[action]
 					if allowed && action == ActionSend && s.state != Pending && p.OnlyStaffCanInvite && !user.IsStaff {
-						want = isAskedFor
+						want = effect{to: Requested, change: want.change, jobs: isAskedFor.jobs}
 					}
 					switch {
 					case action == ActionUpdate && p.OnlyStaffCanInvite && !user.IsStaff:
 						require.Equal(t, error(fault.Forbidden()), err, name)
 						require.Equal(t, Change{}, change, name)
 					case !allowed:
-						require.Equal(t, refusals[action], err, name)
+						require.Equal(t, s.refusal(action), err, name)
 						require.Equal(t, Change{}, change, name)
 					default:
 						require.NoError(t, err, name)
@@ -474,7 +572,7 @@ func (e effect) wantChange(action Action, p Policy, row Invitation, user *direct
 	if action == ActionAccept {
 		c.Member = &directory.Membership{
 			UUID: randomUUID, UserUUID: user.UUID, RoleUUID: row.RoleUUID, ScopeUUID: row.ScopeUUID,
-			CreatedByUUID: row.CreatedByUUID, Created: testTime,
+			CreatedByUUID: row.CreatedByUUID, Created: testTime, Expires: row.MembershipExpires,
 		}
 	}
 	return c

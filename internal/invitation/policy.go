@@ -11,6 +11,8 @@ import (
 // and package app maps one to the other.
 type Policy struct {
 	Lifetime             time.Duration // of an invitation, from its creation
+	MinLifetime          time.Duration // of an invitation with an end of its own
+	MaxLifetime          time.Duration // of an invitation with an end of its own
 	MaxAge               time.Duration // of an approval token, from its issue
 	OnlyStaffCanInvite   bool          // invitations by anybody else wait for approval
 	ValidateEmail        bool          // only a user with the invitation's address sees and accepts it
@@ -51,11 +53,11 @@ func (p Policy) byWebhook(scope directory.Scope) bool {
 }
 
 // view returns an invitation with its state at a moment. An invitation that waits for a project with a start in the past,
-// or without one, goes out with the next sweep, and its life begins then.
+// or without one, goes out with the next sweep, and its life begins then. A fixed end stays.
 func (p Policy) view(i Invitation, now time.Time) View {
 	v := View{Invitation: i, State: i.StateAt(now, p.Lifetime), Expires: i.Expires(p.Lifetime)}
 	if earliest := now.Add(p.Lifetime); i.StoredState == Project && v.Expires.Before(earliest) {
-		v.Expires = earliest
+		v.Expires = i.endOf(earliest)
 	}
 	return v
 }

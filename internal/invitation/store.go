@@ -93,8 +93,8 @@ type Tx interface {
 	// RolesByEmail returns the roles that active users with one of the addresses (folded) hold in a scope, by address. Of
 	// each role it has uuid, name and description.
 	RolesByEmail(scope uuid.UUID, emails []string) (map[string][]directory.Role, error)
-	// LockDue returns and locks the first invitations, at most limit, for which something is due and that were created
-	// at from or later, in the order of their creation. It skips those that another transaction has locked. Of other
+	// LockDue returns and locks the first invitations, at most limit, for which something is due and whose Due.key is from or
+	// later, in the order of their keys. It skips those that another transaction has locked. Of other
 	// tables they have the name of the role and the type of the scope.
 	LockDue(what Due, cutoff, from time.Time, limit int) ([]Invitation, error)
 	// List returns the invitations of the query's window and the number of invitations on all pages; the number is 0
@@ -118,8 +118,8 @@ type Tx interface {
 // Query asks for invitations. Empty texts filter nothing.
 type Query struct {
 	Visible directory.Visibility
-	// Cutoff is the present time less the lifetime. An invitation is expired where its creation and the start of its
-	// project are not after Cutoff.
+	// Cutoff is the present time less the lifetime. An invitation without a fixed end is expired where its creation and the
+	// start of its project are not after Cutoff.
 	Cutoff time.Time
 	// ExpiryCutoff is the earlier of the ends that ExpiresBefore and ExpiresWithin ask for, less the lifetime; nil: neither
 	// filters.
@@ -165,7 +165,17 @@ type Due int
 // What a sweep looks for.
 const (
 	DueRemoval    Due = iota // the invitation is open, and its scope or the scope's customer was removed
-	DueExpiry                // the invitation is expired, and its row does not say so yet
+	DueExpiry                // the policy's lifetime has ended the invitation, and its row does not say so yet
 	DueActivation            // the invitation waits for a project that has started
-	DueReminder              // the invitation expires within ReminderPeriod, and its invitee was not reminded
+	DueReminder              // the policy's lifetime ends the invitation within ReminderPeriod, and its invitee was not reminded
+	DueFixedExpiry           // a fixed end has ended the invitation, and its row does not say so yet
+	DueFixedReminder         // a fixed end ends the invitation within ReminderPeriod, and its invitee was not reminded
 )
+
+// key returns the time by which the invitations for which something is due are ordered: what an index of theirs has.
+func (d Due) key(i Invitation) time.Time {
+	if d == DueFixedExpiry || d == DueFixedReminder {
+		return *i.fixedEnd()
+	}
+	return i.Created
+}

@@ -7,7 +7,7 @@ import (
 
 const (
 	// ReminderPeriod is how long before an invitation expires its invitee is reminded. An invitation that lives no
-	// longer than this gets no reminder.
+	// longer than this gets no reminder: see Policy.needsNoReminder for those with a fixed end.
 	ReminderPeriod = 24 * time.Hour
 	// sweepBatch is the number of invitations that one transaction changes: few enough to hold nobody up.
 	sweepBatch = 120
@@ -20,7 +20,7 @@ const (
 type sweepStep struct {
 	due    Due
 	decide func(i Invitation, now time.Time) Change
-	from   time.Time // creation of the last invitation of the batch before: everything due that is older is done
+	from   time.Time // the key of the last invitation of the batch before: everything due before it is done
 }
 
 // Sweep does what time and changes of the directory have made due: it ends invitations into removed scopes, records
@@ -31,7 +31,9 @@ func (s *Service) Sweep(ctx context.Context) error {
 	steps := []*sweepStep{
 		{due: DueRemoval, decide: end},
 		{due: DueExpiry, decide: expire},
+		{due: DueFixedExpiry, decide: expire},
 		{due: DueActivation, decide: s.Policy.start},
+		{due: DueFixedReminder, decide: remind},
 	}
 	if s.Policy.Lifetime > ReminderPeriod {
 		steps = append(steps, &sweepStep{due: DueReminder, decide: remind})
@@ -73,7 +75,7 @@ func (s *Service) runBatch(ctx context.Context, step *sweepStep) (more bool, err
 		for n, i := range found {
 			changes[n] = step.decide(i, tx.Now())
 		}
-		from, more = found[len(found)-1].Created, len(found) == sweepBatch
+		from, more = step.due.key(found[len(found)-1]), len(found) == sweepBatch
 		return changes, nil
 	})
 	if err == nil && !from.IsZero() {

@@ -3,6 +3,7 @@ package invitation
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -15,10 +16,13 @@ import (
 type Edit struct {
 	Email *string
 	Role  *uuid.UUID
+	// Expires and MembershipExpires are those of Draft; a pointer to nil takes the end away.
+	Expires           **time.Time
+	MembershipExpires **time.Time
 }
 
-// Update changes the address and the role of a pending or project invitation that the caller sees in the list and may
-// manage, and returns the invitation. An invitation whose address changes, case aside, gets another link and, where it
+// Update changes the address, the role and the ends of a pending or project invitation that the caller sees in the list and
+// may manage, and returns the invitation. An invitation whose address changes, case aside, gets another link and, where it
 // is pending, another delivery. Update returns fault.KindNotFound where the caller does not see or may not manage the
 // invitation, or may not offer the role that it has or gets (see Policy.RoleCeiling); fault.KindForbidden where only staff
 // may invite and they are not; fault.KindRejected in any other state; fault.KindInvalid where the role is missing or Create
@@ -47,7 +51,7 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 			}
 		}
 		out = view
-		if edited.Email == view.Email && edited.RoleUUID == view.RoleUUID {
+		if edited.sameOffer(view.Invitation) && edited.sameEnds(view.Invitation) {
 			return nil, nil
 		}
 		updated := s.Policy.update(view, edited, actor.User, tx.Now())
@@ -61,12 +65,20 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 }
 
 // edit returns an invitation as an Edit makes it, and the changes of other invitations that have to come first. It
-// refuses what Create would refuse, unless the Edit changes nothing.
+// refuses what Create would refuse; only the ends are looked at where the address and the role stay.
 func (s *Service) edit(tx Tx, admits admitter, i Invitation, e Edit) (Invitation, []Change, error) {
 	edited := i
 	if e.Email != nil {
 		edited.Email, edited.EmailFolded = *e.Email, directory.FoldEmail(*e.Email)
 	}
+	if e.Expires != nil {
+		edited.ExpiresAt = *e.Expires
+	}
+	if e.MembershipExpires != nil {
+		edited.MembershipExpires = *e.MembershipExpires
+	}
+	wrong := fault.Fields{}
+	s.Policy.checkEnds(wrong, i, edited, tx.Now())
 	refusing, err := admits(edited.Scope, edited.Email)
 	if err != nil {
 		return edited, nil, err
@@ -74,7 +86,6 @@ func (s *Service) edit(tx Tx, admits admitter, i Invitation, e Edit) (Invitation
 	if e.Role != nil && *e.Role != i.RoleUUID {
 		role, err := tx.FindRole(*e.Role)
 		if fault.Is(err, fault.KindNotFound) {
-			wrong := fault.Fields{}
 			checkRole(wrong, role, *e.Role)
 			if refusing != "" {
 				wrong.Add("email", notAdmitted(refusing))
@@ -84,12 +95,13 @@ func (s *Service) edit(tx Tx, admits admitter, i Invitation, e Edit) (Invitation
 			return edited, nil, err
 		}
 		if role.ScopeType != i.Role.ScopeType {
-			return edited, nil, fault.Field("role", fmt.Sprintf(msgOtherType, i.Role.ScopeType, role.ScopeType))
+			wrong.Add("role", fmt.Sprintf(msgOtherType, i.Role.ScopeType, role.ScopeType))
+			return edited, nil, wrong.Err()
 		}
 		edited.RoleUUID, edited.Role = role.UUID, role
 	}
-	if edited.Email == i.Email && edited.RoleUUID == i.RoleUUID {
-		return edited, nil, nil
+	if err := wrong.Err(); err != nil || edited.sameOffer(i) {
+		return edited, nil, err
 	}
 	if err := checkRoleFits(edited.Role, edited.Scope); err != nil {
 		return edited, nil, err
@@ -104,4 +116,14 @@ func (s *Service) edit(tx Tx, admits admitter, i Invitation, e Edit) (Invitation
 		err = fault.Field("email", notAdmitted(refusing))
 	}
 	return edited, changes, err
+}
+
+// sameOffer reports whether two states of an invitation offer the same role to the same address, in the same spelling.
+func (i Invitation) sameOffer(as Invitation) bool {
+	return i.Email == as.Email && i.RoleUUID == as.RoleUUID
+}
+
+// sameEnds reports whether two states of an invitation have the same ends of their own.
+func (i Invitation) sameEnds(as Invitation) bool {
+	return sameTime(i.ExpiresAt, as.ExpiresAt) && sameTime(i.MembershipExpires, as.MembershipExpires)
 }

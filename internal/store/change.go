@@ -132,6 +132,7 @@ func columns(i invitation.Invitation) map[string]any {
 		"error_message": i.ErrorMessage, "reminded": i.Reminded, "inviter_notified": i.InviterNotified, "email": i.Email, "link_uuid": i.LinkUUID,
 		"role_uuid": i.RoleUUID, "created_by_uuid": i.CreatedByUUID, "offered_by_uuid": i.OfferedByUUID,
 		"declined_at": i.DeclinedAt, "decline_reason": i.DeclineReason, "renewal_asked_at": i.RenewalAskedAt,
+		"expires_at": i.ExpiresAt, "membership_expires": i.MembershipExpires,
 	}
 }
 

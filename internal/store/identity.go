@@ -135,11 +135,13 @@ const expiredPending = "invitations.state = 'expired' AND EXISTS (SELECT 1 FROM 
 	" AND ended.created > invitations.created)"
 
 // WasInvited implements identity.Tx.
-func (tx *Tx) WasInvited(email string, cutoff time.Time) (bool, error) {
+func (tx *Tx) WasInvited(email string, since time.Time, lifetime time.Duration) (bool, error) {
 	var count int64
+	cutoff := since.Add(-lifetime)
 	err := tx.db.Model(&invitation.Invitation{}).Where("email_folded = ?", email).
-		Where("(invitations.state = 'project' OR ((invitations.state = 'pending' OR ("+expiredPending+"))"+
-			" AND (invitations.created > ? OR "+startOrCreated+" > ?)))", cutoff, cutoff).Limit(1).Count(&count).Error
+		Where("((invitations.state = 'project' AND NOT "+isPastFixedEnd+") OR ((invitations.state = 'pending' OR ("+expiredPending+"))"+
+			" AND NOT ("+isPastLifetime+") AND NOT ("+hasFixedEnd+" AND "+fixedEnd+" <= ?)))", tx.now, cutoff, cutoff, since).
+		Limit(1).Count(&count).Error
 	return count > 0, err
 }
 

@@ -17,7 +17,7 @@ func (tx *Tx) List(q invitation.Query) (rows []invitation.Invitation, total int,
 	l := tx.invitationList(q)
 	page := l.page(tx, q.Window)
 	if byStateOnly(q) {
-		page = l.pageWithCount(tx, q.Window, countByState(q))
+		page = l.pageWithCount(tx, q.Window, tx.countByState(q))
 	}
 	rows, err = collect(page, func(scan scanFunc) (invitation.Invitation, error) { return scanInvitation(scan, &total) })
 	return rows, total, err
@@ -29,7 +29,7 @@ func (tx *Tx) Count(q invitation.Query) (int, error) {
 		return tx.invitationList(q).count(tx)
 	}
 	var count int
-	query := countByState(q)
+	query := tx.countByState(q)
 	return count, tx.db.Raw("SELECT "+query.SQL, query.Vars...).Row().Scan(&count)
 }
 
@@ -42,9 +42,9 @@ func (tx *Tx) invitationList(q invitation.Query) listing {
 		containsEmail(q.Email, "invitations"),
 		equalUUID("invitations.customer_uuid", q.Customer),
 		equalUUID("invitations.role_uuid", q.Role),
-		inStates(q),
+		tx.inStates(q),
 		inExecutionStates(q.ExecutionStates),
-		tx.expiresBefore(q.ExpiryCutoff),
+		tx.expiresBefore(q),
 	}
 	if q.WithoutRemoved {
 		l.filters = append(l.filters, where("NOT "+ofRemovedScope))
@@ -67,7 +67,7 @@ func (tx *Tx) invitationList(q invitation.Query) listing {
 			join: joinCreator,
 		}},
 		invitation.ByEmail: by("invitations.email_folded"),
-		invitation.ByState: by("CASE WHEN "+isExpired+" THEN 'expired' ELSE invitations.state END", q.Cutoff, q.Cutoff),
+		invitation.ByState: by("CASE WHEN "+isExpired+" THEN 'expired' ELSE invitations.state END", expiredBy(q.Cutoff, tx.now)...),
 	})
 	return l
 }
@@ -82,7 +82,7 @@ func (tx *Tx) visible(q invitation.Query) filter {
 	if v.Email != "" {
 		alternatives = append(alternatives, clause.Expr{
 			SQL:  "invitations.email_folded = ? AND " + awaitsInvitee + " AND NOT " + isExpired + " AND NOT " + ofRemovedScope,
-			Vars: []any{v.Email, q.Cutoff, q.Cutoff},
+			Vars: append([]any{v.Email}, expiredBy(q.Cutoff, tx.now)...),
 		})
 	}
 	return anyOf(alternatives...)
@@ -90,7 +90,7 @@ func (tx *Tx) visible(q invitation.Query) filter {
 
 // inStates is the filter by the states that invitations are in now. The states are text: each set of them has a plan of
 // its own.
-func inStates(q invitation.Query) filter {
+func (tx *Tx) inStates(q invitation.Query) filter {
 	if len(q.States) == 0 {
 		return all
 	}
@@ -104,14 +104,18 @@ func inStates(q invitation.Query) filter {
 		return anyOf() // only unknown states
 	}
 	condition, args := "invitations.state IN ("+strings.Join(names, ", ")+")", []any{}
-	if slices.ContainsFunc(q.States, func(s invitation.State) bool { return s == invitation.Pending || s == invitation.Requested }) {
-		condition, args = "("+condition+" AND NOT "+isExpired+")", append(args, q.Cutoff, q.Cutoff)
+	expired := expiredBy(q.Cutoff, tx.now)
+	if slices.ContainsFunc(q.States, func(s invitation.State) bool { return slices.Contains(openStates, s) }) {
+		condition, args = "("+condition+" AND NOT "+isExpired+")", append(args, expired...)
 	}
 	if slices.Contains(q.States, invitation.Expired) {
-		condition, args = "("+condition+" OR "+isExpired+")", append(args, q.Cutoff, q.Cutoff)
+		condition, args = "("+condition+" OR "+isExpired+")", append(args, expired...)
 	}
 	return where(condition, args...)
 }
+
+// openStates are the stored states that time can end.
+var openStates = []invitation.State{invitation.Project, invitation.Requested, invitation.Pending}
 
 // inExecutionStates is the filter by the states of the delivery. They are text, as in inStates.
 func inExecutionStates(states []invitation.ExecutionState) filter {
@@ -130,17 +134,18 @@ func inExecutionStates(states []invitation.ExecutionState) filter {
 	return where("invitations.execution_state IN (" + strings.Join(names, ", ") + ")")
 }
 
-// expiresBefore is the filter by the time that invitation.View has; nil filters nothing. The life of an invitation that waits
-// for its project begins now at the earliest.
-func (tx *Tx) expiresBefore(cutoff *time.Time) filter {
-	if cutoff == nil {
+// expiresBefore is the filter by the time that invitation.View has; without an ExpiryCutoff it filters nothing. The life of an
+// invitation that waits for its project begins now at the earliest.
+func (tx *Tx) expiresBefore(q invitation.Query) filter {
+	if q.ExpiryCutoff == nil {
 		return all
 	}
-	condition := "invitations.created < ? AND " + startOrCreated + " < ?"
-	if !tx.now.Before(*cutoff) {
+	cutoff, lifetime := *q.ExpiryCutoff, tx.now.Sub(q.Cutoff)
+	condition := "invitations.expires_at IS NULL AND invitations.created < ? AND " + startOrCreated + " < ?"
+	if !tx.now.Before(cutoff) {
 		condition += " AND invitations.state <> 'project'"
 	}
-	return where(condition, *cutoff, *cutoff)
+	return where("(("+condition+") OR ("+hasFixedEnd+" AND "+fixedEnd+" < ?))", cutoff, cutoff, cutoff.Add(lifetime))
 }
 
 // byStateOnly reports whether a query is by a caller who sees all invitations, and filters by nothing but states.
@@ -154,8 +159,8 @@ func byStateOnly(q invitation.Query) bool {
 // countByState is the expression for the number of invitations in the states of a query. This is SQL text, because GORM
 // has no scalar subqueries as columns; counting 10,000 rows instead makes a page take 10 times as long. Triggers keep
 // the number of stored states, so that a million rows are counted as fast as ten. The rows that time has ended since
-// are counted by the expression, and there are no more of them than a sweep has left.
-func countByState(q invitation.Query) clause.Expr {
+// are counted by the expression, and there are no more of them than a sweep has left: each count reads one index.
+func (tx *Tx) countByState(q invitation.Query) clause.Expr {
 	states := q.States
 	if len(states) == 0 {
 		states = invitation.States
@@ -167,14 +172,22 @@ func countByState(q invitation.Query) clause.Expr {
 		}
 	}
 	count := clause.Expr{SQL: "(SELECT CAST(SUM(" + strings.Join(names, " + ") + ") AS bigint) FROM invitation_counts)"}
-	for _, state := range []invitation.State{invitation.Pending, invitation.Requested} {
-		if stored, shown := slices.Contains(states, state), slices.Contains(states, invitation.Expired); stored != shown {
-			sign := " + "
-			if stored {
-				sign = " - "
-			}
-			count.SQL += sign + "(SELECT count(*) FROM invitations WHERE " + isExpired + " AND invitations.state = '" + string(state) + "')"
-			count.Vars = append(count.Vars, q.Cutoff, q.Cutoff)
+	for _, state := range openStates {
+		stored, shown := slices.Contains(states, state), slices.Contains(states, invitation.Expired)
+		if stored == shown {
+			continue
+		}
+		sign := " + "
+		if stored {
+			sign = " - "
+		}
+		add := func(condition string, args ...any) {
+			count.SQL += sign + "(SELECT count(*) FROM invitations WHERE " + condition + " AND invitations.state = '" + string(state) + "')"
+			count.Vars = append(count.Vars, args...)
+		}
+		add(isPastFixedEnd, tx.now)
+		if state != invitation.Project { // which no lifetime ends
+			add(isOutlived+" AND NOT "+isPastFixedEnd, q.Cutoff, q.Cutoff, tx.now)
 		}
 	}
 	return count

@@ -296,7 +296,7 @@ var introspection = map[string]map[string]string{
 			FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'`,
 		"indexes": `SELECT m.name || CASE WHEN i."unique" THEN ' unique' ELSE '' END ||
 				CASE WHEN i.partial THEN ' partial' ELSE '' END || ' ' ||
-				(SELECT group_concat(name || CASE WHEN "desc" THEN ' desc' ELSE '' END, ', ')
+				(SELECT group_concat(COALESCE(name, '(expression)') || CASE WHEN "desc" THEN ' desc' ELSE '' END, ', ')
 					FROM (SELECT * FROM pragma_index_xinfo(i.name) WHERE key ORDER BY seqno)) ||
 				CASE i.origin WHEN 'c' THEN ' ' || i.name ELSE '' END
 			FROM sqlite_master m JOIN pragma_index_list(m.name) i WHERE m.type = 'table'`,
@@ -310,9 +310,9 @@ var introspection = map[string]map[string]string{
 			FROM information_schema.columns WHERE table_schema = 'public'`,
 		"indexes": `SELECT t.relname || CASE WHEN x.indisunique THEN ' unique' ELSE '' END ||
 				CASE WHEN x.indpred IS NULL THEN '' ELSE ' partial' END || ' ' ||
-				(SELECT string_agg(a.attname || CASE WHEN x.indoption[k.n - 1] & 1 = 1 THEN ' desc' ELSE '' END, ', ' ORDER BY k.n)
+				(SELECT string_agg(COALESCE(a.attname, '(expression)') || CASE WHEN x.indoption[k.n - 1] & 1 = 1 THEN ' desc' ELSE '' END, ', ' ORDER BY k.n)
 					FROM unnest(x.indkey) WITH ORDINALITY k (column_number, n)
-					JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.column_number) ||
+					LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.column_number) ||
 				CASE WHEN EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.oid) THEN '' ELSE ' ' || i.relname END
 			FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
 			JOIN pg_namespace s ON s.oid = t.relnamespace WHERE s.nspname = 'public'

@@ -214,6 +214,12 @@ func (c *randomEnv) invent() {
 			RoleUUID: pick(c, c.roles).UUID, ScopeUUID: scope.UUID, CustomerUUID: scope.CustomerUUID, Email: email,
 			EmailFolded: directory.FoldEmail(email),
 		}
+		if c.one(3) {
+			i.ExpiresAt = new(c.moment(c.now))
+		}
+		if last := c.moment(c.now); c.one(3) && (i.ExpiresAt == nil || !i.ExpiresAt.After(last)) {
+			i.MembershipExpires = &last
+		}
 		if !c.one(4) {
 			creator := pick(c, c.users).UUID
 			i.CreatedByUUID = &creator
@@ -318,8 +324,20 @@ func (c *randomEnv) state(i invitation.Invitation) invitation.State {
 			end = scope.StartDate.Add(lifetime)
 		}
 	}
-	if (i.StoredState == invitation.Pending || i.StoredState == invitation.Requested) && !c.now.Before(end) {
-		return invitation.Expired
+	pastEnd := !c.now.Before(end)
+	if i.ExpiresAt != nil {
+		pastEnd = !c.now.Before(*i.ExpiresAt)
+	}
+	pastMembership := i.MembershipExpires != nil && !c.now.Before(*i.MembershipExpires)
+	switch i.StoredState {
+	case invitation.Pending, invitation.Requested:
+		if pastEnd || pastMembership {
+			return invitation.Expired
+		}
+	case invitation.Project:
+		if (i.ExpiresAt != nil && pastEnd) || pastMembership {
+			return invitation.Expired
+		}
 	}
 	return i.StoredState
 }
