@@ -49,7 +49,12 @@ func TestMigrationAddsGroupInvitations(t *testing.T) {
 		insertScope(projectID, customerID, "project", "Apollo")
 		require.NoError(t, e.exec(`INSERT INTO memberships (uuid, user_uuid, role_uuid, scope_uuid, created)
 			VALUES ('%s', '%s', '%s', '%s', `+at+`)`, uuid.New(), oliviaID, ownerRoleID, customerID))
-		invited := e.insert(e.newInvitation("guest@university.example"))
+		invited := uuid.New()
+		require.NoError(t, e.exec(`INSERT INTO invitations (uuid, state, created, delivery, execution_state, error_message, reminded,
+			role_uuid, scope_uuid, customer_uuid, created_by_uuid, email, email_folded, full_name, native_name, phone_number,
+			organization, job_title, civil_number, extra_invitation_text)
+			VALUES ('%s', 'pending', `+at+`, 0, 'OK', '', false, '%s', '%s', '%s', '%s', 'guest@university.example',
+			'guest@university.example', '', '', '', '', '', '', '')`, invited, adminRoleID, projectID, customerID, oliviaID))
 		tables := map[string]string{
 			"invitations": "uuid", "users": "uuid", "roles": "uuid", "memberships": "uuid", "scopes": "uuid", "invitation_events": "id",
 		}
