@@ -74,23 +74,28 @@ var bans = []ban{
 		why: "imports run one way: who a person is does not depend on the rules of invitations",
 	},
 	{
+		who: []string{"internal/idempotency"}, what: []string{ours}, but: []string{"internal/fault", "internal/token"},
+		why: "a request has one effect, whatever it does",
+	},
+	{
 		who: []string{"internal/store"}, what: []string{ours},
 		but: []string{
-			"internal/database", "internal/directory", "internal/fault", "internal/identity", "internal/invitation", "internal/joining",
+			"internal/database", "internal/directory", "internal/fault", "internal/idempotency", "internal/identity", "internal/invitation", "internal/joining",
 		},
 		why: "imports run one way: the store serves the rules and knows nobody who calls them",
 	},
 	{
 		who: []string{"internal/jobs"}, what: []string{ours},
 		but: []string{
-			"internal/delivery", "internal/identity", "internal/invitation", "internal/joining", "internal/mail", "internal/webhook",
+			"internal/delivery", "internal/idempotency", "internal/identity", "internal/invitation", "internal/joining", "internal/mail",
+			"internal/webhook",
 		},
 		why: "a worker calls a use case, which makes its own changes, and sends what the use case returns",
 	},
 	{
 		who: []string{"internal/api"}, what: []string{ours},
 		but: []string{
-			"gen/server", "internal/directory", "internal/fault", "internal/identity", "internal/invitation", "internal/joining", "internal/signin",
+			"gen/server", "internal/directory", "internal/fault", "internal/idempotency", "internal/identity", "internal/invitation", "internal/joining", "internal/signin",
 		},
 		why: "a handler calls a use case, which makes its own changes",
 	},

@@ -18,6 +18,7 @@ import (
 	"invited/internal/api"
 	"invited/internal/directory"
 	"invited/internal/directory/dirfile"
+	"invited/internal/idempotency"
 	"invited/internal/identity"
 	"invited/internal/invitation"
 	"invited/internal/joining"
@@ -197,10 +198,11 @@ func (e *env) handler(change func(*api.Config)) http.Handler {
 	e.t.Helper()
 	config := api.Config{
 		Service: e.service, Joining: e.joining, Directory: &directory.Reader{Store: e.db.ReadStore()}, PublicURL: "https://api.example/",
-		Callers:  e.callers(nil),
-		Logger:   slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Ready:    func(context.Context) map[string]error { return nil },
-		SiteName: "Example Cloud",
+		Callers:     e.callers(nil),
+		Idempotency: &idempotency.Service{Store: e.db.Idempotency(), Signer: signer},
+		Logger:      slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Ready:       func(context.Context) map[string]error { return nil },
+		SiteName:    "Example Cloud",
 	}
 	change(&config)
 	handler, err := api.New(config)

@@ -26,6 +26,7 @@ var statusOf = map[fault.Kind]int{
 	fault.KindForbidden:       http.StatusForbidden,
 	fault.KindNotFound:        http.StatusNotFound,
 	fault.KindConflict:        http.StatusConflict,
+	fault.KindContradiction:   http.StatusUnprocessableEntity,
 	fault.KindUnavailable:     http.StatusServiceUnavailable,
 	fault.KindThrottled:       http.StatusTooManyRequests,
 }

@@ -16,6 +16,7 @@ import (
 	"invited/gen/server"
 	"invited/internal/bulk"
 	"invited/internal/directory"
+	"invited/internal/idempotency"
 	"invited/internal/invitation"
 	"invited/internal/joining"
 	"invited/internal/signin"
@@ -31,7 +32,9 @@ type Config struct {
 	Bulk      *bulk.Service
 	Directory *directory.Reader
 	Callers   *signin.Chain
-	SiteName  string
+	// Idempotency keeps the answers to requests with an Idempotency-Key.
+	Idempotency *idempotency.Service
+	SiteName    string
 	// SignsInByMail is whether pages of the server sign people in by a code in a mail.
 	SignsInByMail bool
 	PublicURL     string // the base of every absolute URL in a response, ending in a slash
@@ -63,8 +66,8 @@ func New(c Config) (http.Handler, error) {
 		e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
 			AllowOrigins:  c.CORSOrigins,
 			AllowMethods:  usedMethods(allowed),
-			AllowHeaders:  append([]string{echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestID}, c.CORSHeaders...),
-			ExposeHeaders: []string{"Link", echo.HeaderLocation, echo.HeaderRetryAfter, echo.HeaderXRequestID, "X-Result-Count"},
+			AllowHeaders:  append([]string{echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestID, idempotency.Header}, c.CORSHeaders...),
+			ExposeHeaders: []string{"Link", echo.HeaderLocation, echo.HeaderRetryAfter, echo.HeaderXRequestID, "X-Result-Count", replayedHeader},
 			MaxAge:        int((10 * time.Minute).Seconds()),
 		}))
 	}
@@ -77,7 +80,7 @@ func New(c Config) (http.Handler, error) {
 	if err := addDocs(e, contract, c.PublicURL); err != nil {
 		return nil, err
 	}
-	middlewares, err := operationMiddlewares(contract, c.Callers, c.Service)
+	middlewares, err := operationMiddlewares(contract, c.Callers, c.Service, c.Idempotency)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"invited/internal/directory"
+	"invited/internal/idempotency"
 	"invited/internal/invitation"
 	"invited/internal/signin"
 )
@@ -23,7 +24,7 @@ import (
 // operationMiddlewares returns the middlewares of each operation, by operation id, in the order in which a request
 // passes them. Echo has routed the request by then, so the validator gets the route and does not search for it.
 func operationMiddlewares(
-	contract *openapi3.T, callers *signin.Chain, service *invitation.Service,
+	contract *openapi3.T, callers *signin.Chain, service *invitation.Service, keys *idempotency.Service,
 ) (map[string][]echo.MiddlewareFunc, error) {
 	options := &openapi3filter.Options{
 		MultiError:              true,
@@ -59,6 +60,10 @@ func operationMiddlewares(
 				}
 				chain = append(chain, memory.limitBody(limit, operation.RequestBody != nil))
 			}
+			keyed := authenticated && method == http.MethodPost
+			if keyed {
+				chain = append(chain, checkKey)
+			}
 			// The validator looks at the operation only, so it gets the path's parameters too.
 			complete := *operation
 			complete.Parameters = slices.Concat(item.Parameters, operation.Parameters)
@@ -66,9 +71,13 @@ func operationMiddlewares(
 			if operation.OperationID == "user_invitations_create" {
 				refuse = checkDraft(service)
 			}
-			middlewares[operation.OperationID] = append(chain, validate(&routers.Route{
+			chain = append(chain, validate(&routers.Route{
 				Spec: contract, Path: path, PathItem: item, Method: method, Operation: &complete,
 			}, options, memory.decoding(authenticated), refuse))
+			if keyed {
+				chain = append(chain, keepAnswer(keys))
+			}
+			middlewares[operation.OperationID] = chain
 		}
 	}
 	if len(middlewares) == 0 {

@@ -12,6 +12,7 @@ import (
 	"invited/internal/api"
 	"invited/internal/config"
 	"invited/internal/directory"
+	"invited/internal/idempotency"
 	"invited/internal/identity"
 	"invited/internal/invitation"
 	"invited/internal/jobs"
@@ -170,6 +171,7 @@ func (a *App) newAPI(service *invitation.Service, callers *signin.Chain) (http.H
 		Joining:        a.newJoining(),
 		Directory:      &directory.Reader{Store: a.db.ReadStore()},
 		Callers:        callers,
+		Idempotency:    &idempotency.Service{Store: a.db.Idempotency(), Signer: service.Signer},
 		SiteName:       a.config.SiteName,
 		SignsInByMail:  a.config.Pages && a.config.SignInEmail,
 		PublicURL:      a.config.PublicURL.String(),
@@ -198,17 +200,18 @@ func (a *App) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
 		a.logger.Warn("INVITED_SMTP_URL is smtp+insecure://: mails, their links and the password are sent in the clear")
 	}
 	return jobs.New(jobs.Config{
-		Queue:     a.db.QueueDriver(),
-		Now:       a.db.Now,
-		Service:   service,
-		Joining:   a.newJoining(),
-		Identity:  a.newIdentity(service),
-		Renderer:  renderer,
-		Transport: transport,
-		Webhook:   webhookClient,
-		Mails:     mailSettings(a.config),
-		Sweep:     a.config.SweepInterval,
-		Logger:    a.logger,
+		Queue:       a.db.QueueDriver(),
+		Now:         a.db.Now,
+		Service:     service,
+		Joining:     a.newJoining(),
+		Identity:    a.newIdentity(service),
+		Renderer:    renderer,
+		Idempotency: &idempotency.Service{Store: a.db.Idempotency(), Signer: service.Signer},
+		Transport:   transport,
+		Webhook:     webhookClient,
+		Mails:       mailSettings(a.config),
+		Sweep:       a.config.SweepInterval,
+		Logger:      a.logger,
 
 		MailInterval: a.config.SMTPRate.Interval(),
 	})

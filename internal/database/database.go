@@ -201,6 +201,14 @@ func (db *DB) Lock(tx *gorm.DB, number int64) error {
 	return tx.Exec("SELECT pg_advisory_xact_lock(?)", number).Error
 }
 
+// TryLock is Lock without the wait: it reports false where another transaction has locked the number.
+func (db *DB) TryLock(tx *gorm.DB, number int64) (locked bool, err error) {
+	if !db.IsPostgres() {
+		return true, nil
+	}
+	return locked, tx.Raw("SELECT pg_try_advisory_xact_lock(?)", number).Row().Scan(&locked)
+}
+
 // SetLocal sets a parameter that triggers on PostgreSQL read, for the length of the transaction. SQLite has none.
 func (db *DB) SetLocal(tx *gorm.DB, name, value string) error {
 	if !db.IsPostgres() {

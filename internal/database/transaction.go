@@ -18,6 +18,9 @@ import (
 // statement began: f asks in one statement for what has to be of one moment, or uses Snapshot. There is no transaction
 // to begin and to end.
 func (db *DB) Read(ctx context.Context, f func(tx *gorm.DB, now time.Time) error) error {
+	if outer := db.outerOf(ctx); outer.hasBegun() {
+		return db.result(ctx, outer.read(ctx, f))
+	}
 	now, err := db.clock.now(ctx)
 	if err == nil {
 		err = f(db.reader.WithContext(ctx), now)
@@ -33,6 +36,11 @@ const listTimeout = 5 * time.Second
 // caller's lists use at most half: further ones wait until others end, or until ctx ends. ReadList returns
 // fault.KindUnavailable, with words for the caller, where the list took too long or waited until ctx ended.
 func (db *DB) ReadList(ctx context.Context, caller uuid.UUID, f func(tx *gorm.DB, now time.Time) error) error {
+	if outer := db.outerOf(ctx); outer.hasBegun() {
+		limited, cancel := context.WithTimeout(ctx, db.listTimeout)
+		defer cancel()
+		return db.listResult(limited, outer.read(limited, f))
+	}
 	release, err := db.shares.acquire(ctx, caller)
 	if err != nil {
 		return db.listResult(ctx, err)
@@ -65,8 +73,12 @@ func (db *DB) Snapshot(ctx context.Context, f func(tx *gorm.DB, now time.Time) e
 	return db.result(ctx, err)
 }
 
-// Write runs f in one transaction and commits where f returns nil. Nothing is left of the transaction otherwise.
+// Write runs f in one transaction and commits where f returns nil. Nothing is left of the transaction otherwise. In a context
+// of WriteTogether, that one commits.
 func (db *DB) Write(ctx context.Context, f func(tx *gorm.DB, now time.Time) error) error {
+	if outer := db.outerOf(ctx); outer != nil {
+		return db.result(ctx, outer.write(ctx, f))
+	}
 	now, err := db.clock.now(ctx) // asked before the transaction begins, which would be held open for the answer
 	if err == nil {
 		err = db.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return f(tx, now) })

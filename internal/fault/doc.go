@@ -9,6 +9,7 @@
 //	KindUnauthenticated  Unauthorized            401     {"detail": "Invalid token."}
 //	KindForbidden        Forbidden               403     {"detail": "You do not have permission to …"}
 //	KindNotFound         NotFound, PageNotFound  404     {"detail": "Not found."}
+//	KindContradiction    Contradiction           422     {"detail": "This Idempotency-Key was used for …"}
 //	KindUnavailable      Unavailable             503     {"detail": "Service temporarily unavailable."}
 //	KindThrottled        Throttled               429     {"detail": "Request was throttled. Expected available in …"}
 //

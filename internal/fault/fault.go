@@ -34,6 +34,10 @@ const (
 	// KindConflict: the object is not in the state that the action needs, most likely because somebody else was faster.
 	KindConflict
 
+	// KindContradiction: the request is valid by itself, but contradicts what the client said before. To send it again is of
+	// no use.
+	KindContradiction
+
 	// KindThrottled: the client asked too often. Nothing was changed, and the client may try again after Wait.
 	KindThrottled
 )
@@ -90,6 +94,9 @@ func Forbidden() *Error {
 
 // Conflict returns a fault of KindConflict with the reason.
 func Conflict(message string) *Error { return &Error{Kind: KindConflict, Message: message} }
+
+// Contradiction returns a fault of KindContradiction.
+func Contradiction(message string) *Error { return &Error{Kind: KindContradiction, Message: message} }
 
 // NotFound returns a fault of KindNotFound for an object.
 func NotFound() *Error { return &Error{Kind: KindNotFound, Message: "Not found."} }

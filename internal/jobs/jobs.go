@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"invited/internal/idempotency"
 	"invited/internal/identity"
 	"invited/internal/invitation"
 	"invited/internal/joining"
@@ -40,15 +41,16 @@ var maxWorkers = map[string]int{
 
 // Config holds the parts that New needs. Every field is required but Webhook, MailInterval, Sweep and Poll.
 type Config struct {
-	Queue     Queue
-	Now       func(context.Context) (time.Time, error) // reads the clock of the queue's database
-	Service   *invitation.Service
-	Joining   *joining.Service
-	Identity  *identity.Service
-	Renderer  *mail.Renderer
-	Transport mail.Transport
-	Webhook   *webhook.Client // delivers invitations into projects; nil: every invitation is a mail
-	Mails     MailSettings
+	Queue       Queue
+	Now         func(context.Context) (time.Time, error) // reads the clock of the queue's database
+	Service     *invitation.Service
+	Joining     *joining.Service
+	Identity    *identity.Service
+	Idempotency *idempotency.Service
+	Renderer    *mail.Renderer
+	Transport   mail.Transport
+	Webhook     *webhook.Client // delivers invitations into projects; nil: every invitation is a mail
+	Mails       MailSettings
 	// MailInterval is the least time between two mails of this process; 0: as fast as the mail server takes them.
 	MailInterval time.Duration
 	Sweep        time.Duration // between two sweeps; 0: 15 minutes

@@ -112,9 +112,14 @@ func (tx *Tx) UpdateCodeRequest(r identity.CodeRequest) error {
 
 // LockText implements identity.Tx.
 func (tx *Tx) LockText(text string) error {
+	return tx.engine.Lock(tx.db, lockNumber(text))
+}
+
+// lockNumber returns the number by which a text is locked.
+func lockNumber(text string) int64 {
 	sum := fnv.New64a()
 	_, _ = sum.Write([]byte(text)) // never fails
-	return tx.engine.Lock(tx.db, int64(sum.Sum64()>>1))
+	return int64(sum.Sum64() >> 1)
 }
 
 // UsersWithEmail implements identity.Tx.

@@ -1,0 +1,195 @@
+package idempotency
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"invited/internal/fault"
+	"invited/internal/token"
+)
+
+// Kept is how long an answer is kept. Afterwards its key is free.
+const Kept = 24 * time.Hour
+
+// Limits of what is kept of one user. A request with a new key beyond them is refused.
+const (
+	maxKeys = 10_000
+	maxSize = 64 << 20 // bytes
+)
+
+// Answer is the response to a request.
+type Answer struct {
+	Status int                 `json:"status"`
+	Header map[string][]string `json:"header"` // only what depends on the operation
+	Body   []byte              `json:"body"`
+}
+
+// IsKept reports whether a repeated request gets the answer again. It does not where the client is asked to come again.
+func (a Answer) IsKept() bool {
+	return a.Status < http.StatusInternalServerError && a.Status != http.StatusTooManyRequests &&
+		a.Status != http.StatusRequestTimeout
+}
+
+// Record is a row: the answer to the request with a key.
+type Record struct {
+	UserUUID uuid.UUID `gorm:"primaryKey"`
+	Digest   string    `gorm:"primaryKey"` // of the key; see token.Digest
+	Created  time.Time
+	Size     int    // of Answer, in bytes
+	Answer   []byte // encrypted
+}
+
+// TableName is the name of the table.
+func (Record) TableName() string { return "idempotency_keys" }
+
+// ID names a key of a user.
+type ID struct {
+	UserUUID uuid.UUID
+	Digest   string
+}
+
+// Usage is what is kept of one user.
+type Usage struct {
+	Keys   int
+	Size   int       // of all answers, in bytes
+	Oldest time.Time // when the oldest answer was kept; zero where there is none
+	Now    time.Time
+}
+
+// ErrTaken is the error of Store.Save where another answer is kept under the key.
+var ErrTaken = errors.New("idempotency: the key is taken")
+
+// Store is what the package needs of a database.
+type Store interface {
+	// Find returns the answer that is kept under a key, which is nil where there is none, and what is kept of the user.
+	Find(ctx context.Context, id ID) (answer []byte, usage Usage, err error)
+	// WriteTogether runs f with a context whose changes are one transaction, with those of Save; see
+	// database.DB.WriteTogether. It returns ErrRunning where another transaction with the key runs, as far as the database
+	// knows.
+	WriteTogether(ctx context.Context, id ID, f func(context.Context) error) error
+	// Save keeps an answer from now on, or returns ErrTaken.
+	Save(ctx context.Context, id ID, answer []byte) error
+	// DeleteExpired deletes at most limit answers that are older than Kept, and returns their number.
+	DeleteExpired(ctx context.Context, limit int) (int, error)
+}
+
+// Service answers requests with keys. Any number of goroutines may use a Service at the same time.
+type Service struct {
+	Store  Store
+	Signer *token.Signer
+
+	running sync.Map // has an ID for each request that this process is answering
+}
+
+// Request is a request with a key.
+type Request struct {
+	UserUUID uuid.UUID // the caller
+	Key      string
+	Content  []byte // a digest of everything in which two requests with one key must not differ
+}
+
+func (r Request) id() ID { return ID{r.UserUUID, token.Digest(r.Key)} }
+
+// ErrRunning is the error where another request with the same key runs.
+var ErrRunning = fault.Conflict("A request with this Idempotency-Key is still running. Send it again when that one has its answer.")
+
+var errContradiction = fault.Contradiction("This Idempotency-Key was used for another request. Use a new key for each new request.")
+
+// Do returns the answer that is kept for a request, or else runs the request, and keeps its answer. What run changes with its
+// context is committed together with the answer. Where run returns an error, nothing is changed or kept, and Do returns the
+// error. An answer that is not to be kept (Answer.IsKept) is returned all the same, and what run changed is committed.
+//
+// The errors of Do itself are ErrRunning, a fault.KindContradiction where the key was used for another request, and a
+// fault.KindThrottled where too much is kept of the user.
+func (s *Service) Do(
+	ctx context.Context, r Request, run func(context.Context) (Answer, error),
+) (answer Answer, replayed bool, err error) {
+	id := r.id()
+	if _, runs := s.running.LoadOrStore(id, true); runs {
+		return Answer{}, false, ErrRunning
+	}
+	defer s.running.Delete(id)
+
+	sealed, usage, err := s.Store.Find(ctx, id)
+	if err != nil {
+		return Answer{}, false, err
+	}
+	if sealed != nil {
+		answer, err = s.open(r, sealed)
+		return answer, err == nil, err
+	}
+	if usage.Keys >= maxKeys || usage.Size >= maxSize {
+		return Answer{}, false, fault.Throttled(usage.Oldest.Add(Kept).Sub(usage.Now))
+	}
+	err = s.Store.WriteTogether(ctx, id, func(ctx context.Context) error {
+		var err error
+		if answer, err = run(ctx); err != nil || !answer.IsKept() {
+			return err
+		}
+		sealed, err := s.seal(r, answer)
+		if err != nil {
+			return err
+		}
+		return s.Store.Save(ctx, id, sealed)
+	})
+	if errors.Is(err, ErrTaken) { // another process was faster, and this one's work is undone
+		return s.again(ctx, r)
+	}
+	return answer, false, err
+}
+
+// again returns the answer that was kept a moment ago.
+func (s *Service) again(ctx context.Context, r Request) (Answer, bool, error) {
+	sealed, _, err := s.Store.Find(ctx, r.id())
+	if err == nil && sealed == nil {
+		err = ErrRunning
+	}
+	if err != nil {
+		return Answer{}, false, err
+	}
+	answer, err := s.open(r, sealed)
+	return answer, err == nil, err
+}
+
+// seal encrypts an answer, which may hold an API token, with the key that only the client has.
+func (s *Service) seal(r Request, a Answer) ([]byte, error) {
+	encoded, err := json.Marshal(a)
+	if err != nil {
+		return nil, fmt.Errorf("idempotency: encoding an answer: %w", err)
+	}
+	return s.Signer.Seal(r.Key, encoded, r.context())
+}
+
+// open is the reverse of seal. An answer opens for its own request only.
+func (s *Service) open(r Request, sealed []byte) (a Answer, err error) {
+	encoded, ok := s.Signer.Open(r.Key, sealed, r.context())
+	if !ok {
+		return Answer{}, errContradiction
+	}
+	if err := json.Unmarshal(encoded, &a); err != nil {
+		return Answer{}, fmt.Errorf("idempotency: decoding an answer: %w", err)
+	}
+	return a, nil
+}
+
+func (r Request) context() []byte { return append(r.UserUUID[:], r.Content...) }
+
+// sweepBatch is the number of rows that one transaction of a sweep deletes.
+const sweepBatch = 1_000
+
+// Sweep deletes the answers that are older than Kept. What is left when ctx ends is left to the next sweep.
+func (s *Service) Sweep(ctx context.Context) error {
+	for {
+		deleted, err := s.Store.DeleteExpired(ctx, sweepBatch)
+		if err != nil || deleted < sweepBatch {
+			return err
+		}
+	}
+}

@@ -1,0 +1,17 @@
+-- The answers to requests with an Idempotency-Key, for a day. A key is stored as a digest, and an answer is encrypted with
+-- the key that the client sent.
+
+-- +goose Up
+CREATE TABLE idempotency_keys (
+    user_uuid uuid NOT NULL REFERENCES users ON DELETE CASCADE,
+    digest    text COLLATE "C" NOT NULL,
+    created   timestamptz NOT NULL,
+    size      integer NOT NULL,
+    answer    bytea NOT NULL,
+    PRIMARY KEY (user_uuid, digest)
+);
+CREATE INDEX idempotency_keys_user ON idempotency_keys (user_uuid, created, size);
+CREATE INDEX idempotency_keys_created ON idempotency_keys (created);
+
+-- +goose Down
+DROP TABLE idempotency_keys;
