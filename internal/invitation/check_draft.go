@@ -65,7 +65,7 @@ func (s *Service) CheckDraft(ctx context.Context, caller directory.Actor, d Part
 			checkScope(wrong, scope, address)
 		}
 		if d.Role != nil {
-			checkRole(wrong, role, id)
+			checkRole(wrong, role, Draft{Role: id})
 		}
 		return nil
 	})
@@ -78,9 +78,13 @@ func checkScope(wrong fault.Fields, found directory.Scope, address string) {
 	}
 }
 
-func checkRole(wrong fault.Fields, found directory.Role, id uuid.UUID) {
-	if found.UUID == uuid.Nil {
-		wrong.Add("role", fmt.Sprintf("Object with uuid=%s does not exist.", id))
+func checkRole(wrong fault.Fields, found directory.Role, d Draft) {
+	switch {
+	case found.UUID != uuid.Nil:
+	case d.Role == uuid.Nil && d.RoleName != "":
+		wrong.Add("role", fmt.Sprintf("Object with name=%s does not exist.", d.RoleName))
+	default:
+		wrong.Add("role", fmt.Sprintf("Object with uuid=%s does not exist.", d.Role))
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 // Draft holds the fields of a request to create an invitation: trimmed, and valid by the contract.
 type Draft struct {
 	Role                uuid.UUID
+	RoleName            string // names the role where Role is uuid.Nil; only drafts of a Batch name roles
 	ScopeURL            string
 	Email               string
 	FullName            string
@@ -64,36 +65,12 @@ func (s *Service) create(
 		if err := s.checkCeiling(tx, actor, role.UUID, scope); err != nil {
 			return nil, err
 		}
-		if taken, err := s.hasManager(tx, role, scope.UUID); err != nil {
-			return nil, err
-		} else if taken {
-			return nil, fault.Field(fault.NonField, msgOneManager)
-		}
-		made := s.Policy.newInvitation(d, scope, role, actor.User, tx.Now())
-		refusing, err := admits(scope, d.Email)
+		c, err := s.decideCreation(tx, admits, actor, d, scope, role, checkDuplicate)
 		if err != nil {
 			return nil, err
 		}
-		var changes []Change
-		if checkDuplicate || refusing != "" { // a duplicate is refused before an address that is not admitted
-			if changes, err = s.ensureNoDuplicate(tx, made); err != nil {
-				return nil, err
-			}
-		}
-		if refusing != "" {
-			return nil, fault.Field("email", notAdmitted(refusing))
-		}
-		var staff []directory.User
-		if made.StoredState == Requested {
-			if staff, err = tx.ListStaffToNotify(); err != nil {
-				return nil, err
-			}
-		}
-		unasked = isUnasked(made, staff)
-		markUnasked(&made, staff)
-		created = s.view(tx, made)
-		creation := s.Policy.create(made, actor.User, staff)
-		return append(changes, creation), s.throttle(tx, creation, actor.User)
+		created, unasked = s.view(tx, c.made), c.unasked
+		return c.changes, nil
 	})
 	if err != nil {
 		return View{}, err
@@ -104,25 +81,78 @@ func (s *Service) create(
 	return created, nil
 }
 
-// findTarget returns the scope and the role that a draft names, and reports together all fields that are wrong. It
-// returns fault.KindNotFound as soon as it has found a scope that the actor may not manage: nothing else is theirs to know.
+// creation is a decision to make an invitation.
+type creation struct {
+	made    Invitation
+	changes []Change   // the last one makes the invitation
+	unasked bool       // the invitation waits for staff, and there is nobody to tell
+	rival   *uuid.UUID // the open invitation in the way, of a duplicate
+}
+
+// decideCreation decides about an invitation into a scope with a role that the actor may offer there. It returns rival beside
+// the refusal of a duplicate. Without checkDuplicate, the database finds a duplicate.
+func (s *Service) decideCreation(
+	tx Tx, admits admitter, actor directory.Actor, d Draft, scope directory.Scope, role directory.Role, checkDuplicate bool,
+) (c creation, err error) {
+	if taken, err := s.hasManager(tx, role, scope.UUID); err != nil {
+		return c, err
+	} else if taken {
+		return c, fault.Field(fault.NonField, msgOneManager)
+	}
+	c.made = s.Policy.newInvitation(d, scope, role, actor.User, tx.Now())
+	refusing, err := admits(scope, d.Email)
+	if err != nil {
+		return c, err
+	}
+	if checkDuplicate || refusing != "" { // a duplicate is refused before an address that is not admitted
+		if c.rival, c.changes, err = s.findRival(tx, c.made); err != nil {
+			return c, err
+		}
+		if c.rival != nil {
+			return c, duplicate()
+		}
+	}
+	if refusing != "" {
+		return c, fault.Field("email", notAdmitted(refusing))
+	}
+	var staff []directory.User
+	if c.made.StoredState == Requested {
+		if staff, err = tx.ListStaffToNotify(); err != nil {
+			return c, err
+		}
+	}
+	c.unasked = isUnasked(c.made, staff)
+	markUnasked(&c.made, staff)
+	made := s.Policy.create(c.made, actor.User, staff)
+	c.changes = append(c.changes, made)
+	return c, s.throttle(tx, made, actor.User)
+}
+
+// findTarget returns the scope and the role that a draft names, or the refusal of checkTarget.
 func (s *Service) findTarget(tx Tx, actor directory.Actor, d Draft) (directory.Scope, directory.Role, error) {
 	scope, role, err := resolveTarget(tx, actor, d.ScopeURL, d.Role)
-	if err != nil {
-		return scope, role, err
+	if err == nil {
+		err = checkTarget(actor, d, scope, role)
 	}
+	return scope, role, err
+}
+
+// checkTarget refuses a draft for its scope or its role, and reports together all fields that are wrong. The scope and the
+// role are those of resolveTarget. checkTarget returns fault.KindNotFound for a scope that the actor may not manage: nothing
+// else is theirs to know.
+func checkTarget(actor directory.Actor, d Draft, scope directory.Scope, role directory.Role) error {
 	if scope.UUID != uuid.Nil && !actor.MayManage(scope) {
-		return scope, role, fault.NotFound()
+		return fault.NotFound()
 	}
 	wrong := fault.Fields{}
 	checkScope(wrong, scope, d.ScopeURL)
-	checkRole(wrong, role, d.Role)
+	checkRole(wrong, role, d)
 	checkCivilNumber(wrong, d.CivilNumber)
 	s.Policy.checkEnds(wrong, Invitation{}, d.ends(scope, tx.Now()), tx.Now())
 	if err := wrong.Err(); err != nil {
-		return scope, role, err
+		return err
 	}
-	return scope, role, checkRoleFits(role, scope)
+	return checkRoleFits(role, scope)
 }
 
 // ends returns what Policy.checkEnds asks of the invitation that a draft would make.
@@ -137,10 +167,15 @@ func resolveTarget(
 ) (directory.Scope, directory.Role, error) {
 	kind, id, _ := directory.ParseScopeURL(scopeURL) // any other URL is that of the scope uuid.Nil, which is missing
 	scope, found, err := tx.FindTarget(kind, id, role)
-	if err == nil && scope.UUID != uuid.Nil && !actor.CanSee(scope) {
-		scope = directory.Scope{}
+	return seen(actor, scope), found, err
+}
+
+// seen returns a scope that the actor sees; any other one has no UUID.
+func seen(actor directory.Actor, scope directory.Scope) directory.Scope {
+	if scope.UUID != uuid.Nil && !actor.CanSee(scope) {
+		return directory.Scope{}
 	}
-	return scope, found, err
+	return scope
 }
 
 // checkRoleFits refuses a role that can't be given in a scope.

@@ -177,45 +177,52 @@ func (s *Service) Cancel(ctx context.Context, caller directory.Actor, id uuid.UU
 // limit of the policy.
 func (s *Service) Send(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
 	var unasked bool
-	err := s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
-		unasked = false
-		actor, view, err := s.findManagedForChange(tx, caller, id)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.checkCeiling(tx, actor, view.RoleUUID, view.Scope); err != nil {
-			return nil, err
-		}
-		var staff []directory.User
-		if s.Policy.needsApproval(actor.User) {
-			if staff, err = tx.ListStaffToNotify(); err != nil {
-				return nil, err
-			}
-		}
-		view, changes := s.Policy.recordExpiry(view, tx.Now())
-		sent, err := s.Policy.send(view, actor.User, staff, tx.Now())
-		if err != nil {
-			return nil, err
-		}
-		offered := view
-		offered.OfferedByUUID = sent.After.OfferedByUUID
-		if err := s.refuseObstacle(tx, admits, offered); err != nil {
-			return nil, err
-		}
-		if view.State != Pending || sent.After.EmailFolded != view.EmailFolded {
-			expired, err := s.ensureNoDuplicate(tx, *sent.After)
-			if err != nil {
-				return nil, err
-			}
-			changes = append(changes, expired...)
-		}
-		unasked = isUnasked(*sent.After, staff)
-		return append(changes, sent), s.throttle(tx, sent, actor.User)
+	err := s.changeAdmitting(ctx, func(tx Tx, admits admitter) (changes []Change, err error) {
+		changes, unasked, err = s.decideSend(tx, admits, caller, id)
+		return changes, err
 	})
 	if err == nil && unasked {
 		s.warnUnasked(ctx, "a request to approve an invitation")
 	}
 	return refuseDuplicate(err)
+}
+
+// decideSend decides about another delivery. The last change is that of the invitation. unasked: the invitation waits for
+// staff, and there is nobody to tell.
+func (s *Service) decideSend(
+	tx Tx, admits admitter, caller directory.Actor, id uuid.UUID,
+) (changes []Change, unasked bool, err error) {
+	actor, view, err := s.findManagedForChange(tx, caller, id)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := s.checkCeiling(tx, actor, view.RoleUUID, view.Scope); err != nil {
+		return nil, false, err
+	}
+	var staff []directory.User
+	if s.Policy.needsApproval(actor.User) {
+		if staff, err = tx.ListStaffToNotify(); err != nil {
+			return nil, false, err
+		}
+	}
+	view, changes = s.Policy.recordExpiry(view, tx.Now())
+	sent, err := s.Policy.send(view, actor.User, staff, tx.Now())
+	if err != nil {
+		return nil, false, err
+	}
+	offered := view
+	offered.OfferedByUUID = sent.After.OfferedByUUID
+	if err := s.refuseObstacle(tx, admits, offered); err != nil {
+		return nil, false, err
+	}
+	if view.State != Pending || sent.After.EmailFolded != view.EmailFolded {
+		expired, err := s.ensureNoDuplicate(tx, *sent.After)
+		if err != nil {
+			return nil, false, err
+		}
+		changes = append(changes, expired...)
+	}
+	return append(changes, sent), isUnasked(*sent.After, staff), s.throttle(tx, sent, actor.User)
 }
 
 // Delete removes an invitation that the caller sees in the list. Delete returns fault.KindNotFound where they don't,
@@ -356,23 +363,33 @@ func resolveLink(tx Tx, id uuid.UUID, find finder) (found Invitation, byLink boo
 	return found, true, err
 }
 
-// ensureNoDuplicate refuses to open an invitation beside another one that is open for the same address, role and scope.
-// Where time has ended the other one and its row still says open, ensureNoDuplicate returns the change that expires the
-// other one, which has to come first: the database compares stored states.
+// ensureNoDuplicate refuses to open an invitation beside another one that is open for the same address, role and scope. It
+// returns the changes of findRival.
 func (s *Service) ensureNoDuplicate(tx Tx, opening Invitation) ([]Change, error) {
+	rival, changes, err := s.findRival(tx, opening)
+	if err == nil && rival != nil {
+		err = duplicate()
+	}
+	return changes, err
+}
+
+// findRival returns another invitation that is open for the same address, role and scope; nil: none is. Where time has ended
+// the other one and its row still says open, findRival returns the change that expires the other one, which has to come first:
+// the database compares stored states.
+func (s *Service) findRival(tx Tx, opening Invitation) (*uuid.UUID, []Change, error) {
 	found, err := tx.FindOpen(opening.EmailFolded, opening.RoleUUID, opening.ScopeUUID)
 	if err == nil && found.UUID != opening.UUID && s.view(tx, found).State == Expired {
 		found, err = tx.FindForChange(found.UUID) // because it is changed
 	}
 	switch {
 	case fault.Is(err, fault.KindNotFound) || (err == nil && (found.UUID == opening.UUID || !found.StoredState.isOpen())):
-		return nil, nil
+		return nil, nil, nil
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case s.view(tx, found).State != Expired:
-		return nil, duplicate()
+		return &found.UUID, nil, nil
 	}
-	return []Change{expire(found, tx.Now())}, nil
+	return nil, []Change{expire(found, tx.Now())}, nil
 }
 
 // refuseDuplicate returns the client's refusal for ErrDuplicate, and any other error as it is.

@@ -86,7 +86,7 @@ func (s *Service) edit(tx Tx, admits admitter, i Invitation, e Edit) (Invitation
 	if e.Role != nil && *e.Role != i.RoleUUID {
 		role, err := tx.FindRole(*e.Role)
 		if fault.Is(err, fault.KindNotFound) {
-			checkRole(wrong, role, *e.Role)
+			checkRole(wrong, role, Draft{Role: *e.Role})
 			if refusing != "" {
 				wrong.Add("email", notAdmitted(refusing))
 			}
