@@ -80,7 +80,8 @@ var bans = []ban{
 	{
 		who: []string{"internal/store"}, what: []string{ours},
 		but: []string{
-			"internal/database", "internal/directory", "internal/fault", "internal/idempotency", "internal/identity", "internal/invitation", "internal/joining",
+			"internal/database", "internal/directory", "internal/fault", "internal/idempotency", "internal/identity", "internal/invitation",
+			"internal/joining", "internal/lifecycle",
 		},
 		why: "imports run one way: the store serves the rules and knows nobody who calls them",
 	},

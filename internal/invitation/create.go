@@ -128,11 +128,11 @@ func (s *Service) decideCreation(
 	return c, s.throttle(tx, made, actor.User)
 }
 
-// findTarget returns the scope and the role that a draft names, or the refusal of checkTarget.
+// findTarget returns the scope and the role that a draft names, or the refusal of Policy.checkTarget.
 func (s *Service) findTarget(tx Tx, actor directory.Actor, d Draft) (directory.Scope, directory.Role, error) {
 	scope, role, err := resolveTarget(tx, actor, d.ScopeURL, d.Role)
 	if err == nil {
-		err = checkTarget(actor, d, scope, role)
+		err = s.Policy.checkTarget(actor, d, scope, role, tx.Now())
 	}
 	return scope, role, err
 }
@@ -140,7 +140,9 @@ func (s *Service) findTarget(tx Tx, actor directory.Actor, d Draft) (directory.S
 // checkTarget refuses a draft for its scope or its role, and reports together all fields that are wrong. The scope and the
 // role are those of resolveTarget. checkTarget returns fault.KindNotFound for a scope that the actor may not manage: nothing
 // else is theirs to know.
-func checkTarget(actor directory.Actor, d Draft, scope directory.Scope, role directory.Role) error {
+func (p Policy) checkTarget(
+	actor directory.Actor, d Draft, scope directory.Scope, role directory.Role, now time.Time,
+) error {
 	if scope.UUID != uuid.Nil && !actor.MayManage(scope) {
 		return fault.NotFound()
 	}
@@ -148,7 +150,7 @@ func checkTarget(actor directory.Actor, d Draft, scope directory.Scope, role dir
 	checkScope(wrong, scope, d.ScopeURL)
 	checkRole(wrong, role, d)
 	checkCivilNumber(wrong, d.CivilNumber)
-	s.Policy.checkEnds(wrong, Invitation{}, d.ends(scope, tx.Now()), tx.Now())
+	p.checkEnds(wrong, Invitation{}, d.ends(scope, now), now)
 	if err := wrong.Err(); err != nil {
 		return err
 	}

@@ -70,6 +70,10 @@ type Event struct {
 	Recipient string  // the address that the message was sent to
 	RequestID string  // of the request that caused the change; empty: none. The store sets it
 
+	ScopeUUID, CustomerUUID *uuid.UUID // nil: the invitation was deleted before events had them
+	// Position is the event's place in the feed; nil: the event has none yet. Package lifecycle gives it.
+	Position *int64 `gorm:"<-:false"`
+
 	// MailTo is the folded address of the invitee whom the change mails, at once or when the project starts; nil: the
 	// change mails no invitee. Limits count these events.
 	MailTo *string
@@ -130,6 +134,8 @@ func (c cause) record(i Invitation, from, to State) *Event {
 		Channel:        c.channel,
 		Recipient:      c.recipient,
 		Reason:         c.reason,
+		ScopeUUID:      &i.ScopeUUID,
+		CustomerUUID:   &i.CustomerUUID,
 	}
 	if c.user != nil {
 		e.UserUUID, e.UserUsername, e.UserFullName = &c.user.UUID, c.user.Username, c.user.FullName

@@ -55,6 +55,7 @@ func (tx *Tx) record(events []invitation.Event) error {
 			e.InvitationUUID, e.Created.Format(database.TimeFormat), e.Type, e.UserUUID, e.UserUsername, e.UserFullName,
 			e.FromState, e.ToState, e.Email, e.RoleUUID, e.RoleName, e.ExecutionState, e.ErrorMessage,
 			e.Notice, e.Channel, e.Recipient, e.RequestID, e.MailTo, e.Reason,
+			e.ScopeUUID, e.CustomerUUID,
 		}
 	}
 	list, err := json.Marshal(rows)
@@ -63,10 +64,10 @@ func (tx *Tx) record(events []invitation.Event) error {
 	}
 	return tx.db.Exec("INSERT INTO invitation_events (invitation_uuid, created, event_type, user_uuid, user_username, user_full_name,"+
 		" from_state, to_state, email, role_uuid, role_name, execution_state, error_message,"+
-		" notice, channel, recipient, request_id, mail_to, reason) ?",
+		" notice, channel, recipient, request_id, mail_to, reason, scope_uuid, customer_uuid) ?",
 		tx.engine.List(list, "uuid", "timestamptz", "text", "uuid", "text", "text",
 			"text", "text", "text", "uuid", "text", "text", "text",
-			"text", "text", "text", "text", "text", "text")).Error
+			"text", "text", "text", "text", "text", "text", "uuid", "uuid")).Error
 }
 
 // rowsPerStatement is the number of rows that one statement writes. No table has more than 25 columns, and SQLite takes

@@ -213,6 +213,7 @@ func (tx *Tx) LockDue(what invitation.Due, cutoff, from time.Time, limit int) ([
 		" invitations.expires_at, invitations.membership_expires,"+
 		" invitations.email, invitations.link_uuid, invitations.created_by_uuid, invitations.offered_by_uuid, invitations.role_uuid,"+
 		" (SELECT roles.name FROM roles WHERE roles.uuid = invitations.role_uuid), invitations.scope_uuid,"+
+		" invitations.customer_uuid,"+
 		" (SELECT scopes.type FROM scopes WHERE scopes.uuid = invitations.scope_uuid)")
 	order, soon := "invitations.created", tx.now.Add(invitation.ReminderPeriod)
 	switch what {
@@ -240,7 +241,8 @@ func (tx *Tx) LockDue(what invitation.Due, cutoff, from time.Time, limit int) ([
 		err = scan(&i.UUID, &i.StoredState, &i.Created, &i.Delivery, &i.ExecutionState, &i.ErrorMessage, &i.Reminded,
 			&i.InviterNotified, &i.DeclinedAt, &i.DeclineReason, &i.RenewalAskedAt,
 			&i.ExpiresAt, &i.MembershipExpires,
-			&i.Email, &i.LinkUUID, &i.CreatedByUUID, &i.OfferedByUUID, &i.RoleUUID, &i.Role.Name, &i.ScopeUUID, &i.Scope.Type)
+			&i.Email, &i.LinkUUID, &i.CreatedByUUID, &i.OfferedByUUID, &i.RoleUUID, &i.Role.Name, &i.ScopeUUID,
+			&i.CustomerUUID, &i.Scope.Type)
 		i.Created, i.DeclinedAt, i.RenewalAskedAt = i.Created.UTC(), utc(i.DeclinedAt), utc(i.RenewalAskedAt)
 		i.ExpiresAt, i.MembershipExpires = utc(i.ExpiresAt), utc(i.MembershipExpires)
 		return i, err

@@ -1,0 +1,48 @@
+package lifecycle
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+	"invited/internal/invitation"
+)
+
+// Service has the use cases. Store must be set.
+type Service struct {
+	Store Store
+	// Webhook is whether events are sent to a webhook. Those that get their position while it is false are never sent.
+	Webhook bool
+}
+
+// Feed returns events in the order of their positions, and whether there are more. Staff and support read the events of all
+// invitations. Others name a customer of which they x returns fault.KindForbidden for
+// those who name no customer, and fault.KindNotFound for another customer.
+func (s *Service) Feed(ctx context.Context, caller directory.Actor, q Query) (found []invitation.Event, more bool, err error) {
+	if err := mayRead(caller, q.Customer); err != nil {
+		return nil, false, err
+	}
+	limit := q.Limit
+	q.Limit++
+	found, err = s.Store.ListFeed(ctx, caller.UUID, q)
+	if len(found) > limit {
+		return found[:limit], true, err
+	}
+	return found, false, err
+}
+
+// mayRead returns why a caller may not read the events of a customer; nil: the caller may. No customer means all.
+func mayRead(caller directory.Actor, customer *uuid.UUID) error {
+	switch visible := caller.Visibility(); {
+	case visible.All:
+		return nil
+	case customer == nil:
+		return fault.Forbidden()
+	case !slices.Contains(visible.Customers, *customer):
+		return fault.NotFound()
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package lifecycle
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"invited/internal/invitation"
+)
+
+// Store is the database as the use cases need it. Each method returns fault.KindUnavailable where the database is out of reach
+// or busy.
+type Store interface {
+	// ListFeed returns the events that have a position and pass a query, in the order of their positions. Lists of one
+	// caller wait for each other.
+	ListFeed(ctx context.Context, caller uuid.UUID, q Query) ([]invitation.Event, error)
+	// HasUnnumbered reports whether an event has no position.
+	HasUnnumbered(ctx context.Context) (bool, error)
+	// Number gives the next positions to at most limit events that have none, in the order of their ids, and returns their
+	// number. It writes a pending delivery for each event that deliver picks, and a job for each invitation that has no other
+	// pending delivery. A nil deliver picks none. Number returns 0 while another transaction numbers.
+	Number(ctx context.Context, limit int, deliver func(invitation.Event) bool) (int, error)
+	// NextDelivery returns the pending delivery of an invitation with the lowest position, with its event; nil: there is none.
+	NextDelivery(ctx context.Context, invitation uuid.UUID) (*Delivery, error)
+	// FinishDelivery writes what finish makes of a delivery at the present time, and returns it with the next delivery of
+	// its invitation; nil: there is none, and Number and Redeliver write another job with the next one. FinishDelivery writes
+	// nothing where the delivery is not pending any more.
+	FinishDelivery(ctx context.Context, d Delivery, finish func(Delivery, time.Time) Delivery) (finished Delivery, next *Delivery, err error)
+	// Redeliver makes the deliveries that have ended in a period pending again, with the jobs that Number would write, and
+	// returns how many deliveries of how many invitations. It writes nothing where dry is true.
+	Redeliver(ctx context.Context, r Redelivery, dry bool) (deliveries, invitations int, err error)
+}
+
+// Query asks for events of the feed.
+type Query struct {
+	After      int64 // the events that have a higher position
+	Customer   *uuid.UUID
+	Invitation *uuid.UUID
+	Types      []invitation.EventType // any of these; none: all
+	Limit      int
+}
+
+// Redelivery says which deliveries are made again.
+type Redelivery struct {
+	Since      time.Time  // they ended then or later
+	Until      *time.Time // they ended before; nil: until now
+	Invitation *uuid.UUID // nil: those of all invitations
+}

@@ -1,0 +1,196 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"invited/internal/invitation"
+	"invited/internal/lifecycle"
+)
+
+// Lifecycle returns the store as package lifecycle needs it.
+func (s *Store) Lifecycle() lifecycle.Store { return lifecycleStore{s} }
+
+type lifecycleStore struct{ *Store }
+
+// ListFeed implements lifecycle.Store.
+func (s lifecycleStore) ListFeed(ctx context.Context, caller uuid.UUID, q lifecycle.Query) (found []invitation.Event, err error) {
+	err = s.readList(ctx, caller, func(tx *Tx) error {
+		query := tx.db.Where("position > ?", q.After).
+			Scopes(equalUUID("customer_uuid", q.Customer), equalUUID("invitation_uuid", q.Invitation))
+		if len(q.Types) > 0 {
+			query = query.Where("event_type IN ?", q.Types)
+		}
+		return query.Order("position").Limit(q.Limit).Find(&found).Error
+	})
+	for i := range found {
+		found[i].Created = found[i].Created.UTC()
+	}
+	return found, err
+}
+
+// HasUnnumbered implements lifecycle.Store.
+func (s lifecycleStore) HasUnnumbered(ctx context.Context) (has bool, err error) {
+	err = s.read(ctx, func(tx *Tx) error {
+		return tx.db.Raw("SELECT EXISTS (SELECT 1 FROM invitation_events WHERE position IS NULL)").Scan(&has).Error
+	})
+	return has, err
+}
+
+// Number implements lifecycle.Store. A replica of the version before writes no scope and customer.
+func (s lifecycleStore) Number(ctx context.Context, limit int, deliver func(invitation.Event) bool) (n int, err error) {
+	err = s.Write(ctx, func(db *gorm.DB, now time.Time) error {
+		n = 0
+		tx := &Tx{db: db, engine: s.DB, now: now}
+		last, locked, err := tx.lockFeed("SKIP LOCKED")
+		if err != nil || !locked {
+			return err
+		}
+		numbered := db.Exec("UPDATE invitation_events SET position = numbered.position,"+
+			" scope_uuid = COALESCE(scope_uuid, (SELECT i.scope_uuid FROM invitations AS i WHERE i.uuid = invitation_uuid)),"+
+			" customer_uuid = COALESCE(customer_uuid, (SELECT i.customer_uuid FROM invitations AS i WHERE i.uuid = invitation_uuid))"+
+			" FROM (SELECT id, ? + row_number() OVER (ORDER BY id) AS position FROM"+
+			" (SELECT id FROM invitation_events WHERE position IS NULL ORDER BY id LIMIT ?) AS first) AS numbered"+
+			" WHERE invitation_events.id = numbered.id", last, limit)
+		if numbered.Error != nil || numbered.RowsAffected == 0 {
+			return numbered.Error
+		}
+		n = int(numbered.RowsAffected)
+		if err := db.Exec("UPDATE event_feed SET position = ?", last+int64(n)).Error; err != nil || deliver == nil {
+			return err
+		}
+		var events []invitation.Event
+		if err := db.Where("position > ?", last).Order("position").Find(&events).Error; err != nil {
+			return err
+		}
+		var chosen []lifecycle.Delivery
+		for _, e := range events {
+			if deliver(e) {
+				chosen = append(chosen, lifecycle.Delivery{Position: *e.Position, InvitationUUID: e.InvitationUUID})
+			}
+		}
+		return tx.makePending(chosen, func(positions clause.Expr) error {
+			return db.Exec("INSERT INTO event_deliveries (position, invitation_uuid, state, failures)"+
+				" SELECT position, invitation_uuid, 'pending', 0 FROM invitation_events WHERE position IN (?)", positions).Error
+		})
+	})
+	return n, err
+}
+
+// lockFeed locks the row of the feed until the transaction ends, and returns the last position that was given.
+func (tx *Tx) lockFeed(options string) (last int64, locked bool, err error) {
+	var found []int64
+	err = tx.db.Table("event_feed").Clauses(clause.Locking{Strength: "UPDATE", Options: options}).Pluck("position", &found).Error
+	if err != nil || len(found) == 0 {
+		return 0, false, err
+	}
+	return found[0], true, nil
+}
+
+// makePending writes deliveries, which have position and invitation, as pending ones, and a job for each of their invitations
+// that has no pending delivery yet. The caller has locked the feed. The pending deliveries of the invitations are locked: a
+// job that finishes the last of them either has committed, so that there is another job, or finds those that are written here.
+func (tx *Tx) makePending(deliveries []lifecycle.Delivery, write func(positions clause.Expr) error) error {
+	if len(deliveries) == 0 {
+		return nil
+	}
+	positions, invitations := make([][]any, len(deliveries)), make([]uuid.UUID, len(deliveries))
+	for i, d := range deliveries {
+		positions[i], invitations[i] = []any{d.Position}, d.InvitationUUID
+	}
+	invitations = distinct(invitations, func(id uuid.UUID) uuid.UUID { return id })
+	var busy []uuid.UUID
+	if err := tx.db.Model(&lifecycle.Delivery{}).Where("state = 'pending'").Where(tx.engine.In("invitation_uuid", invitations)).
+		Clauses(clause.Locking{Strength: "UPDATE"}).Pluck("invitation_uuid", &busy).Error; err != nil {
+		return err
+	}
+	list, err := json.Marshal(positions)
+	if err != nil {
+		return err
+	}
+	if err := write(tx.engine.List(list, "bigint")); err != nil {
+		return err
+	}
+	hasJob := make(map[uuid.UUID]bool, len(busy))
+	for _, id := range busy {
+		hasJob[id] = true
+	}
+	var jobs []invitation.Job
+	for _, id := range invitations {
+		if !hasJob[id] {
+			jobs = append(jobs, lifecycle.Deliver{Invitation: id})
+		}
+	}
+	return tx.enqueue(jobs)
+}
+
+// NextDelivery implements lifecycle.Store.
+func (s lifecycleStore) NextDelivery(ctx context.Context, id uuid.UUID) (next *lifecycle.Delivery, err error) {
+	err = s.read(ctx, func(tx *Tx) error {
+		next, err = tx.nextDelivery(id)
+		return err
+	})
+	return next, err
+}
+
+func (tx *Tx) nextDelivery(id uuid.UUID) (*lifecycle.Delivery, error) {
+	var found []lifecycle.Delivery
+	err := tx.db.Where("invitation_uuid = ? AND state = 'pending'", id).Order("position").Limit(1).Find(&found).Error
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	next := &found[0]
+	err = tx.db.Where("position = ?", next.Position).Take(&next.Event).Error
+	next.Event.Created, next.FirstFailed = next.Event.Created.UTC(), utc(next.FirstFailed)
+	return next, err
+}
+
+// FinishDelivery implements lifecycle.Store. The delivery's row is locked while the next one is looked for: see makePending.
+func (s lifecycleStore) FinishDelivery(
+	ctx context.Context, d lifecycle.Delivery, finish func(lifecycle.Delivery, time.Time) lifecycle.Delivery,
+) (finished lifecycle.Delivery, next *lifecycle.Delivery, err error) {
+	err = s.Write(ctx, func(db *gorm.DB, now time.Time) error {
+		finished = finish(d, now)
+		err := db.Model(&finished).Where("state = 'pending'").Select("state", "failures", "first_failed", "ended").Updates(&finished).Error
+		if err == nil {
+			next, err = (&Tx{db: db, engine: s.DB, now: now}).nextDelivery(d.InvitationUUID)
+		}
+		return err
+	})
+	return finished, next, err
+}
+
+// Redeliver implements lifecycle.Store.
+func (s lifecycleStore) Redeliver(ctx context.Context, r lifecycle.Redelivery, dry bool) (deliveries, invitations int, err error) {
+	err = s.Write(ctx, func(db *gorm.DB, now time.Time) error {
+		tx := &Tx{db: db, engine: s.DB, now: now}
+		if _, _, err := tx.lockFeed(""); err != nil {
+			return err
+		}
+		query := db.Where("ended >= ?", r.Since).Scopes(equalUUID("invitation_uuid", r.Invitation))
+		if r.Until != nil {
+			query = query.Where("ended < ?", *r.Until)
+		}
+		var found []lifecycle.Delivery
+		if err := query.Order("position").Find(&found).Error; err != nil {
+			return err
+		}
+		ids := map[uuid.UUID]bool{}
+		for _, d := range found {
+			ids[d.InvitationUUID] = true
+		}
+		if deliveries, invitations = len(found), len(ids); dry {
+			return nil
+		}
+		return tx.makePending(found, func(positions clause.Expr) error {
+			return db.Exec("UPDATE event_deliveries SET state = 'pending', failures = 0, first_failed = NULL, ended = NULL"+
+				" WHERE position IN (?)", positions).Error
+		})
+	})
+	return deliveries, invitations, err
+}
