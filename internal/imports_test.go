@@ -64,6 +64,11 @@ var bans = []ban{
 		why: "imports run one way: links that anybody can use know of invitations to one person, and not the other way round",
 	},
 	{
+		who: []string{"internal/lifecycle"}, what: []string{ours},
+		but: []string{"internal/directory", "internal/fault", "internal/invitation"},
+		why: "imports run one way: invitations don't know who is told of them",
+	},
+	{
 		who: []string{"internal/signin"}, what: []string{ours},
 		but: []string{"internal/directory", "internal/fault", "internal/identity"},
 		why: "imports run one way: how a person proves who they are has nothing to do with pages and rows",
@@ -88,7 +93,8 @@ var bans = []ban{
 	{
 		who: []string{"internal/jobs"}, what: []string{ours},
 		but: []string{
-			"internal/delivery", "internal/idempotency", "internal/identity", "internal/invitation", "internal/joining", "internal/mail",
+			"internal/delivery", "internal/idempotency", "internal/identity", "internal/invitation", "internal/joining",
+			"internal/lifecycle", "internal/mail",
 			"internal/webhook",
 		},
 		why: "a worker calls a use case, which makes its own changes, and sends what the use case returns",
@@ -96,7 +102,8 @@ var bans = []ban{
 	{
 		who: []string{"internal/api"}, what: []string{ours},
 		but: []string{
-			"gen/server", "internal/directory", "internal/fault", "internal/idempotency", "internal/identity", "internal/invitation", "internal/joining", "internal/signin",
+			"gen/server", "internal/directory", "internal/fault", "internal/idempotency", "internal/identity",
+			"internal/invitation", "internal/joining", "internal/lifecycle", "internal/signin",
 		},
 		why: "a handler calls a use case, which makes its own changes",
 	},

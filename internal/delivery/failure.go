@@ -1,5 +1,7 @@
 package delivery
 
+import "time"
+
 // Failure is the error of every mail and webhook request that could not be made or sent.
 type Failure struct {
 	// Reason says in one sentence what went wrong. It names no host and no credentials: any user who sees the invitation
@@ -24,6 +26,9 @@ type Failure struct {
 	// Recipient reports a Throttled failure that the recipient's server may have caused: messages to other domains may not
 	// meet the same.
 	Recipient bool
+
+	// RetryAfter is the least time until the next attempt that the server asks for; 0: it asks for none.
+	RetryAfter time.Duration
 
 	// Err is the cause, for the log only. It may name hosts and files, but no password, token or address. It is nil when
 	// Reason says everything.

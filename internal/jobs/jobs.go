@@ -13,6 +13,7 @@ import (
 	"invited/internal/identity"
 	"invited/internal/invitation"
 	"invited/internal/joining"
+	"invited/internal/lifecycle"
 	"invited/internal/mail"
 	"invited/internal/webhook"
 )
@@ -37,9 +38,11 @@ var maxWorkers = map[string]int{
 	invitation.QueueNotices: 2, // the mails of a sweep must leave processor time for requests
 	invitation.QueueWebhook: 4,
 	invitation.QueueSweep:   1,
+	lifecycle.QueueEvents:   8,
 }
 
-// Config holds the parts that New needs. Every field is required but Webhook, MailInterval, Sweep and Poll.
+// Config holds the parts that New needs. Every field is required but Lifecycle, Webhook, EventsWebhook,
+// MailInterval, Sweep and Poll.
 type Config struct {
 	Queue       Queue
 	Now         func(context.Context) (time.Time, error) // reads the clock of the queue's database
@@ -47,10 +50,13 @@ type Config struct {
 	Joining     *joining.Service
 	Identity    *identity.Service
 	Idempotency *idempotency.Service
+	Lifecycle   *lifecycle.Service // nil: events get no place in the feed
 	Renderer    *mail.Renderer
 	Transport   mail.Transport
 	Webhook     *webhook.Client // delivers invitations into projects; nil: every invitation is a mail
-	Mails       MailSettings
+	// EventsWebhook is where events are sent; nil: nowhere. It is set where Lifecycle.Webhook is true.
+	EventsWebhook *webhook.Client
+	Mails         MailSettings
 	// MailInterval is the least time between two mails of this process; 0: as fast as the mail server takes them.
 	MailInterval time.Duration
 	Sweep        time.Duration // between two sweeps; 0: 15 minutes
@@ -67,16 +73,20 @@ type Workers struct {
 	sender    *sender
 	barrier   sweepBarrier
 	running   atomic.Bool
+
+	stopDispatching func()
+	givenUp         lastTime // of an event
 }
 
 // New returns workers, which take no jobs before Start. It doesn't connect to the database.
 func New(c Config) (*Workers, error) {
 	c.Poll = cmp.Or(c.Poll, 500*time.Millisecond)
 	c.Sweep = cmp.Or(c.Sweep, 15*time.Minute)
-	w := &Workers{config: c, clock: &clock{read: c.Now}, stopClock: func() {}}
+	w := &Workers{config: c, clock: &clock{read: c.Now}, stopClock: func() {}, stopDispatching: func() {}}
 	w.sender = &sender{
 		renderer: c.Renderer, transport: c.Transport, webhook: c.Webhook, mails: c.Mails, clock: w.clock,
 		mailRoute: route{pace: newPace(c.MailInterval)}, webhookRoute: route{pace: newPace(0)},
+		eventsWebhook: c.EventsWebhook, eventsRoute: route{pace: newPace(0)},
 	}
 	var err error
 	if w.client, err = newRiverClient(w); err != nil {
@@ -98,6 +108,9 @@ func (w *Workers) Start(ctx context.Context) error {
 		return fmt.Errorf("starting the workers: %w", err)
 	}
 	w.stopClock = stop
+	if w.config.Lifecycle != nil {
+		w.stopDispatching = w.startDispatching(ctx)
+	}
 	w.running.Store(true)
 	return nil
 }
@@ -108,6 +121,7 @@ func (w *Workers) Start(ctx context.Context) error {
 func (w *Workers) Stop(ctx context.Context) error {
 	w.running.Store(false)
 	w.sender.stop()
+	w.stopDispatching()
 	defer w.sender.close()
 	defer w.stopClock()
 	if err := w.client.Stop(ctx); err == nil {
@@ -126,12 +140,15 @@ func (w *Workers) Running() error {
 	return nil
 }
 
-// Troubles returns, for "mail", "clock" and (with a webhook) "webhook", one sentence about what the operator has to fix,
+// Troubles returns, for "mail", "clock" and (with a webhook each) "webhook" and "events_webhook", one sentence about what the operator has to fix,
 // or "" when this process knows of nothing. No job is lost for any of them.
 func (w *Workers) Troubles() map[string]string {
 	found := map[string]string{"mail": w.sender.mailRoute.trouble(), "clock": w.clock.trouble()}
 	if w.config.Webhook != nil {
 		found["webhook"] = w.sender.webhookRoute.trouble()
+	}
+	if w.config.EventsWebhook != nil {
+		found["events_webhook"] = w.eventsTrouble()
 	}
 	return found
 }

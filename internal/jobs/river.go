@@ -17,6 +17,7 @@ import (
 	"invited/internal/identity"
 	"invited/internal/invitation"
 	"invited/internal/joining"
+	"invited/internal/lifecycle"
 )
 
 // Queue is the driver of the database's job queue.
@@ -38,6 +39,9 @@ const (
 func newRiverClient(w *Workers) (*riverClient, error) {
 	queues := map[string]river.QueueConfig{}
 	for name, n := range maxWorkers {
+		if name == lifecycle.QueueEvents && w.config.EventsWebhook == nil {
+			continue // its jobs, if there are any, wait for a webhook
+		}
 		queues[name] = river.QueueConfig{MaxWorkers: n}
 	}
 	workers := river.NewWorkers()
@@ -55,6 +59,9 @@ func newRiverClient(w *Workers) (*riverClient, error) {
 	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[joining.Notify]) error {
 		return w.riverError(w.notifyPermissionRequest(ctx, newAttempt(job.JobRow), job.Args))
+	}))
+	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[lifecycle.Deliver]) error {
+		return w.riverError(w.deliverEvents(ctx, newAttempt(job.JobRow), job.Args))
 	}))
 	river.AddWorker(workers, &sweepWorker{workers: w})
 	return river.NewClient[*sql.Tx](driver{w.config.Queue, w.clock}, &river.Config{

@@ -3,8 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -24,6 +22,9 @@ type sender struct {
 	mailRoute    route
 	webhookRoute route
 	stopping     sync.Once
+
+	eventsWebhook *webhook.Client // nil: no event is sent
+	eventsRoute   route
 }
 
 // route is the way to the mail server or to the webhook.
@@ -56,11 +57,7 @@ func (r *route) do(send func() error) error {
 // send sends a message by mail or webhook. A mail is dated at requested, when its job was enqueued, so that a second
 // attempt is the same mail. A panic is returned as an error: it must not leave the invitation in the state Processing.
 func (s *sender) send(ctx context.Context, m *invitation.Message, requested time.Time) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = fmt.Errorf("panic while sending: %v\n%s", value, debug.Stack())
-		}
-	}()
+	defer recoverAsError(&err)
 	if m.Webhook && s.webhook != nil {
 		return s.webhookRoute.do(func() error { return s.webhook.Send(ctx, m.ID, s.clock.NowUTC(), payload(m)) })
 	}
@@ -129,6 +126,7 @@ func (s *sender) stop() {
 	s.stopping.Do(func() {
 		close(s.mailRoute.stopping)
 		close(s.webhookRoute.stopping)
+		close(s.eventsRoute.stopping)
 	})
 }
 
@@ -137,6 +135,9 @@ func (s *sender) close() {
 	s.transport.Close()
 	if s.webhook != nil {
 		s.webhook.Close()
+	}
+	if s.eventsWebhook != nil {
+		s.eventsWebhook.Close()
 	}
 }
 

@@ -70,6 +70,22 @@ func statusFailure(from peer, status int) *delivery.Failure {
 	}
 }
 
+// eventFailure classifies a response to an event. Standard Webhooks has 410 for an endpoint that wants no more requests.
+func eventFailure(from peer, status int) *delivery.Failure {
+	switch f := statusFailure(from, status); {
+	case status == http.StatusGone:
+		return &delivery.Failure{
+			Reason:   fmt.Sprintf("The %s takes no events any more (%d)%s", from, status, checkSettings),
+			Operator: true, Blocked: true,
+		}
+	case f.Final:
+		return &delivery.Failure{Reason: fmt.Sprintf("The %s refused the event (%d).", from, status)}
+	default:
+		f.Throttled = f.Throttled || status == http.StatusBadGateway || status == http.StatusGatewayTimeout
+		return f
+	}
+}
+
 // errorCode matches the error codes that are registered for token endpoints. A wider pattern could let a response through
 // that repeats the client secret.
 var errorCode = regexp.MustCompile(`^[a-z_]{1,64}$`)

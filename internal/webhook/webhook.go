@@ -16,6 +16,8 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"golang.org/x/oauth2"
+
+	"invited/internal/delivery"
 )
 
 const (
@@ -176,9 +178,21 @@ func newTransport() httpTransport {
 // one delivery has the same id, and every other delivery another. It is printable ASCII without input of users. now is the
 // time of the attempt, and is signed: endpoints refuse times that are minutes off.
 func (c *Client) Send(ctx context.Context, id string, now time.Time, p Payload) error {
+	return c.send(ctx, id, now, p, statusFailure)
+}
+
+// SendEvent is Send for an event. A refusal is not final: an endpoint may take later what it refuses now.
+func (c *Client) SendEvent(ctx context.Context, id string, now time.Time, e Event) error {
+	return c.send(ctx, id, now, e, eventFailure)
+}
+
+// send posts a payload. classify returns the failure of a status other than 2xx.
+func (c *Client) send(
+	ctx context.Context, id string, now time.Time, payload any, classify func(from peer, status int) *delivery.Failure,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	body, err := json.Marshal(p)
+	body, err := json.Marshal(payload)
 	if err != nil {
 		return connectionFailure(ctx, endpoint, err)
 	}
@@ -189,28 +203,43 @@ func (c *Client) Send(ctx context.Context, id string, now time.Time, p Payload) 
 				return tokenFailure(ctx, err)
 			}
 		}
-		status, err := c.post(ctx, id, now, body, token)
+		status, retryAfter, err := c.post(ctx, id, now, body, token)
 		switch {
 		case err != nil:
 			return connectionFailure(ctx, endpoint, err)
 		case status >= 200 && status < 300:
 			return nil
 		case attempt > 1 || c.tokens == nil || !refusesLogin(status):
-			return statusFailure(endpoint, status)
+			f := classify(endpoint, status)
+			f.RetryAfter = retryAfter
+			return f
 		}
 	}
 }
 
-// post returns the status of the response. It uses no http.Client, which would follow redirects and repeat the URL and a
+// maxRetryAfter bounds what an endpoint can ask for.
+const maxRetryAfter = 24 * time.Hour
+
+// parseRetryAfter returns the time that a Retry-After header asks for in seconds (RFC 9110, section 10.2.3); 0: none. A date is
+// ignored: the endpoint's clock may be wrong.
+func parseRetryAfter(value string) time.Duration {
+	seconds, err := strconv.ParseUint(value, 10, 31)
+	if err != nil {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+}
+
+// post returns the status of the response and after what time it asks for another attempt. It uses no http.Client, which would follow redirects and repeat the URL and a
 // redirect's target in its errors.
 func (c *Client) post(
 	ctx context.Context, id string, now time.Time, body []byte, token *oauth2.Token,
-) (status int, err error) {
+) (status int, retryAfter time.Duration, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	r.Header.Set("User-Agent", "invited")
 	r.Header.Set("Content-Type", "application/json")
@@ -221,7 +250,7 @@ func (c *Client) post(
 	if c.signer != nil {
 		signature, err := c.signer.Sign(id, now, body)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		r.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
 		r.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)
@@ -233,13 +262,13 @@ func (c *Client) post(
 
 	response, err := c.transport.RoundTrip(r)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer response.Body.Close()
 	// The body is read only so that the connection can be used again. The status counts however the reading ends.
 	defer time.AfterFunc(drainTimeout, cancel).Stop()
 	_, _ = io.CopyN(io.Discard, response.Body, maxResponse)
-	return response.StatusCode, nil
+	return response.StatusCode, parseRetryAfter(response.Header.Get("Retry-After")), nil
 }
 
 // Close closes idle connections. It doesn't interrupt a Send.
