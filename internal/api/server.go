@@ -19,6 +19,7 @@ import (
 	"invited/internal/idempotency"
 	"invited/internal/invitation"
 	"invited/internal/joining"
+	"invited/internal/lifecycle"
 	"invited/internal/signin"
 )
 
@@ -29,6 +30,7 @@ const RequestTimeout = 20 * time.Second
 type Config struct {
 	Service   *invitation.Service
 	Joining   *joining.Service
+	Lifecycle *lifecycle.Service
 	Bulk      *bulk.Service
 	Directory *directory.Reader
 	Callers   *signin.Chain

@@ -49,8 +49,8 @@ type Process struct {
 // Stderr. When ctx ends, the command ends in order.
 func (p Process) Run(ctx context.Context, args []string) int {
 	root := commandGroup("invited", "Invite people into organizations, projects and other scopes with a role",
-		p.serveCommand(), p.migrateCommand(), p.directoryCommand(), p.tokenCommand(), p.userCommand(), p.mailCommand(), p.openapiCommand(),
-		p.versionCommand())
+		p.serveCommand(), p.migrateCommand(), p.directoryCommand(), p.tokenCommand(), p.userCommand(), p.mailCommand(), p.eventsCommand(),
+		p.openapiCommand(), p.versionCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.Version = versionLine()
 	root.SetVersionTemplate("{{.Version}}\n")

@@ -17,6 +17,7 @@ import (
 	"invited/internal/invitation"
 	"invited/internal/jobs"
 	"invited/internal/joining"
+	"invited/internal/lifecycle"
 	"invited/internal/mail"
 	"invited/internal/signin"
 	"invited/internal/token"
@@ -84,6 +85,11 @@ func (a *App) newJoining() *joining.Service {
 		},
 		FrontendURL: a.config.FrontendURL.String(),
 	}
+}
+
+// newLifecycle returns the use cases of the feed and the webhook of events.
+func (a *App) newLifecycle() *lifecycle.Service {
+	return &lifecycle.Service{Store: a.db.Lifecycle(), Webhook: a.config.EventsWebhookURL != ""}
 }
 
 // newIdentity returns the use cases of signing in.
@@ -169,6 +175,7 @@ func (a *App) newAPI(service *invitation.Service, callers *signin.Chain) (http.H
 	return api.New(api.Config{
 		Service:        service,
 		Joining:        a.newJoining(),
+		Lifecycle:      a.newLifecycle(),
 		Directory:      &directory.Reader{Store: a.db.ReadStore()},
 		Callers:        callers,
 		Idempotency:    &idempotency.Service{Store: a.db.Idempotency(), Signer: service.Signer},
@@ -192,6 +199,10 @@ func (a *App) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
 	if err != nil {
 		return nil, err
 	}
+	eventsWebhook, err := newEventsWebhookClient(a.config)
+	if err != nil {
+		return nil, err
+	}
 	transport, err := newTransport(a.config) // last: it may make a folder
 	if err != nil {
 		return nil, err
@@ -205,15 +216,17 @@ func (a *App) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
 		Service:     service,
 		Joining:     a.newJoining(),
 		Identity:    a.newIdentity(service),
-		Renderer:    renderer,
 		Idempotency: &idempotency.Service{Store: a.db.Idempotency(), Signer: service.Signer},
+		Lifecycle:   a.newLifecycle(),
+		Renderer:    renderer,
 		Transport:   transport,
 		Webhook:     webhookClient,
 		Mails:       mailSettings(a.config),
 		Sweep:       a.config.SweepInterval,
 		Logger:      a.logger,
 
-		MailInterval: a.config.SMTPRate.Interval(),
+		MailInterval:  a.config.SMTPRate.Interval(),
+		EventsWebhook: eventsWebhook,
 	})
 }
 
@@ -296,6 +309,23 @@ var webhookVariables = strings.NewReplacer(
 	webhook.SettingClientID, "INVITED_INVITATION_WEBHOOK_TOKEN_CLIENT_ID",
 	webhook.SettingClientSecret, "INVITED_INVITATION_WEBHOOK_TOKEN_SECRET",
 	webhook.SettingSecret, "INVITED_INVITATION_WEBHOOK_SECRET",
+)
+
+// newEventsWebhookClient returns nil where events are sent nowhere.
+func newEventsWebhookClient(c config.Config) (*webhook.Client, error) {
+	if c.EventsWebhookURL == "" {
+		return nil, nil
+	}
+	client, err := webhook.New(webhook.Config{URL: c.EventsWebhookURL.Reveal(), Secret: c.EventsWebhookSecret.Reveal()})
+	if err != nil {
+		return nil, errors.New(eventsWebhookVariables.Replace(err.Error()))
+	}
+	return client, nil
+}
+
+var eventsWebhookVariables = strings.NewReplacer(
+	webhook.SettingURL, "INVITED_EVENTS_WEBHOOK_URL",
+	webhook.SettingSecret, "INVITED_EVENTS_WEBHOOK_SECRET",
 )
 
 // messageIDHost returns the domain of an address in ASCII, as the right side of a Message-ID needs it.

@@ -90,6 +90,14 @@ type Config struct {
 	// started. It is at least 1s. Default: 15m.
 	SweepInterval time.Duration `env:"SWEEP_INTERVAL" envDefault:"15m"`
 
+	// EventsWebhookURL is the URL that the events of invitations are posted to. It is secret because many such URLs contain a
+	// key. Default: none.
+	EventsWebhookURL Secret `env:"EVENTS_WEBHOOK_URL"`
+
+	// EventsWebhookSecret signs the events by the Standard Webhooks scheme: base64 of 24 to 64 bytes, with or without whsec_
+	// before it. It is required with EventsWebhookURL. Default: none.
+	EventsWebhookSecret Secret `env:"EVENTS_WEBHOOK_SECRET"`
+
 	// ShutdownDelay is the time for which a server that was told to stop reports that it is not ready, but still
 	// serves, so that a load balancer can take it out. It may be zero. Default: 0s.
 	ShutdownDelay Delay `env:"SHUTDOWN_DELAY" envDefault:"0s"`

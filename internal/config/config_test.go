@@ -102,14 +102,17 @@ func TestEveryVariableIsRead(t *testing.T) {
 		Workers:            false,
 		SweepInterval:      time.Minute,
 		ShutdownDelay:      config.Delay(5 * time.Second),
-		TrustedProxies:     []*net.IPNet{network},
-		LimitUnknownKeys:   config.Limit{Count: 3, Per: time.Second},
-		LogLevel:           slog.LevelDebug,
-		LogFormat:          "json",
-		Profile:            config.ProfileSecure,
-		Pages:              false,
-		SignInCreateUsers:  "none",
-		SignInEmail:        false,
+
+		EventsWebhookURL: "https://hook.example.com/events", EventsWebhookSecret: "whsec_hush",
+
+		TrustedProxies:    []*net.IPNet{network},
+		LimitUnknownKeys:  config.Limit{Count: 3, Per: time.Second},
+		LogLevel:          slog.LevelDebug,
+		LogFormat:         "json",
+		Profile:           config.ProfileSecure,
+		Pages:             false,
+		SignInCreateUsers: "none",
+		SignInEmail:       false,
 		OIDC: config.OIDC{
 			OIDCIssuer: "https://login.example.com/realms/main/", OIDCClientID: "invited", OIDCClientSecret: "hush", OIDCName: "Campus",
 			OIDCScopes: "openid email", OIDCAudiences: []string{"api", "invited"}, OIDCCAFile: "/etc/ca.pem", OIDCFile: "/etc/oidc.yaml",
@@ -166,6 +169,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"INVITED_WORKERS=false",
 		"INVITED_SWEEP_INTERVAL=1m",
 		"INVITED_SHUTDOWN_DELAY=5s",
+		"INVITED_EVENTS_WEBHOOK_URL=https://hook.example.com/events",
+		"INVITED_EVENTS_WEBHOOK_SECRET=whsec_hush",
 		"INVITED_TRUSTED_PROXIES=10.1.2.3/8",
 		"INVITED_LIMIT_UNKNOWN_KEYS=3/1s",
 		"INVITED_LOG_LEVEL=debug",
@@ -352,6 +357,8 @@ func TestBadVariables(t *testing.T) {
 		{"SMTP_RATE=NaN", "number a second"},
 		{"MAIL_REPLY_TO=everybody", `"everybody" is neither inviter nor none`},
 		{"MAIL_FROM=Example Cloud", `"Example Cloud" is not an e-mail address`},
+		{"EVENTS_WEBHOOK_URL=https://hook.example.com/hush", "INVITED_EVENTS_WEBHOOK_SECRET is empty"},
+		{"EVENTS_WEBHOOK_SECRET=whsec_hush", "INVITED_EVENTS_WEBHOOK_URL is empty"},
 		{"CORS_HEADERS=*", "is not the name of a header"},
 		{"CORS_HEADERS=X-A,X B", "is not the name of a header"},
 		{"INVITATION_LIFETIME=0d", "such as 168h, 30d"},
@@ -445,7 +452,8 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	hush := longKey + "hush"
 	c := load(t, "INVITED_DATABASE_URL=postgres://u:hush@db/x", "INVITED_SMTP_URL=smtp://u:hush@mail", "INVITED_SECRET_KEY="+hush,
 		"INVITED_SECRET_KEY_FALLBACKS="+hush, "INVITED_INVITATION_WEBHOOK_URL=https://hook/hush", "INVITED_INVITATION_WEBHOOK_TOKEN_URL=hush",
-		"INVITED_INVITATION_WEBHOOK_TOKEN_SECRET=hush", "INVITED_INVITATION_WEBHOOK_SECRET=hush", "INVITED_OIDC_CLIENT_SECRET=hush")
+		"INVITED_INVITATION_WEBHOOK_TOKEN_SECRET=hush", "INVITED_INVITATION_WEBHOOK_SECRET=hush", "INVITED_OIDC_CLIENT_SECRET=hush",
+		"INVITED_EVENTS_WEBHOOK_URL=https://hook/hush", "INVITED_EVENTS_WEBHOOK_SECRET=hush")
 
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {

@@ -88,6 +88,12 @@ func (c *Config) validate() []error {
 	if c.InvitationUseWebhooks && c.InvitationWebhookURL == "" {
 		report("INVITATION_USE_WEBHOOKS", "true, but %sINVITATION_WEBHOOK_URL is empty: set it to the http or https URL to post to", prefix)
 	}
+	switch {
+	case c.EventsWebhookURL != "" && c.EventsWebhookSecret == "":
+		report("EVENTS_WEBHOOK_URL", "set, but %sEVENTS_WEBHOOK_SECRET is empty, which signs the events: make one by openssl rand -base64 32", prefix)
+	case c.EventsWebhookURL == "" && c.EventsWebhookSecret != "":
+		report("EVENTS_WEBHOOK_SECRET", "set, but %sEVENTS_WEBHOOK_URL is empty: set it to the http or https URL to post events to", prefix)
+	}
 	return problems
 }
 
