@@ -606,6 +606,57 @@ func (e InvitationState) Valid() bool {
 	}
 }
 
+// Defines values for LifecycleEventType.
+const (
+	LifecycleEventTypeAccepted       LifecycleEventType = "invitation.accepted"
+	LifecycleEventTypeApproved       LifecycleEventType = "invitation.approved"
+	LifecycleEventTypeCanceled       LifecycleEventType = "invitation.canceled"
+	LifecycleEventTypeCreated        LifecycleEventType = "invitation.created"
+	LifecycleEventTypeDeclined       LifecycleEventType = "invitation.declined"
+	LifecycleEventTypeDeleted        LifecycleEventType = "invitation.deleted"
+	LifecycleEventTypeDeliveryFailed LifecycleEventType = "invitation.delivery_failed"
+	LifecycleEventTypeExpired        LifecycleEventType = "invitation.expired"
+	LifecycleEventTypeRejected       LifecycleEventType = "invitation.rejected"
+	LifecycleEventTypeReminded       LifecycleEventType = "invitation.reminded"
+	LifecycleEventTypeRequested      LifecycleEventType = "invitation.requested"
+	LifecycleEventTypeSent           LifecycleEventType = "invitation.sent"
+	LifecycleEventTypeUpdated        LifecycleEventType = "invitation.updated"
+)
+
+// Valid indicates whether the value is a known member of the LifecycleEventType enum.
+func (e LifecycleEventType) Valid() bool {
+	switch e {
+	case LifecycleEventTypeAccepted:
+		return true
+	case LifecycleEventTypeApproved:
+		return true
+	case LifecycleEventTypeCanceled:
+		return true
+	case LifecycleEventTypeCreated:
+		return true
+	case LifecycleEventTypeDeclined:
+		return true
+	case LifecycleEventTypeDeleted:
+		return true
+	case LifecycleEventTypeDeliveryFailed:
+		return true
+	case LifecycleEventTypeExpired:
+		return true
+	case LifecycleEventTypeRejected:
+		return true
+	case LifecycleEventTypeReminded:
+		return true
+	case LifecycleEventTypeRequested:
+		return true
+	case LifecycleEventTypeSent:
+		return true
+	case LifecycleEventTypeUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MarketplaceProviderCustomerProjectOEnum.
 const (
 	ProjectsByCreated                MarketplaceProviderCustomerProjectOEnum = "created"
@@ -2094,6 +2145,111 @@ type InvitationUpdateRequest struct {
 	Role *openapi_types.UUID `json:"role,omitempty"`
 }
 
+// LifecycleEvent Something that happened to an invitation, as `events_list` has it and as `data` of a webhook has it. People, addresses
+// and roles have the names of that time. It has no link.
+type LifecycleEvent struct {
+	// Channel How something was sent, or should have been sent. Absent if there was nothing to send.
+	Channel *InvitationChannel `json:"channel,omitempty"`
+
+	// Created When it happened.
+	Created time.Time `json:"created"`
+
+	// CustomerUUID The customer of the scope.
+	CustomerUUID *openapi_types.UUID `json:"customer_uuid,omitempty"`
+
+	// Email The e-mail of the invitation after the event.
+	Email *string `json:"email,omitempty"`
+
+	// ErrorMessage Why the delivery or the notice had failed, and what to do. Empty if nothing failed.
+	ErrorMessage *string `json:"error_message,omitempty"`
+
+	// EventType What happened to an invitation. A release may add values.
+	//
+	// * `created` - a user created the invitation
+	// * `approved` - staff approved it
+	// * `rejected` - staff rejected it
+	// * `accepted` - the invitee accepted it
+	// * `refused` - the invitee could not accept it, because the inviter may not invite there any more
+	// * `canceled` - a user canceled it or, where the event has no user, its scope was removed
+	// * `declined` - the invitee declined it
+	// * `decline_undone` - the invitee undid that
+	// * `renewal_asked` - somebody whom it was for asked for a new one, because it has expired
+	// * `sent` - a user requested another delivery
+	// * `updated` - a user changed it
+	// * `deleted` - a user deleted it
+	// * `expired` - its lifetime ended; written at the next sweep, or before the next change
+	// * `activated` - its project started
+	// * `reminded` - a reminder to the invitee was scheduled
+	// * `delivered` - the mail server or the webhook accepted it
+	// * `delivery_failed` - its delivery failed
+	// * `notified` - the mail server accepted a notice
+	// * `notification_failed` - the delivery of a notice failed
+	EventType InvitationEventType `json:"event_type"`
+
+	// ExecutionState The state of the delivery after the event.
+	ExecutionState *ExecutionStateEnum `json:"execution_state,omitempty"`
+
+	// FromState The state before. Equal to `to_state` if the state did not change, and absent if there was none.
+	FromState *InvitationState `json:"from_state,omitempty"`
+
+	// ID The place of the event in the list. Ids rise, and need not follow each other.
+	ID             int64              `json:"id"`
+	InvitationUUID openapi_types.UUID `json:"invitation_uuid"`
+
+	// Notice The kind of notice. Absent in events that are not about a notice.
+	Notice *InvitationNotice `json:"notice,omitempty"`
+
+	// Reason Why the user rejected or declined the invitation. Empty if they did not say.
+	Reason *string `json:"reason,omitempty"`
+
+	// Recipient The address to which something was sent. The invitation may have another e-mail by now. Empty if nothing
+	// was sent.
+	Recipient *string `json:"recipient,omitempty"`
+
+	// RequestID The `X-Request-ID` of the request that caused the event. Empty if no request did.
+	RequestID *string `json:"request_id,omitempty"`
+	RoleName  *string `json:"role_name,omitempty"`
+
+	// RoleUUID The role of the invitation after the event.
+	RoleUUID *openapi_types.UUID `json:"role_uuid,omitempty"`
+
+	// ScopeUUID The scope of the invitation. Absent, as `customer_uuid` is, if the event is older than the feed and the invitation
+	// was deleted before the feed began.
+	ScopeUUID *openapi_types.UUID `json:"scope_uuid,omitempty"`
+
+	// ToState The state after. Absent if the invitation was deleted.
+	ToState *InvitationState `json:"to_state,omitempty"`
+
+	// Type The type of the webhook. Absent if the event is sent to no webhook.
+	Type         *LifecycleEventType `json:"type,omitempty"`
+	UserFullName *string             `json:"user_full_name,omitempty"`
+
+	// UserUsername Empty if the server did it.
+	UserUsername *string `json:"user_username,omitempty"`
+
+	// UserUUID The user who did it. For an action with a token from a mail, this is the staff user who got the mail.
+	// Absent if the server did it, because of the time or during a delivery.
+	UserUUID *openapi_types.UUID `json:"user_uuid,omitempty"`
+}
+
+// LifecycleEventType What happened to an invitation, as other programs are told. A release may add values.
+//
+//   - `invitation.created` - a user created it, and it needs no approval
+//   - `invitation.requested` - a user created or reopened it, and it waits for approval
+//   - `invitation.approved` - staff approved it
+//   - `invitation.rejected` - staff rejected it
+//   - `invitation.sent` - the mail server or the webhook for invitations accepted it
+//   - `invitation.delivery_failed` - its delivery failed
+//   - `invitation.reminded` - the mail server accepted a reminder to the invitee
+//   - `invitation.accepted` - the invitee accepted it
+//   - `invitation.declined` - the invitee declined it
+//   - `invitation.canceled` - a user canceled it, or its scope was removed
+//   - `invitation.expired` - its lifetime ended
+//   - `invitation.updated` - a user changed it, requested another delivery or reopened it, its invitee undid a decline, or
+//     its project started
+//   - `invitation.deleted` - a user deleted it
+type LifecycleEventType string
+
 // MarketplaceProviderCustomerProjectOEnum A key to order projects by; `-` means descending. The default is `name`. The case of names is ignored, and
 // projects without a `start_date` come after those that have one. The schema has Waldur's name, for clients that
 // import it.
@@ -3046,6 +3202,26 @@ type CustomersListUsersCountParams struct {
 	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
 }
 
+// EventsListParams defines parameters for EventsList.
+type EventsListParams struct {
+	// After The `id` of the last event that the client has seen. Ids rise, and need not follow each other. By default, the list
+	// begins with the first event.
+	After *int64 `form:"after,omitempty" json:"after,omitempty"`
+
+	// CustomerUUID Events of invitations to scopes of this customer, the customer itself included. Required unless the caller is staff
+	// or support.
+	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// EventType The event is one of these. Repeat the parameter for more than one.
+	EventType *[]InvitationEventType `form:"event_type,omitempty" json:"event_type,omitempty"`
+
+	// InvitationUUID Events of this invitation, which is the `uuid` of a row of `user_invitations_list`. It may be deleted.
+	InvitationUUID *openapi_types.UUID `form:"invitation_uuid,omitempty" json:"invitation_uuid,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
 // PersonalAccessTokensListParams defines parameters for PersonalAccessTokensList.
 type PersonalAccessTokensListParams struct {
 	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
@@ -3933,6 +4109,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with HEAD /api/customers/{uuid}/list_users/ (the `CustomersListUsersCount` operationId).
 	CustomersListUsersCount(ctx context.Context, uuid openapi_types.UUID, params *CustomersListUsersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EventsList Follow the events of all invitations
+	//
+	// Returns what happened to invitations, oldest first, in an order that never changes: a client that asks for what came
+	// after the last event it has seen gets each event once. Staff and support read the events of all invitations. Other
+	// users name a customer of which they see every invitation, because their role in it has `INVITATION.LIST` or
+	// `CUSTOMER.CREATE_PERMISSION`.
+	//
+	// Events are written with the change that they are about, get their `id` within about a second, and never change. An event
+	// that is older than the feed, and whose invitation was deleted before the feed began, belongs to no customer. The events
+	// that have a `type` are also what the server sends to the webhook of its operator. Filters combine with AND.
+	//
+	// Corresponds with GET /api/events/ (the `EventsList` operationId).
+	EventsList(ctx context.Context, params *EventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// IdentityProvidersList List identity providers
 	//
@@ -5178,6 +5368,30 @@ func (c *Client) CustomersListUsersList(ctx context.Context, uuid openapi_types.
 // Corresponds with HEAD /api/customers/{uuid}/list_users/ (the `CustomersListUsersCount` operationId).
 func (c *Client) CustomersListUsersCount(ctx context.Context, uuid openapi_types.UUID, params *CustomersListUsersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCustomersListUsersCountRequest(c.Server, uuid, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EventsList Follow the events of all invitations
+//
+// Returns what happened to invitations, oldest first, in an order that never changes: a client that asks for what came
+// after the last event it has seen gets each event once. Staff and support read the events of all invitations. Other
+// users name a customer of which they see every invitation, because their role in it has `INVITATION.LIST` or
+// `CUSTOMER.CREATE_PERMISSION`.
+//
+// Events are written with the change that they are about, get their `id` within about a second, and never change. An event
+// that is older than the feed, and whose invitation was deleted before the feed began, belongs to no customer. The events
+// that have a `type` are also what the server sends to the webhook of its operator. Filters combine with AND.
+//
+// Corresponds with GET /api/events/ (the `EventsList` operationId).
+func (c *Client) EventsList(ctx context.Context, params *EventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEventsListRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -7853,6 +8067,108 @@ func NewCustomersListUsersCountRequest(server string, uuid openapi_types.UUID, p
 	}
 
 	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEventsListRequest constructs an http.Request for the EventsList method
+func NewEventsListRequest(server string, params *EventsListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/events/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CustomerUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_uuid", *params.CustomerUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.EventType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "event_type", *params.EventType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.InvitationUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "invitation_uuid", *params.InvitationUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -12830,6 +13146,22 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with HEAD /api/customers/{uuid}/list_users/ (the `CustomersListUsersCount` operationId).
 	CustomersListUsersCountWithResponse(ctx context.Context, uuid openapi_types.UUID, params *CustomersListUsersCountParams, reqEditors ...RequestEditorFn) (*CustomersListUsersCountResponse, error)
 
+	// EventsListWithResponse Follow the events of all invitations
+	//
+	// Returns what happened to invitations, oldest first, in an order that never changes: a client that asks for what came
+	// after the last event it has seen gets each event once. Staff and support read the events of all invitations. Other
+	// users name a customer of which they see every invitation, because their role in it has `INVITATION.LIST` or
+	// `CUSTOMER.CREATE_PERMISSION`.
+	//
+	// Events are written with the change that they are about, get their `id` within about a second, and never change. An event
+	// that is older than the feed, and whose invitation was deleted before the feed began, belongs to no customer. The events
+	// that have a `type` are also what the server sends to the webhook of its operator. Filters combine with AND.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/events/ (the `EventsList` operationId).
+	EventsListWithResponse(ctx context.Context, params *EventsListParams, reqEditors ...RequestEditorFn) (*EventsListResponse, error)
+
 	// IdentityProvidersListWithResponse List identity providers
 	//
 	// Returns the ways in which people can sign in for a front end, in the order of the server's configuration, all of
@@ -15518,6 +15850,199 @@ func (r CustomersListUsersCountResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CustomersListUsersCountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// EventsListResponse200Headers the declared response headers of an HTTP 200 response for EventsList
+type EventsListResponse200Headers struct {
+	Link       *string
+	XRequestID *string
+}
+
+// EventsListResponse400Headers the declared response headers of an HTTP 400 response for EventsList
+type EventsListResponse400Headers struct {
+	XRequestID *string
+}
+
+// EventsListResponse401Headers the declared response headers of an HTTP 401 response for EventsList
+type EventsListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// EventsListResponse403Headers the declared response headers of an HTTP 403 response for EventsList
+type EventsListResponse403Headers struct {
+	XRequestID *string
+}
+
+// EventsListResponse404Headers the declared response headers of an HTTP 404 response for EventsList
+type EventsListResponse404Headers struct {
+	XRequestID *string
+}
+
+// EventsListResponse405Headers the declared response headers of an HTTP 405 response for EventsList
+type EventsListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// EventsListResponse406Headers the declared response headers of an HTTP 406 response for EventsList
+type EventsListResponse406Headers struct {
+	XRequestID *string
+}
+
+// EventsListResponse414Headers the declared response headers of an HTTP 414 response for EventsList
+type EventsListResponse414Headers struct {
+	XRequestID *string
+}
+
+// EventsListResponse429Headers the declared response headers of an HTTP 429 response for EventsList
+type EventsListResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// EventsListResponse500Headers the declared response headers of an HTTP 500 response for EventsList
+type EventsListResponse500Headers struct {
+	XRequestID *string
+}
+
+// EventsListResponse503Headers the declared response headers of an HTTP 503 response for EventsList
+type EventsListResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type EventsListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]LifecycleEvent
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Detail
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *Detail
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *EventsListResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *EventsListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *EventsListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *EventsListResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *EventsListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *EventsListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *EventsListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *EventsListResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *EventsListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *EventsListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *EventsListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EventsListResponse) GetJSON200() *[]LifecycleEvent {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r EventsListResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r EventsListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r EventsListResponse) GetJSON403() *Detail {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r EventsListResponse) GetJSON404() *Detail {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r EventsListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r EventsListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r EventsListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r EventsListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r EventsListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r EventsListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r EventsListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EventsListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EventsListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EventsListResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -28129,6 +28654,28 @@ func (c *ClientWithResponses) CustomersListUsersCountWithResponse(ctx context.Co
 	return ParseCustomersListUsersCountResponse(rsp)
 }
 
+// EventsListWithResponse Follow the events of all invitations
+//
+// Returns what happened to invitations, oldest first, in an order that never changes: a client that asks for what came
+// after the last event it has seen gets each event once. Staff and support read the events of all invitations. Other
+// users name a customer of which they see every invitation, because their role in it has `INVITATION.LIST` or
+// `CUSTOMER.CREATE_PERMISSION`.
+//
+// Events are written with the change that they are about, get their `id` within about a second, and never change. An event
+// that is older than the feed, and whose invitation was deleted before the feed began, belongs to no customer. The events
+// that have a `type` are also what the server sends to the webhook of its operator. Filters combine with AND.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/events/ (the `EventsList` operationId).
+func (c *ClientWithResponses) EventsListWithResponse(ctx context.Context, params *EventsListParams, reqEditors ...RequestEditorFn) (*EventsListResponse, error) {
+	rsp, err := c.EventsList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEventsListResponse(rsp)
+}
+
 // IdentityProvidersListWithResponse List identity providers
 //
 // Returns the ways in which people can sign in for a front end, in the order of the server's configuration, all of
@@ -31725,6 +32272,250 @@ func ParseCustomersListUsersCountResponse(rsp *http.Response) (*CustomersListUse
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomersListUsersCountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEventsListResponse parses an HTTP response from a EventsListWithResponse call
+func ParseEventsListResponse(rsp *http.Response) (*EventsListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EventsListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []LifecycleEvent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers EventsListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers EventsListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers EventsListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers EventsListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers EventsListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers EventsListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers EventsListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers EventsListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers EventsListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers EventsListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers EventsListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {

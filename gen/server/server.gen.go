@@ -611,6 +611,57 @@ func (e InvitationState) Valid() bool {
 	}
 }
 
+// Defines values for LifecycleEventType.
+const (
+	LifecycleEventTypeAccepted       LifecycleEventType = "invitation.accepted"
+	LifecycleEventTypeApproved       LifecycleEventType = "invitation.approved"
+	LifecycleEventTypeCanceled       LifecycleEventType = "invitation.canceled"
+	LifecycleEventTypeCreated        LifecycleEventType = "invitation.created"
+	LifecycleEventTypeDeclined       LifecycleEventType = "invitation.declined"
+	LifecycleEventTypeDeleted        LifecycleEventType = "invitation.deleted"
+	LifecycleEventTypeDeliveryFailed LifecycleEventType = "invitation.delivery_failed"
+	LifecycleEventTypeExpired        LifecycleEventType = "invitation.expired"
+	LifecycleEventTypeRejected       LifecycleEventType = "invitation.rejected"
+	LifecycleEventTypeReminded       LifecycleEventType = "invitation.reminded"
+	LifecycleEventTypeRequested      LifecycleEventType = "invitation.requested"
+	LifecycleEventTypeSent           LifecycleEventType = "invitation.sent"
+	LifecycleEventTypeUpdated        LifecycleEventType = "invitation.updated"
+)
+
+// Valid indicates whether the value is a known member of the LifecycleEventType enum.
+func (e LifecycleEventType) Valid() bool {
+	switch e {
+	case LifecycleEventTypeAccepted:
+		return true
+	case LifecycleEventTypeApproved:
+		return true
+	case LifecycleEventTypeCanceled:
+		return true
+	case LifecycleEventTypeCreated:
+		return true
+	case LifecycleEventTypeDeclined:
+		return true
+	case LifecycleEventTypeDeleted:
+		return true
+	case LifecycleEventTypeDeliveryFailed:
+		return true
+	case LifecycleEventTypeExpired:
+		return true
+	case LifecycleEventTypeRejected:
+		return true
+	case LifecycleEventTypeReminded:
+		return true
+	case LifecycleEventTypeRequested:
+		return true
+	case LifecycleEventTypeSent:
+		return true
+	case LifecycleEventTypeUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MarketplaceProviderCustomerProjectOEnum.
 const (
 	ProjectsByCreated                MarketplaceProviderCustomerProjectOEnum = "created"
@@ -2099,6 +2150,111 @@ type InvitationUpdateRequest struct {
 	Role *openapi_types.UUID `json:"role,omitempty"`
 }
 
+// LifecycleEvent Something that happened to an invitation, as `events_list` has it and as `data` of a webhook has it. People, addresses
+// and roles have the names of that time. It has no link.
+type LifecycleEvent struct {
+	// Channel How something was sent, or should have been sent. Absent if there was nothing to send.
+	Channel *InvitationChannel `json:"channel,omitempty"`
+
+	// Created When it happened.
+	Created string `json:"created"`
+
+	// CustomerUUID The customer of the scope.
+	CustomerUUID *openapi_types.UUID `json:"customer_uuid,omitempty"`
+
+	// Email The e-mail of the invitation after the event.
+	Email *string `json:"email,omitempty"`
+
+	// ErrorMessage Why the delivery or the notice had failed, and what to do. Empty if nothing failed.
+	ErrorMessage *string `json:"error_message,omitempty"`
+
+	// EventType What happened to an invitation. A release may add values.
+	//
+	// * `created` - a user created the invitation
+	// * `approved` - staff approved it
+	// * `rejected` - staff rejected it
+	// * `accepted` - the invitee accepted it
+	// * `refused` - the invitee could not accept it, because the inviter may not invite there any more
+	// * `canceled` - a user canceled it or, where the event has no user, its scope was removed
+	// * `declined` - the invitee declined it
+	// * `decline_undone` - the invitee undid that
+	// * `renewal_asked` - somebody whom it was for asked for a new one, because it has expired
+	// * `sent` - a user requested another delivery
+	// * `updated` - a user changed it
+	// * `deleted` - a user deleted it
+	// * `expired` - its lifetime ended; written at the next sweep, or before the next change
+	// * `activated` - its project started
+	// * `reminded` - a reminder to the invitee was scheduled
+	// * `delivered` - the mail server or the webhook accepted it
+	// * `delivery_failed` - its delivery failed
+	// * `notified` - the mail server accepted a notice
+	// * `notification_failed` - the delivery of a notice failed
+	EventType InvitationEventType `json:"event_type"`
+
+	// ExecutionState The state of the delivery after the event.
+	ExecutionState *ExecutionStateEnum `json:"execution_state,omitempty"`
+
+	// FromState The state before. Equal to `to_state` if the state did not change, and absent if there was none.
+	FromState *InvitationState `json:"from_state,omitempty"`
+
+	// ID The place of the event in the list. Ids rise, and need not follow each other.
+	ID             int64              `json:"id"`
+	InvitationUUID openapi_types.UUID `json:"invitation_uuid"`
+
+	// Notice The kind of notice. Absent in events that are not about a notice.
+	Notice *InvitationNotice `json:"notice,omitempty"`
+
+	// Reason Why the user rejected or declined the invitation. Empty if they did not say.
+	Reason *string `json:"reason,omitempty"`
+
+	// Recipient The address to which something was sent. The invitation may have another e-mail by now. Empty if nothing
+	// was sent.
+	Recipient *string `json:"recipient,omitempty"`
+
+	// RequestID The `X-Request-ID` of the request that caused the event. Empty if no request did.
+	RequestID *string `json:"request_id,omitempty"`
+	RoleName  *string `json:"role_name,omitempty"`
+
+	// RoleUUID The role of the invitation after the event.
+	RoleUUID *openapi_types.UUID `json:"role_uuid,omitempty"`
+
+	// ScopeUUID The scope of the invitation. Absent, as `customer_uuid` is, if the event is older than the feed and the invitation
+	// was deleted before the feed began.
+	ScopeUUID *openapi_types.UUID `json:"scope_uuid,omitempty"`
+
+	// ToState The state after. Absent if the invitation was deleted.
+	ToState *InvitationState `json:"to_state,omitempty"`
+
+	// Type The type of the webhook. Absent if the event is sent to no webhook.
+	Type         *LifecycleEventType `json:"type,omitempty"`
+	UserFullName *string             `json:"user_full_name,omitempty"`
+
+	// UserUsername Empty if the server did it.
+	UserUsername *string `json:"user_username,omitempty"`
+
+	// UserUUID The user who did it. For an action with a token from a mail, this is the staff user who got the mail.
+	// Absent if the server did it, because of the time or during a delivery.
+	UserUUID *openapi_types.UUID `json:"user_uuid,omitempty"`
+}
+
+// LifecycleEventType What happened to an invitation, as other programs are told. A release may add values.
+//
+//   - `invitation.created` - a user created it, and it needs no approval
+//   - `invitation.requested` - a user created or reopened it, and it waits for approval
+//   - `invitation.approved` - staff approved it
+//   - `invitation.rejected` - staff rejected it
+//   - `invitation.sent` - the mail server or the webhook for invitations accepted it
+//   - `invitation.delivery_failed` - its delivery failed
+//   - `invitation.reminded` - the mail server accepted a reminder to the invitee
+//   - `invitation.accepted` - the invitee accepted it
+//   - `invitation.declined` - the invitee declined it
+//   - `invitation.canceled` - a user canceled it, or its scope was removed
+//   - `invitation.expired` - its lifetime ended
+//   - `invitation.updated` - a user changed it, requested another delivery or reopened it, its invitee undid a decline, or
+//     its project started
+//   - `invitation.deleted` - a user deleted it
+type LifecycleEventType string
+
 // MarketplaceProviderCustomerProjectOEnum A key to order projects by; `-` means descending. The default is `name`. The case of names is ignored, and
 // projects without a `start_date` come after those that have one. The schema has Waldur's name, for clients that
 // import it.
@@ -3051,6 +3207,26 @@ type CustomersListUsersCountParams struct {
 	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
 }
 
+// EventsListParams defines parameters for EventsList.
+type EventsListParams struct {
+	// After The `id` of the last event that the client has seen. Ids rise, and need not follow each other. By default, the list
+	// begins with the first event.
+	After *int64 `form:"after,omitempty" json:"after,omitempty"`
+
+	// CustomerUUID Events of invitations to scopes of this customer, the customer itself included. Required unless the caller is staff
+	// or support.
+	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// EventType The event is one of these. Repeat the parameter for more than one.
+	EventType *[]InvitationEventType `form:"event_type,omitempty" json:"event_type,omitempty"`
+
+	// InvitationUUID Events of this invitation, which is the `uuid` of a row of `user_invitations_list`. It may be deleted.
+	InvitationUUID *openapi_types.UUID `form:"invitation_uuid,omitempty" json:"invitation_uuid,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
 // PersonalAccessTokensListParams defines parameters for PersonalAccessTokensList.
 type PersonalAccessTokensListParams struct {
 	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
@@ -3765,6 +3941,9 @@ type ServerInterface interface {
 	// CustomersListUsersCount Count users of a customer
 	// (HEAD /api/customers/{uuid}/list_users/)
 	CustomersListUsersCount(ctx echo.Context, uuid openapi_types.UUID, params CustomersListUsersCountParams) error
+	// EventsList Follow the events of all invitations
+	// (GET /api/events/)
+	EventsList(ctx echo.Context, params EventsListParams) error
 	// IdentityProvidersList List identity providers
 	// (GET /api/identity-providers/)
 	IdentityProvidersList(ctx echo.Context) error
@@ -4359,6 +4538,52 @@ func (w *ServerInterfaceWrapper) CustomersListUsersCount(ctx echo.Context) error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CustomersListUsersCount(ctx, uuid, params)
+	return err
+}
+
+// EventsList converts echo context to params.
+func (w *ServerInterfaceWrapper) EventsList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EventsListParams
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_uuid", ctx.QueryParams(), &params.CustomerUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "event_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "event_type", ctx.QueryParams(), &params.EventType, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event_type: %s", err))
+	}
+
+	// ------------- Optional query parameter "invitation_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "invitation_uuid", ctx.QueryParams(), &params.InvitationUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter invitation_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EventsList(ctx, params)
 	return err
 }
 
@@ -6637,6 +6862,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/user-permission-requests/:uuid/approve/", wrapper.UserPermissionRequestsApprove, options.OperationMiddlewares["user_permission_requests_approve"]...)
 	router.POST(options.BaseURL+"/api/user-permission-requests/:uuid/reject/", wrapper.UserPermissionRequestsReject, options.OperationMiddlewares["user_permission_requests_reject"]...)
 	router.POST(options.BaseURL+"/api/user-permission-requests/:uuid/cancel_request/", wrapper.UserPermissionRequestsCancelRequest, options.OperationMiddlewares["user_permission_requests_cancel_request"]...)
+	router.GET(options.BaseURL+"/api/events/", wrapper.EventsList, options.OperationMiddlewares["events_list"]...)
 	router.GET(options.BaseURL+"/api/customers/", wrapper.CustomersList, options.OperationMiddlewares["customers_list"]...)
 	router.HEAD(options.BaseURL+"/api/customers/", wrapper.CustomersCount, options.OperationMiddlewares["customers_count"]...)
 	router.GET(options.BaseURL+"/api/customers/:uuid/", wrapper.CustomersRetrieve, options.OperationMiddlewares["customers_retrieve"]...)
@@ -8720,6 +8946,232 @@ func (response CustomersListUsersCount503Response) VisitCustomersListUsersCountR
 	}
 	w.WriteHeader(503)
 	return nil
+}
+
+type EventsListRequestObject struct {
+	Params EventsListParams
+}
+
+type EventsListResponseObject interface {
+	VisitEventsListResponse(w http.ResponseWriter) error
+}
+
+type EventsList200ResponseHeaders struct {
+	Link       *string
+	XRequestID *string
+}
+
+type EventsList200JSONResponse struct {
+	Body    []LifecycleEvent
+	Headers EventsList200ResponseHeaders
+}
+
+func (response EventsList200JSONResponse) VisitEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EventsList400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response EventsList400JSONResponse) VisitEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EventsList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response EventsList401JSONResponse) VisitEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EventsList403ResponseHeaders struct {
+	XRequestID *string
+}
+
+type EventsList403JSONResponse struct {
+	Body    Detail
+	Headers EventsList403ResponseHeaders
+}
+
+func (response EventsList403JSONResponse) VisitEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EventsList404ResponseHeaders struct {
+	XRequestID *string
+}
+
+type EventsList404JSONResponse struct {
+	Body    Detail
+	Headers EventsList404ResponseHeaders
+}
+
+func (response EventsList404JSONResponse) VisitEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EventsList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response EventsList405JSONResponse) VisitEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EventsList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response EventsList406JSONResponse) VisitEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EventsList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response EventsList414JSONResponse) VisitEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EventsList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response EventsList429JSONResponse) VisitEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EventsList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response EventsList500JSONResponse) VisitEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EventsList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response EventsList503JSONResponse) VisitEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type IdentityProvidersListRequestObject struct {
@@ -22838,6 +23290,9 @@ type StrictServerInterface interface {
 	// CustomersListUsersCount Count users of a customer
 	// (HEAD /api/customers/{uuid}/list_users/)
 	CustomersListUsersCount(ctx context.Context, request CustomersListUsersCountRequestObject) (CustomersListUsersCountResponseObject, error)
+	// EventsList Follow the events of all invitations
+	// (GET /api/events/)
+	EventsList(ctx context.Context, request EventsListRequestObject) (EventsListResponseObject, error)
 	// IdentityProvidersList List identity providers
 	// (GET /api/identity-providers/)
 	IdentityProvidersList(ctx context.Context, request IdentityProvidersListRequestObject) (IdentityProvidersListResponseObject, error)
@@ -23344,6 +23799,31 @@ func (sh *strictHandler) CustomersListUsersCount(ctx echo.Context, uuid openapi_
 		return err
 	} else if validResponse, ok := response.(CustomersListUsersCountResponseObject); ok {
 		return validResponse.VisitCustomersListUsersCountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EventsList operation middleware
+func (sh *strictHandler) EventsList(ctx echo.Context, params EventsListParams) error {
+	var request EventsListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EventsList(ctx.Request().Context(), request.(EventsListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EventsList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EventsListResponseObject); ok {
+		return validResponse.VisitEventsListResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -25440,684 +25920,720 @@ func (sh *strictHandler) UsersTokenCreate(ctx echo.Context, uuid openapi_types.U
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P37cts41i8M3wpK367q5+ktKfIpB6d21XY7To9nEjvbdibPTJwtQSJkcUwBGoK0o6crVd/VvBf2Xslb",
-	"WAsAARKUKFl2J93qPzoWDyAOCwvr+Fu/tUZiOhOc8Uy2Dn9rsa90OksY/P1Lntye8rs4o1ks+BuW0TiB",
-	"GzKfTmk6bx223gjO2uQ+ziYkmzCSintJsgnNyD1LGeEiI3c0iaNWu3VHk5ypl0ci198aUT5iCYtah712",
-	"a5Qymqm/918977VbUT5L4hHNGNyMOTZzuN9rt6ZsOmQpXE/ZOJe6Acl41jrsfXOaau32dp93dnY6u3tX",
-	"vVeHe73DXq/bg//+2bLP9Yfz/jhPkj6nU9Y6bJ0n8V1Myfk9Z6n/VC5Zqh8S8FDpdq662Ho13GXPo51e",
-	"Z3/0YtzZHx/Qzstob6+zw3r0xehg+Hzc2221W5HgrHV40Ov12q1xzGM5qenyc6fLgvedmWnJ23jWUtMg",
-	"80TN6effWmxK46R12KIR/d96MVvtFktTkeIC4/3PrROesZRQXCAClwmNopRJ2W19+aYmPWJfW4fP260k",
-	"Vl19aT7UOrQL0m7hoHmeJN++tFsyw47B4NqtTGQ0MYPMU9WvSZbNDp8929l90e11e92dw5e9l71ndBY/",
-	"U7PbiS29yWfDPLl9djDssZejHdp5Ee3vdvbZq2Hn5bj3vLM32ol26avhC7bTe2b70WryeOvbt3aJuN/F",
-	"MvMp+4ioz5OiP0SMyUG71+sBlRcU/XlL0o9A0j8IIX2pUNIFm4m0REtX96LMGtW4CM2I4CO2Cnfc8eho",
-	"x6GjJmQUpfN+mvPW4Zgmki1lHN2RmLrMo2AKPcMUdh2mYDpp57A3PqCvxrus84IeHCjaYZ1X4x7tPB/u",
-	"0ee0N3pOd3Zb39rFt4eM1327YFwfGI9ifuNuTZqkjEZzwr7GMpNkLFKSTWJpuBqPSCoS5rG1HTOCPWcE",
-	"xdSuMoadlmJ9mkR3q8zlit4yXqIIdakNPVOH5JDd5HwVMqhnJ380buKxEnXMLOMY/85ZDkT4HR8+v6Yi",
-	"nxUEcsQFn09FLstH0CwfJvGIWCFL5BmhJBOKnhxqoUki7vujXGZi2p+l4l9slPUjI6/pvY4PTfMki2cJ",
-	"66fs3zmTmXM/z0SfzmapuGP+RVxB03DrMEtz9lAiwpV07sVTehO6XpCUvoWjzNjXDKcIe6VO57nIUyLu",
-	"ud7/jNyL9FZOxKzbMu+x1BDx0WjK3Mt6CV9EO+P94fPdzgHdG3X2We9l5+X41YvO7vD56FXUYzu0t6PY",
-	"0tdZnCopGTsVyz4dZbGaOJycWPZx7cwFsyrq6/2MTWcJUusn3UXV/9/MWL+1ihcU4zKfwb9be6MDtjt+",
-	"2ev0hq+izj5VLGm0u9N5Pt6PXtKd4QvW22vh0/2IyVEazxSVtQ5bH/RkTSmnN7B54SE9JR8uzv96cnzV",
-	"fX90dvTryYXaUyMxK7dxxIlIbyiP/xt5L5xpac7V6RbzG2lf81YUL/lzj9ey+UxdMwthr6+2II32943a",
-	"dt4ub8LdYYNLlvbpeBwnMb7ZOvz8RV+GQ6Y/o1nGUu9GHDGexdm8L0Wejpi5tcq5UuUVx2bbecfJhBHO",
-	"7gkM0DkYf0cmoe892lGznF84R5DHM35PZqBnpYYb4PsP2/kHS3Y+ygY1G//k/S/1+96yWtjxEyqJzGiK",
-	"At/SHT8TSSLKe94Qy+pbfvfPtOVP7ox1xpUNFu930EqnUxD5Wq3m+xDk7f6USQlLqV5l6vOWTVsZf5yK",
-	"ad8IXS0ldZp3fi31Cs5jpAAgmyFjnOiGyHBOcJ+qQ3rG0mksZSy4YT39wr6gpNlRPIvtmMwjMLn741fR",
-	"zmh3+II+Z/tRb/xyuEcPRjvsVfRivEuf95aRPNzUC9Vwmy2i8NVIORPuTAIlLeCCcD/E5/DGCkI26K8l",
-	"aquaQs45W0xp26Nle7Rsj5bv/2gJ7Ha9eLJqsJqZO+5OXzYx5qVnTSba0Zwbrcu39mY7sLdaB/aCE/hx",
-	"FoXl8fs0zugwYWQcsySShI7B3s4Ji+LsOxDMfT1a3pIhG4uUVRRny4I0m93t7O6H2OyTsyLY2Bumxk1t",
-	"TCXFLdHZ/prLjBTiVGH6i+/ipM9ztOGtIrs9wUG3qXMtYqMk5oqOqYQjoLgW9Wlm+mRt0kk8YiHLcElS",
-	"/cpGuZpwK01djiYsyhOY4TIh73T2ekER+GuW0n7B180e+cTwVCKCk/eCR3QO9tt7kScRScQdI5mSb+8Y",
-	"mYscfaK5VDvIXYwjNRJyYh1z/xLDfhZnQPcXTDKajiawTJyqc9681mq3XKNL67ClmyAfeXzHUhlncyU/",
-	"TwRnHu0031L74dP9ci4zNiU0msY8lllKM1F3xh+9eX96tv4R/4jnuSGHGboOWmvYgxuf7Svqeq6DPVFL",
-	"WeYT9nIbXAV0NGIzpTjNWbZlG4/ENs7/tuUXW37x3fOLQEDOLyjEIZfArhcs4ofb6Jvf1H8WivVJ5SSK",
-	"K/LnERfZhKWEdayTnOpLwAS2Z8sKZCjSm61IuvEj5vc0OP3ZT5eQ00HrsUBjkZVWPZ/DhHLO1GBgmyxm",
-	"FLsuha/I3V2fhNuVGrbvOSuKeXf3uutcCPXC8zYsOR9WdCbs+y4Ahy7KnoCA9R/MYo3dOw+Y5sJWsZip",
-	"1U3qhjw2jz7Hj+ttWeZoqXPmbY/grXq3Ve/+2Aewzx8umA7HXyy5bwX1raC+ZRZ/cmn9AgWrt3mS+Lzi",
-	"5I6lcwjMXMwnFp6pfxii/p97L3bJwcEB6e30eitT+MYdjsE1fMdoWS68mjCSqMu4AWJJOGOR7zZctIDf",
-	"wTA/2MguPcyjPBNH6K8uH2/6qkmPaZOYE+oGeseZJOLej251/N9ROejaHoL+ZRO1H/WGL6Id1tkb7bDO",
-	"/rjHOi/pwW6nF+1FL8fPRzvDFy9aTxDBvOLmr8zosc0UKdOOVrvc+dpc7NqD+x3Wg4pQwGr3P/+2jlyz",
-	"aIfUiD9l5hSWc6DBjYs5jiK4RihSE6J+5qQZ+Cduyw/eqF6phHOk7C5m930bc+pe9cQyeymUD+LeLCd+",
-	"bMgQuAmSX1MkKEi6Y+J3Hk+PqGyzC6bmqsJsSaqvE8y0LHuLtjvsO91hGGRm0odiSdS0dlulTbdk8Wp2",
-	"Y1nvC+/LQsH7DvemIevvbnOG9uZlPpzGWWVzfqKxzmalnGjhJl0g9ZTi7uwO9iPu3Ij6x4+kXWlqvrVb",
-	"E0Yjhhm/72J+q/71CevjxTuphMBswshgHKcyG7TJYJayO/UvZ1+zAaghg4TKbEBm9IaR/7h4e0xe7r58",
-	"+Z9dcoSXQJKOBJMQVQOJw2oTJWycEZFn3WsOmg/ypcPWdd7r7Y1W0PngBfaapCz5X9ct6Od1q00e2I4a",
-	"07WxpMdpIdPK0YRNqZotvWwyS40fWM2j/H0ncpXuXrAoTtkoeydGmjmXe/5pwnSg6jAV95Kl5EYw2V34",
-	"nbFIp8AQ8zRutYOfzdJ552icKU2x/MVLNhI8kkqhvadxZmNl03nMbwi9oTHvuvRy0KgrMc/21CaZxjye",
-	"5lNIdtYdi3nGMEPza+dGdIqr0Nf/6mjG0Tl9U+2sOhjiyCyt5mZtQqVSpNQlydI7lv4kSSJuvG438ckU",
-	"45jSr+8Yv8kmrcPn+zAK83MnNMGq0zJPss6xyHkW7jZq6qrrgJcAqf0J0Jkl1SSWmdfpncec62/t1oym",
-	"dMoyzZT81P63cZKx9ELjB4RGlIp7sFgJzvQIpFoTwF3okgs2YzSDcdnPAMOfYig25epFb7ifHfAVk97/",
-	"BSyUiYiKxBCOqfDpHEwnUzwSoZvu9MQZm8Kw/kfKxq3D1v/vWQEH9Awfk8/KABeqlWP1rW9tRQOn2Mbe",
-	"rp1QmqZ0ru7KbA5kpVahVcFF+PgxRL3qqlnrEgRLm9xP4tFEsRdgWupwGahnKUyzGJMBRmQX/LOvmugr",
-	"mhkojgUnZ2FFERmhBD54wzJ5zfd7+2XG3yinX8/3jGaTYrrh6GvGkvDJ6pYp5RogtR1raTc8feXkO+BZ",
-	"cHLrHRRLYuTlNkyj+UXiTLJkTGI+SvKIRT5naCxTV+nOF883MAOn8khnQQVOBnCNKDKQZEQ5yegtI3FG",
-	"8pk3nvpdUuRYBY6poRAJo3xR1z7oJIi6rsVAenIi7nkZ08HroRbmarqoUy3W6eKFSNgZNBTmVwkDhsW+",
-	"0lGWzJFi1Id9eqiI8EGOY2V+t6OLeA128Yp9zRYPIEz83gCg44qw/I43jDuqHc6miPgSzayN9i8c2up5",
-	"A7UWS/Lx4p3hh1M6Rzs75XMyETLrEjT7KU6N+oN+PSCsXXMAypll8zLr22BiTWg20c7clDBguj5evFsy",
-	"oVfzWQ1h4wRYwlCrVJ0mTnJ+y9XWVPeJnRlvXgqNqHZYqDxthuiXH5Pl5NylJx1RB503pkYK2mMdc5UT",
-	"Lr6LkzPttAmtJfivjLAYl3hVxr76AmKr7lxyvWBrrtVqh/PpH+VYLg/7BC1/obXS8cUjwTMac+msETmm",
-	"EvZYfMNFWh6ZsfmFus504MNGlgz6fqIoaOEA4hW7XrJ/1g6jD8S7scGYMIZLtIOFBqTjJefQf+5rJmA+",
-	"W1cxcSMmzv/WUCspB16srJ74Qz7h+XR1xaQ6jRDvgdkU4VnM4ilT0zfQsSEDNZ02h1YRSjxl6oSmGbtj",
-	"CEgFIySx7JJjMR3GHCRTONIHcOt/aY8CGF6uubmI583A4lp50oHi8IxHRArByyf4bu/Vq87Obmdv52p3",
-	"7/Dg1eHBq3/W0SKOoo8jCLODiGaso4bViCf8SHLmDy9iNpQuTx8mVxojEjVWJdUImpmV7ORIINe8uQRK",
-	"fjwBNDjdb9yprhVBf5LEubP6ueiHP9VLoO7nN7QrYJT1W9oMT3Vj9XFZ70P9kDa5w/8w2kJlYPUHvwPJ",
-	"tOmjv3CF40HS1Ca55plfDBqH+4ADf7l69TADJNge20SkXnNMbZQk5rfk3jgzrrmYsRSXR9K5JFI0U+RK",
-	"XPN3VeU+QEBteTa1q0grbOqs0Z6IGb2JOeQU6X0lWdYm41RMyU7XeJ70bKsf0I51Pc0wJI6B/BNXtdqd",
-	"MM2pdz2Si9iYggF/px1wGNCv6DDY3dl/sf9y7/n+C8eLsNPQY6Pm5TL+78DcnBUuD/QKqDM1ZVmecjJj",
-	"qR7xe7v39no9gvDA6jDe6/X8Iffqx9yXqgPhgffaC1wljQdZ9mtrnRj90L/Mw1xJ7RhH/lCkRaY0Yq73",
-	"ymepDbJt9uqUXhtfsqKAVTe2hfq+fhR9+D+utl8z9lMnfqZ25MN50ERVWvD1jVFl07ibPrWBMdbI0d7C",
-	"PqZ19geUjetmsl4uMcrEYwkljyqKXLCpyJgOd0I0MBPVs749ojKHy6WUasDsj2YG/pCKuziqs/kOZvp2",
-	"SeCy8FvmvjTu3nMe3lLhoWuTYmBopuGFw3OCIfZ71dF9gyoDM8Glrq1DI4xzpwni/fOMYVAEnSG0fSz4",
-	"s39J5K1uVR4bAOinhCGXIOauV0tAv/C5daVYE+DRAVfC0gNkmFB+220BaBmmClQCyEXCyD2VSi6J/Zzv",
-	"1oW6Z2gLHKe6qWas4xcaaRLHWQoY+7H/5hsQ+wDyNCVpnjDFBYZxhDIiRhvKSQzeXieWrBwxE+qSfvyZ",
-	"9yx06hcaQcDDaivFeFSO6PsoWaSNhG0ikgjsgpQTSqYxzzMG4+JgL7yJ7xgnIi+tZcTsQqofBW3fi/QW",
-	"jhjFEbvkMr7hYKrB2CRYEeAP/Mbv0pmAhmq/guQSS2JoHxr71lxbZUl0glU8ahc4AgrS3WvjSsNlmA9v",
-	"iJtfV7udmi3taltqo9NU3Qebno2S63FFgkekS5+83iL6pebDRc/xrC1IzoWj/Nw64TI3dnSc3AkFoiiO",
-	"+wOlB01oSkcZS2VXHfLIvBbSrQ2DvagwOgOFSmgKmWtDBmqIqdKCTDCWemOiAjt1x+BDWn72frsdUSo/",
-	"JwFwThD2OB0mGmPDNz7YDqg51G90QE6zQ7OhJ86o4FpbyeFUq1oTYVqRGR2P3SE4IJ6fW+c8meMjTjyN",
-	"tvbqyiSOoWP5ARKbWGZMXwabmRgTI2raTnDB+7B6fVP9R58yak5QUpYTSDIcskTwG2vJNnZHtUvAYmcO",
-	"Ii3De0xP5qMJtoZMVxhpAdQxmiQshQFLxiqJU6pHx5T/lCkpPlMkKYawgGC5yNPkkGxMPochFMkA3syy",
-	"r5ksOo1hnarTP2VqxUK0WUot+Nw6xWBCMkvoiE3gSMI4Uf3MIfpkyFGSiHtWeo6m7BCLLLWJTR9oE5si",
-	"UIudaj+bshv2lZg7h+TzT//x05dNHjBHBSNwpAdHZaN4YyxyjmKFuqcxezXDuhEkEzcQvvXIDPckirMV",
-	"ma7MKnRxZkWxZdsKtjg+6nkVFeEPGUAVb/jAr1+PionAEyqffmk+GD1zRdnAT0b63HqfS5AJTKlFpX5t",
-	"UDQ4chTixxQNKirp0wkHfqZUI+lg9+DAlw4wtyQJZMdqXq94mtRVTF34u89KaE9tiTnrEsIjjResxJSX",
-	"ozY21f9O1QRGYaNB0q6ibvSGz8oKFuzRWbXond6jWtnHbWp01hBciBEycAQM3XSVE28ipDd41XOv3pN6",
-	"3cvGto57M0dtIoVrvIVsdWnPffTxf4HIemD71anyPuhZ2Gg0hexvaMngo0gieDKvLJk+mBw8b2AixmBA",
-	"EK+7UC+mNBthHVszOnW6p/HIyjcWwYotoCM1P/JWiXA4HW6/PlSMNLW1Cx2aMt0IfTXENVUbMEMueH/r",
-	"HyIH0RZ4qj7NM6GhQvGbbgjhP0SupxB8V+6KTBVHK2bLFVFLE7ZBM4BeE+NfbmINcJwHm+SEV0LXc1yB",
-	"+8WeTuUvoTN/hapLY20bNlYiZyWN8OS8WBwqdUp+pWogXliqLtF5ImiJ8C7jG86iNhnm2EkppgxARghL",
-	"fPZhxUtsRp978Q2nWZ4GxBYJLaPXQG0CEGnx7BeCiCQKNW7bw+aVyFmdZdB90LKgBZ6S9lO0B4+aGd0g",
-	"CcOMO5YO1Dse5bwWUZwwKWsiGpUwYezGI5GiZRLOl19PrtxSk0MRzTfasWPcMldCvKPpDVtNtMKiGIX7",
-	"BboHyYaqLW1K23lO/hb/0m01XjfEUa5bs9An1LRZX/1Pkgy+dqb0a0c92hnOMyYHWlq13Sm8/MWLkJoC",
-	"9AizDP6djc3zW2CD0Sp8ypthdVhoiQx8V453IRPq11ikU9yjFNj9xiZcH6NTOleqdyUAQ7EcMIBUu/Da",
-	"iArmaIWjmJOjD6d66xk/SBJPlWJDMnHN0S3btgaX0sLCi2hmGZhDp/BQTTe8bKdcCUQ0uQS+B0L/mgto",
-	"WjJWAdjzG1sk3eiYxgmLuuQ0g1xSK1rq6jUk5xHzl2TDfO49yyYiOhOZNk+sOVnYDLluffh4dd1yJaSN",
-	"zdiMZpPieJf5bCZSLXVN4euleYEBhdk3Pu8YfqBt3aQshc+eX16tmH/9sBU5E5f5aGLCgNYiXCMx3LAN",
-	"zv4NiIxuxBAqA5l08kjQPzoTMtYWEYh22SjFnokVxUdvco5cboaGvkgAFRUeH2FDqxRbU9IZA2x3kPSl",
-	"1C+LMUTsSpmzzbGFOsZruKtGLgMFkqVS6cATrAmp5T5Mo9/gZGdHoN7QYbIuPR6DpRk2Lc1iOZ57/Ayb",
-	"J9iFjc0jNkcG2PqAsK8QDSTJoNzrQSkkUYBB747GCdQeAxs7gDa82tnptYlkcFKSnd3uQXfnPzd8ep2J",
-	"7K3I+bpc+MyYYTc2j9oq7/v/rSXRkTRgeRkjcbZp+vugY1DWm5K/o34DQTCo1hvp5NCYhDa+eY2HSVuc",
-	"rEt5wxPzD5GnK1sSKzLqCAJ/krk2pBU14KvhMPIxZgrOYOClwiaeryOHkgVi6DV/cjlUyZ/xiH3klpWs",
-	"uUa6IXAniZSmcTInedHqxpYkohkd6vSCnKeMjiaqfbvXtcAaSzLM5bxLzgTaK8AGO6H8hkWvSZbOCywX",
-	"Zy5L0DCLptJ99MGyFEgKNgJxjdlXM1NQXUJHt9KxpToOn8OU0ejRxYAV6f7p1a8rId5TPr+w1TUfZJ24",
-	"B20oFVkGStLJ1xkC7RXHc8zJrjqTBY82xJ2EIFPFsVMboJqKKczYKIkZz5ZRvi5TilsGMY/EmAwcsh4s",
-	"3hwPw03afVrcpNWo4+PF6ZUQ78Tap7naGxB0CntAcGtQ2u+9ek7AcrSxPbj0OxvcNh85zbOJSOP/XkUD",
-	"hw/ToawEM55BTiF4aWgiXZN1oQfl2UTdH2lXWPE4uWfax6HDNhVb+1akJVXswrds/pPU2bySlBH2irUD",
-	"Bua46LDZencfxtpQSSIGj5TrvNqWwVdl2oF4N5awzHxAZ5iVwgh12tktmwebNDq0RpVZwXu/kohIi1Vg",
-	"ZfvFp0+fOs4q1abZTdgUoq3ctsAA7dsxrrT3op47MK44wWf95Jf2xi0bLpUvtq8vnCbyaZF1/Y84bdoy",
-	"xaL3LIqpyblcg386TZGpagv12+tWxr5mz2YJjfl1Sx2q1vG3YSeAWs2/Xp6fbZR7fqJxtlF/zbIjPqFZ",
-	"xaj1+4i4dnl0TPzolvHogqFj/oL9+xyyJwLphLdsrqhfpBFLKy5wSYbz12TQGZApoxzTrbWuTBD/ArLe",
-	"1IIOOjohbIC3sDfA5j/RJMpT7W5uK+X7mqMMpbW+eAom3NhgheqNVJTJMm1Xd5WSTtTznTsKgXIQi1UK",
-	"BZO/zI9tU7X33tixqa9gq2cbaxH93Y6W7q/DwAlNGpB47Fv6yw76wUWeMOdh7bBHoF7US9CPc6iUBjTd",
-	"aM8+YD6qBbrmzgpxAfu/TYZsRHPJyJjdkxvGGRQawSA29nWWMinJUGQTtU4VEMIQdZVgB7sIzTxjaRab",
-	"HIxcF8drjpt4jO98c2ry1EBrKF3snCdzw6xLHLkOS7s8jhNICNGrAq+Au9kIhBhv0l3xewX689N8DmLo",
-	"qimzSdLkS+WUI54n2paBX17ak0hw1gioVBemuWMAjSHzJPO+H1JYaj6+QIFpt8Yxj+WERUF0QV5kSafi",
-	"HkVPwdlrooatNS+vVy7NrTw1gvejHI9tttpGOOdv7Ivf2kX8avMWbM5/JjKaNFmgR1kNwBWvIAsvnTlD",
-	"02XqXPLiN1eK+2xeUn1o29RFb1HazlFkCae6u8Lbu4bJmCnXW6NtOGFxwiHfrvLZY8syl6P+jgmjo4mz",
-	"kUrc1yl0svFFDTHnTbXtbZiNt25ggR+jbY3i/xhNGwzjx2jb2BY23HBpKxbbTGLqpbsHbf2DKmpzu6Dk",
-	"5fvnDQqtaDRJkvMxlMFZAbZZ3Le+fQkpN2A+sPDaYyckG5NsE0bv1P0cpTEwgSDMTaCTtiT9EpkKU+Up",
-	"OuZ1SSeDir0Vt7bi1lbceiRxS2+yWoweWzUAsWjMTzvrNGUwzrbJfUAd3HlODXptXPkSVEKvfuUc7ISt",
-	"APnDC5AFYS4/CnUulDoIoyhWV2jywTswLPlV5m4ac01bO1VKKnFYsLrpIrEAZANnI2AgVmG+cLQDEwI5",
-	"7ZKriZBMh0AOysl3A9hIdCjyzGwc1S695vcTkbAuQf5uw4ZTnfHAGVqblkyRu+ldnKeWvI1nrXaFm1FA",
-	"coyEOZZVd8Yi1bFFHrQjeElmjJvEla5j+9KtS8abGr1qu32JTdXf198ombwe2F5lIi/YTKR1pT0KHkmT",
-	"xLKJTcouUTrvp3nASOWaeO/TOMsYP/QYtyKve7Wu9zpTeoEsYEsGLDge3AE/Aeff6fWa8P7fk3+X+KlZ",
-	"qoLDrcHaak2tRy7iKiIIoqN/xsQsYVW6ixx9oflSWC0DMvnva+gAv1n0xIddcmrRRrSEgu2V/ouoLfyn",
-	"NJN1KEcpNQGyWcDlS6sGg2yyLuEKP8A5h2xEpyA5CQ4boboabCk+erGNEGQXw0eUQtlIiGfFmbiGcmiy",
-	"i7+UvwRmhYh9raGDhI6Y03PDGGzJKQg+6T2K7JTEdbqCuoMQUQPwC47k3YBABDCBgONYpy2qDg/ZTcyl",
-	"QZzUsjtCsunxGHffQnTEhuL8EjuIIbG11HunKlNoFcOaXSn7EAR8RXYAv4iR40W4LBz6FiVDZpRH9ii4",
-	"p3M9eSGJ5eG6YWnXIk1qImjbcgC2wJX+iN4UTbe3gXhauMWBMLrkCL2oJGUJo5JBEDGNImvDuObX/Gcy",
-	"MN5F0ilnyppphsfUPKtnfEFLPeJKWhgkZ9gCOnPhdSuyV9uIy00gbjGjaRKr7isilxY9BVpDixU05WFz",
-	"WlblZ8qbpuFdbeTCl6tAD6/JwIi/JlXIyNfwuraMmekqBWjrYw9oy0351S7CaZwRbMB07j7wvZRRKfTi",
-	"aOub+VzFRAVI22I2s5hdlm8Ybb/G87sBO2BzoVkTr/146O4ldih0643TydD996bjoZundjChuxd2gMEe",
-	"O4NeKMX/+AOsMpxQbpcuey4xx1KLVogVmieswBrVBluAqQIdM4g7rRVSxaoUxQLTHqaM3mItQgBBBNRp",
-	"DURq9y6yGRnzW3CxY1y7YnpA7CXtxi2hs7xUj4+AXYRCgT2J8jnE2Yx0qtKsWsWnKvYslavCQmpANK22",
-	"jRUxFhj/HF7BeCRNdYT6tVg+nq9ZSp1XNSBauQcfgEpoArj6li7UeP1PfGJYKkAJPu8Fjyho65WvLrBq",
-	"XxmgkNLS+dD9jiQfaP5fYtjP4iypO1yddjFVBzi8/4kLJhlNRxPYqFWrjoV97C9fNTi0NrRenGbxHVtt",
-	"7tQnAcPknhN8fPl3XPiN8Ic8gI6sPK0IlCZJJvxv6VUjH3l8x1IZZ/PQ12cTwdnCXZ6xhMFT4Z0OxmKl",
-	"rSox0O/B/9x7sUsODg5Ib6fXC33cAMqFy7C0DcA0wIbrjcBdWQ24o3rU4MIuLi9T+b4MI0DbIhHQg48X",
-	"79THsRPuhw3YG34bwqAMQFSwPxuEda6K0Euk4AUIzVi4CEZWDo7Sku6/c5ajKAVQiSBWKgmJzFmGsl3O",
-	"OZQ26qA3QR1fQxbzGy1IKTlWcBBhGVSnMpVzjYunIrNp2ex1yUNhA8Dh80geHL1FhYHMacmT4XAYSjjD",
-	"7jqG6ofIaDC1/8e0Hbh3YT8XuPkGexC401iGevwOfGu38Ie2YV1ouOOgp6kKg2R1z4zeMk6GdHRbNaO4",
-	"5ep/W24UcQvWr+wu2bCfpVTBxnYspJwei5Qd5dnEZoqX5s9JqarOUbb8pTYkXkFWuCQDzGzAwvS3bI4F",
-	"5wfd1rKBZaWIcaf/msMFe+EeVAFz+UOd9ZFfhKlyP56GK5Qk93QuwYThmyvAJbeatUJtRTGNM4iS0IV8",
-	"HWS26vFqzohRk8Lo5mkbD24qR5Sh3CRjj+O2lEl+s0DaiTlJxD0AkUrWNh6lyXym2DA6lQwaPTm6PD49",
-	"JQnLMjW4lETxTZwZ51c8JnGmI305g7B2kvP43zlrZBLV3tUSYr46qP2JaxOaSAHeNwO61l7dJxuCOa1W",
-	"jbjJE5qaoGQIVRdj42Qj4PkzeovGtkO7hdBoazANJ3A6mvuxREy8jEU6RiNlGuYNfIXvAFXOnH5TTJZG",
-	"I90ADDQDWDXppFMu8J6u6p8B3OBmdI0Qw9b/WIArWgIXqRGddSmVEMVbgb5THDJy8Dju+82cD+CA9z3p",
-	"pvaA3ms+V6swDH+aw7S4iE1jFH9NpgUa8UDyMwvhenzX6D1y4AeOYpHo5Y3r48W7VmmoUEujdK2wLnmX",
-	"z3Ac3rVLHJR37Y03Qu/WqR6ud9FgjR/rwfr9U/NQewfK1X5wZqQk9/2pRu9QsWJ0ijktFTqwgGUCSCDI",
-	"bpIEuIoOfRzmmTYJ+NSHoG7aGC4k00Dww7lhpFtpZivNbKWZrTTzZ5NmfMHCb9yqgg6nbpbV2TyHU624",
-	"zt9Um1RNPxJBqdRsfYKmFVg6pmzBCmKGl1ZZvejkU3q3S4ervrIwn/PRv/it3dKJ0EHnlGQ8Y3zkxi2K",
-	"PBuJaTD+yLSzWPzVz4Xk00Bh98XGSdxfacp4ZovcG/ukrU0/IB2CVj64/iEVIwZovOoGGiTVOOHm+d/A",
-	"kw3OKINKjH4WDSgET52kKTaLcJjG6dzXru2q79khRrdkftEVrJ/fbkHLDcnRny23Xf+O9xX/Fn7Tn3XT",
-	"gxIpPurXvrVbbtGD3ynQd9UIXoPnLs3h10Wu7PZ4J0DmTj3nKnmzr5lFTRqJ6YymLCJJnLGUJomOCAFU",
-	"xTuWQjoNnNZdrFtrCtLtwulm0fZb//fz/72+/trrffn5f4Q8HoEiUBWBuhI1NBHQhQnErunSxiOKIMck",
-	"n1UZBACs9nXdJ1PhISoSiKqxqfjGNE+yeJawfuqgNAUezjPRR/B0tuAJvwBT+MEnSiA6y5OkXQTb6CJJ",
-	"96K9LPdGU4HSanRZpkpRgJwnAP1ZSBex1KWdRHptYDVAwZnSOZlSDoCpRjhBSWrlpBVn3FZReZAuUp8c",
-	"tXo7bsGx3+rus7S5t6FU+GUNh8Ni33WcgcdL6kNK11okJjsLWEBXw1YYfAQocoXcrGkqUlXHlP0C48jv",
-	"11ulDBKhRAIdsFpTz0SHrk3ixKEqrDYwFXcony0PTneqk1WAxiZQhl+Y2OQCEsW6Sart1RTF+m35nPil",
-	"3n5bGt5Y69VeUhUVH+yXzABLCQleWtFNVvrGgmxDXDyryTahbPzEE1grvrXXcxJmGpVoaZVjgC/agG9x",
-	"iTpf5uBra/FO9ZslElNI211qBADCgEAa78wC85psP+BQIs3OpBWHY4sFI8TQqjPymAZ/w/w1b3A3cYAL",
-	"eAQY9C6HnoaO+buxXakM7598tXl8S5P+TPvF+eFy8LD8VeKsdSy6JN6FaTW0AerIwJcH6kXN9mKxNaTF",
-	"liv83bGQ9ejSVtDRuc2zGeO6QFN150A5HIODiqnzGuKYfIDzr22MSurYheCnIgAGbSPAZ2gGwIfda34O",
-	"cPCm2FDbVNvSbzvZZFSSm5TyjEWH2vBWFANzUwd0PUWnmlYwfrSovlsTGJiyu5jds5RIGkeOLZVjAtwq",
-	"Ge71cpWZ7lohqVn+jdH4Qx+aE4qGA1NwElJ7KuMxJTUafVORUqOTK0SD5iAbp2Lalw1Cv1wlV6e3E1cu",
-	"SE0xzYYywYLJcndAjEknxvbUqOnCWGq27hJogxgU7EKZr1ZVyyRLxhtBOUjZKJ7FrM6GbEzh4HKFkN4H",
-	"zbIZf136z8DF5BuU1xlYBICrITozkJxHtfbRKG5GtavJpvD02lLW08aLZWLlfQRoy5UFjldYXzjPPKtC",
-	"s1dc5bnhG7UpZLasdBRHJM4KndRBXte3Np4K5ghQBTssmEs9L/A4n7N4bXsouVu1zOHdOSnPaGVRFglr",
-	"BYGXJL5i3zaVKgyyqr9AfhaaTumCUzrE6MCgnc+i0vMaRZTE1Shc84RR/PUjGsTYeUJfMQ/IfIiOPucR",
-	"rJuZCbQaxhnJZ/CsFvT0o6mDr27u6PSxfwHCevUxc0c/hlPrj8J9vIhB9V7wxuQ+r2/Aw1xk8Tgussoc",
-	"b0HhSdCyAB44ti3nfUTD7aM0gB8MvUFGtjrNkGm/RdDVpZfUjWNut3S3FUmaxVASrp5SIEKcNocenddL",
-	"06K2sh67/dMbxno4qEDatbilcPejHVzw3aLHodtvbO9Ddy+diQndPyomK3T7opjA8G2YwSU91E8t7uhZ",
-	"MfX1t3E53trVWIwXu535x5r5KgNvBvwwVWyxqg92yadJnDEiZ3SkdDWlepksQd/GupoLphbZ3CTlQtFn",
-	"HhF8cMg8dc/Na4GoofZqPp3yPOiDa65OCY1kjQblghuidBWnMGxTwMgW0dVhAMv7VHIdlTqCN4oKGzQD",
-	"CzgYwRLBb4wxDHn+T5LMRBKP5lhRUGohqGEvqu4pvzO/KlXciTApdHEE6ypUejKOoZhHCkQk2ySlaKyb",
-	"QMK4W8a8Se9K7pOQMZ5KApDsmKSYCesjFDPGcYqSmN+WUgnlrZtrfS/SWzkRs5JD8yDsz+yo/79U/xuq",
-	"/43U/5i6uDO+vv76Yqz+fDWu8Xqu7XwBC2XCxhlCJDbwwxTD3e3tPu/s7HZ29696rw73eoe93j8f4qhZ",
-	"5B5RY6h3kBAoM4/W1xHl6GxkdbZb2YxKah0sCxMlpeUhUvtDB78Z4frboE0Gv4Gl79sAeM/gNytofyvr",
-	"rzpWuciH1eSkHiuaLDnLDw7AbW9+B+A9wpTXhMjKfqOS/f/j6RtdmFFXA8EUx3uIQ4AZQsASPSsmeXEA",
-	"CT1gltNb2ZlCfwb2Rgdsd/yy1+kNX0WdffqCdV6Ndnc6z8f70Uu6M3zBensNdLSGWZpmQDbt1nTTVC3U",
-	"8YBDZnbUqp09CHS2PoVzqXfn48W7Ws9J6Rhw7gLIlKE4CZFoczCZ3rJZhtn0iiO+VpwATjEsjDUnc5Z1",
-	"yZUgU8awrBXjWTo3M5ZNUsbQk6LOM8ZFfuPX9/jcklkeKf3UxU9aTMzrE68XL7mmvygUNPofFye7/4kH",
-	"FgaGAud3w0dL83usC72Z4L6HTWH35/+d2/Tn6+uuuVUzpTsGYerJ5jTktPJn9RTKuELoEu6rYrbQ7l+U",
-	"V33YXE2ybCYPnz1LxE3MzUx1RXrzLGU0mcpnxUz+/iRZgfpKrCmmiU0FdZvwaXWfxogopXMGwFhbMRpj",
-	"LTWqrSc/dAjUkmiZ7zZy5U8XL1IDV+CEFtRlBTxR/MATeuwXMYA/vC+62JSNeV0zIwRys6AZ4q0LHp8y",
-	"qxWRSICNcl1GuDVEbA0RW0PE1hCxNURsDRFbQ8TWELE1RGwNET+WIaIigJ/qufyAVapDWEnkns5JbCCr",
-	"9XGpjkQ1ieoGAlWPU8EzwnjIwZdnk34w1PyTDt20LwMeFApDw1TcS5a+JpIxMqCzuA/txDzO+inL0pjd",
-	"sUGXnGLMHLGqZSy1qNl2y/RTfs1jIAsMAF2mdWKN1dp4NQTYcz72k9Sl7QnKmfgt9dD5jPHTN+RYcK7U",
-	"AB1lpSZtoDbzIIiFuSDbRecpqIMnbB9I6JAlC6QK9ekCrz90JteQQgVJUhOPqXEOqeQfL97J5ahd9iOm",
-	"u+6MtwuKcWcipEAuyQ8U4zEuAkLio1IAcZwQWKyjl310AFBcMHFeUV4MWYVF3H93RfTZ4xLyLGJRRvCF",
-	"Ljkd+9C0GqY6YuNYMSh1KJq4Jh22U8rG8LSAVYKOAS8znqqThXEvZzmJxwzuuOiZaEocshvK1w9P/h1L",
-	"mNUk/TQpKmaSyLgg0MomsoOeurja75BGGLFREnPWx3TzcDC6h7mLz0d+HOocQjYhUh1hg5t+N+rTbBlo",
-	"svNVQt14Qtea5JCI7czmKqrVQEcXfA1zmO9jqOaGkPuZwJOHYVz2mch0NYR6VoEaUhQrfqiaYAal2Y7C",
-	"VC/wRJP99XIMMoDGQOQDnUqgMy9NhScfjsYs8Vh3qkGKqs7X7zcquxaAcFhk4bCsEepxFKU6nOlUk1zs",
-	"RNDXMKbyAbkbdaDblRT6xcjZvmy+DAjbfXq3txxbemnrZYzopS+UYZ3LsvGPnrT6K8v0hrBXNZwdkFeR",
-	"yop7QXN1csGyPOW6yCnBL6pH8NlIMMl/stUnK213W3+UFNVGGzxQU3FZausDk1o3koP5gOTJZemSS9I2",
-	"H5pN6WWPasdUKInUnComqaGcvhBmelUG7x/rFeFisWpwPKGc16lESru1dgJp8x9t2StyVKmugzGtBtIH",
-	"lLgiNN5B5Llnw4kQtyYEX/8sCFBmNEl0voMTLq+nTD/eMFy9Mtr32Erl+qei2VLc9epNlGaZjW4bobSo",
-	"w9M5MhGVAdZATBerV/1i91TWMs2BhQIWW7lkUNEDpae7CpcrLWVdcp5NWHofS0bo0FQ9q2rYVmirSE+L",
-	"9zs+tZhYSxUza+qJqBmzVmQI+7BVfhaUfVvWXbXvYpnF/MbdkvUZV1DTqSxkomhadDOFQqJGioblcXPP",
-	"TKVSkt3Ho0ZFutYVCIKLYblX7cgbLheQ/2nGpgvc17NE7Z+odPasWaMvWAOFJvGIlasdLhPxfevjir4M",
-	"7Ww11V/gkPpJEtWKLmhXX/aigUNjf7lDY9G6rrJ4tQv3obJsEjPirYPYX0LnudqKheUGa4tXBhYUF6TZ",
-	"7DUuadmEpCtolYEy2Kv5lkICEVYnszO42hLWVXuomXYNG6aL0xZMVKNZZUWZ0fuJgJJzJSDNGhIoGvIi",
-	"hVZcgFA4kuVTsKvCCIlqMzI6mgRGDMOCe+iAhLAI57SMM+kX2CuPc8WxnOjuXiiaXRYa5cxaZaCLyWAN",
-	"PAvuWXkMYIU2Aq+AWVEVWApxs1kNzaqkqnatP5K/iPuAdAqxFnIC5Au9HDLGjdwKAkw5X1/PBhbeqGqJ",
-	"TwRTsdIZ50axFtn/G4LD8ExVpnCTyOIRIxMaaeNVu9569aiAGTVYGQHrVzNCC9nBKpRWQQmw07N0CSo4",
-	"HqvSv9beF/TJQn78O6dQVm9gUuYHNtUfHjQ2RQz2wxWkwS0Rgjj4hqnDo7VGcYZvhodxG3PwHWLzxTbl",
-	"OKlO2KLqvUm01k+H+rnMvg683aRQAx64MXmXzCAPtLs3BBSBwLc6XbtUCVgp3Gjh4ojppbnDcE64uK/u",
-	"wmtumwK+/KeCJQlXpmvGSR8EMrL5Ta7xSLwTrFwSV6f7B7fEJtBIFiEPlrFENo5c8hbrI9NRoVbrwERU",
-	"qdDW1EZd21ROhlhF29SNyIpynNfcn0tvBG2oK51LSyvo/E1JlIPRmboo1qsTy7flglvD0i+8INgqtISH",
-	"u7ISKkodAIurSIawUao2yrJ1Ux8hbSsS+lguDvexbHxVa18xfwVEQnB2rQARvv9RslTXZKm9Xcxh3SNv",
-	"8yQ5q3/kbSqml3quQvevxKK7J9OyPbK4p9SLBd1Xtxf0y5eL6h5Si/verm3okTOz3sH1sTQQ7KFDF+H7",
-	"QCv1I7TkU2vV3ZLKllRcUqny4TB006clqvMyB0kV90lfKR3rFYwlPNHMFYPY5MIr4RNWuNVPGMeCcbyY",
-	"WA+Le2Rb8ur8m8cKMCPrGCiOyOJBnfMjdJgFM2Vi+JxMRcoaIFQRkbY1eqWVxkykkXq27YBUI3zU1IJM",
-	"GSG+3Hkr3FsALHSU5dyUtXWfzrkSAZQcqyeEs3ua9AEAC+ZXTBlUQ7+fiKkB14Z4T4DIwshPzu6xdLqZ",
-	"I11gSINuI8wW45kzCSYeN7KSvRExmiF/LYX10t9WD2AdAB3SxnjEoteQOJsxTjS6J2dfMyLvGZuBQcVJ",
-	"uIE7+HFNWll8Z/qmWjb5RVDg3CJ7TWP1HYPQBb9SDNsp5h5UFVOxwoxKzUEYtEvbJowTsUzLZv4crC7V",
-	"vVIUzirQYCi8LAID820nY/uO/VhQUAsDe5kPw1XYlmWQMKRrx/eLJA0vOGTbarck8sYCbKyABtN0AR/U",
-	"KwkN4ILho7gGxd9mTjeFLBZgurUHsrrpQEwF7joIU6F3i2kNvmtmOtSnYvIDd98U61F/96NZoeC3YdGO",
-	"9JoFnrgMHnHqToH3Ffy2WezAzRO7/sHJKkgi2GNLJeHPWsKpvz1/a0gp8IwD4VV7dwl22pa2trS1Idry",
-	"xUPXjdPIs60truu6mdZ0ioc97CvEPTRN3DPA4Ji/pobQbZJ6531ncdygU860yaeXfKqm2I+TzbFS47Hs",
-	"SzplNdP1acJ0MjWDMgzoRqNaplIvdglyDzD/grydTRhEBenTPxx403B1mhHDg6JEQr8Lw1DdIpcmbrFP",
-	"s7FVzB+fkbj++MGFbuNumHIpprgUk+wGQBdGPi+J5wnjFZsJiljzGKImypaL4lbFalHc8ksjh56o2HvQ",
-	"EKEXPvxVczf84aAhxd5Z2CMtsvwyDxqJ/EeCpib/EVP9uXQfq1KXLwZHeoFEGP5A9caJJdHSjfrxnAH9",
-	"hu99UNR8ZkizdPPcp+3S3b+K4ZWm9HIfKyYyHJPaB3Xfqtq8Fpu79GRkKS2uXeGGqTxUa1bTtb1xNx1l",
-	"tfcaWEC322i7jbbbqNk28kSRdzG/DYvfkJ1mpUZj24olWJVCaM/BvAyIzqM3jAhezreydlvZCCys3sea",
-	"x5HRMlSnDeSGxndq66+0yWjCRrcaxglmBHD4V5ccjfsxXRbx/S6W2WnGpsti5wHPKIllZuq/JwnoUQb8",
-	"T8nbQjJyE98pUXpuapFvM5a3GcvbjOVtxvI2Y3mbsbzNWN5mLG8zlrcZy+tH7yn1+kZ09EUHf8eTac9s",
-	"8HTZcOnWj/LEW1Hgb5ZYl656uDTQxEYVgHNaYHTIIZnhO9rvrGQj9DtXokk8B31ajiMI3HUDSLy7bY0Z",
-	"tCA+5JBwAaEVxennBg+klUZZNe6j2iMkXR0oUn3m0Iaf+BEtuEVFCvqEyw8rcSeVEBH/A7omrJ55Gz5C",
-	"5a10okXKhd64PnqVHBLqdIkezOF7IxBiVB3UWg3J0lid3ICGO5xryqkGBVUWy8TguEnZSn6TRAovjsHS",
-	"mB++UMQVFNELZiX96AVvhQLBC95kuIERq9qMcQteOP2t3gu4d/FWyJdpXqr6dc0dO97yraBHF28B572w",
-	"01FttMaVi7c/lmarfP/Imb1as+B2pryZ8hj5eZ0D6pbNAT8tjZQ4OX9NBp0BmTLKJZztCDaNGR0RG9M8",
-	"AZy+QcdEA3ZtYGB/OB9gO4DY6KiOP0miBMVrrsgbQ7OKnBZAoisXK31NBjoZqGhQ8TT1cLcmIKlT/Fn0",
-	"yLmOv4y20SlDWnTwj2bb81z16pd5YfL0L7yxM1e59cs8cCn0vLFIuj9DzxkTofvTea66YX6gvnskjBbN",
-	"hajy6gFjEFSn9rAAjQ9WtcNCzbUV7RYYENpgxuNzx76m9rt0cp/QqJaJMjj2KcrOXGhVDwx+sSQ5z+IE",
-	"j/F8OkWM5wpA60bRwRendDTE70dA7VIs8XoVBH9Xe2axQFXj5vpIrr+3leVxISVqLQcl4AWWSsFpgpD5",
-	"BmICU59kAFTfhhaB2X6YMnpbwvv+xDBSlwhO3gseKT2CRzoEJVHqQSZwm81Fju3lsrShdnuPALe/wLpc",
-	"gV0NAX8cqVUiJ/p3u2LEWJ8SPeNLIDPAs00KJvFA9nt3wSSj6WgCIk/ZgLN+10qWnkbTpvgvaDn3nODj",
-	"izbxA+eubFoKQOi4ylbFjzZkieA36jDwO6nXmXws4KU32e2ygStgbGQJg6ccvup03J5yilH4Xf+fey92",
-	"ycHBAent9HqBUgPr93qVIgK/J17NQ0FSSgWEmoBKXWa1gFI21d8/ibVJRac3KKX5noKzUc+bvvGT1Pw0",
-	"ovOqDaZ4xZZdGeqiGhXji03i8Z7QRWuq33dtIq5qbxMYhvPKc242jk3DGRq0sLaxf4QTbhxLUJEaxCI4",
-	"IzRLMW5IT88o6jjVmA5mVrh1ciCczAdjWlhV/4c1/2C/XroR1nb1rYCyi63ZrpZuBEPB4U4w0hudGsW4",
-	"ajXzH2YM1d1m9OZNZsfDcYaoAwCWLsmURsjLRKL0cDgMdAUOXXEnns5EisLToPSVQdfnEkWpwVU7XdPf",
-	"IOiAqb4V+PRqlb8qWYg2gDmWbs0vJhdW/VoZcI0cgRFT37xhmXRS5HXUOwjnStdASWORRC3Sm8cHaXua",
-	"w+9gzfDq0OH1nqa3LJsldMRMcQoTKKcZQjPTlKn7s4KNSm2zAV4eUYRFQOSnosYKGJ2vuW28KB81gPOw",
-	"H4ERaiSmzJK+kMzAUN0xIjjDT+BugngN3LI/obmqDctkNjrmaOrNHGdNbFmloO1O+YK5bqLCbb+1Ucv8",
-	"anbw6EWRroGocs2z5Th3/QjI8I2adyvvLHj2Ug3qDY4wcHWh9esPNr5v7dYZnJ0f6mrpHdncVs3/DP2Y",
-	"bJ5KodkYxLPakL/fB2N5SRje+XjM1HsfWDqNoQBTQ7Zin5frWb/fqgPZav26dhuww0H7mo/KJZ2ALwet",
-	"2uSD0xVYGii5p9Ova1hQJFzmc80bcB+yCvOpWMuhN9rWg+ElneolN6Gj4/7QKk9H/+ukj3Ts3w3ZVDFZ",
-	"3k4OXPY3mfuAMVNXLy54x472Cge74G59K07kc/B6/Zs69rpyrf4NJyQ8eH0xu9zO82PM87d26wPNRhMW",
-	"bUvnbkvnbkvnbkvnbkvnbkvnbkvnbkvnbkvnbkvnbkvnPmHpXC2Hb9KGva70vTVhP7EJu0oMVnELLnwZ",
-	"A8di3tTWEHGyIB8zc/F8XKC9AGqwOlJZUVvIT21zINPRWzomOb/lmjrWTSF8ilzA6sbwrZlFEHwRcoFD",
-	"lGvhY5dtWw2SWQuLojbdySKTL3b8WHhzQ/l87dbXjpgq5jrL5lr8blx++pDEXO9J1xxqsOtTyAdi0UIs",
-	"9oCIX79msEJtPSFQ9dtYCHCmhKne1aSM1FoT8wQJWh6o++rJR5BeEEubYVC3gDCiQ2/hYm4iHnCm11/K",
-	"HyJPq5AyFyQyK16nSK05l4Nm60PS1G0d1472++b48avwTA9xfvWp2ajrpQzG7gKxl4HZLR6TNRkXvGhF",
-	"ZKklKFUurLuHflUPnLUMF6uy+b4sFBUaAnw5e9TF99rM7FadMD/QfHsnxsLpb+YScqFrylcL0PPAnYqr",
-	"IISEHrhbdXCUEHHKxFLv3ID7p/LILF24yRrPRi0WUOkRB4wocMcHIwo8EJ5AFzgpdGvBWzUD8eGWau6G",
-	"39Xu8AXfPJUXBXnVer22pLQlpVVIyTsYFiACLdcl25sECtpqoVstdKuFbrXQrRa61UJ/IC10EWSJY6r1",
-	"Dt1aw/05t/N1H8sJpFnSW0byGXg+KkE0j3qKbp5S6o7o7/kgXZmUiuVZCLETWstVw1aL6KfV+LMb4bAg",
-	"1bKImxrRJJFenFSlIGZ3lQ5XQitWhoZL2V3M7vsjMZ0G64C62IX4LEuJpAjnYvq75lctfN5mUO5so4sl",
-	"VxhRkYBvPHyQrI4NdB/6dXdvrd7QUwGKrfj444JrKa3K5o15blkPTm8Z4JYjC+uFfVrgLc+W6mLiO9ys",
-	"wCEJoZishr9vax0Eab+GKv39V+EBDzHvLTEohvlWiZGG+XGNXRbABo5GIybllbhlPIjIe/ThVJdiNXkR",
-	"NEkARUrHwUEEBDyggcs2LxBo1WwxYCj2AWMN70V6CxkJhgVDbKGJnRI8wWxZ1UnAbB1RDuaB7nohhKsr",
-	"dFe2wxjnaDTMRbiAjqifUJkpmoyaTMk9lQSKNqu3IODNlNmexjzPWGmWHlfJXXLca0LCzBr3fAdcNTVX",
-	"6vzs1saqySZtJ/EUEFEy4VtaiifUguin1LdsNM4iLhzYUKA4tb4FopM26XByvTEyVDsEOZVHMy5xNuQO",
-	"aORsEO8zxmrOlnHUhM+zqF+7ZCY1ZxjrSPSxLQidCSJjfpMwgr3FqMECEouoH7Yak1u63KLyaZ3BlN7B",
-	"9B4bquVGX1XmpQibCsScrcum2oRmZCpkRvaeH5AIDAWpmGLR91c9/4pG74u9tN9KbPSLTm+3s7uzPDY6",
-	"ADKywgY9ntCUjiBazqvjP0tjnileAVecGkdFJ8/im0mWzEnKZiLNAngem4p0W4sv+MF7Tvj2odqirXYr",
-	"ilM2ykQ6xwtfNsAk3JA8GL75FQjPc9mAv/9X2s0hSxWEyhWbF/Lm0Ds7gCsDCCDliL2UMjkTXDJCE8HZ",
-	"ox/9q5HwAlLYOEfPwgLUVUk4wjzDwVGeTUSqcXAG3SePUdAkg51ednQ0pKhLEyteyasFACo8YY8+nC4H",
-	"ti1vN8RLoW5lM1l58D6NM0BTxTG0CYvirE0k41Fbw5+0ddlcU/zCq3rhtNUmOY8EcLR2kTPVvubEouqq",
-	"NxHUhFCJyR9tfZFGbuzpT4DOdYtgth7PsKNyMZFk28nggMDOtgZmF9rzpcOURYIgL0oxkYd6Y3YgRQkJ",
-	"DmLrM8a1kIcnHzz9WgvA9inJ0rt4hFY/CbIwhD7DBgfS8BJgA8ywsg5VBonGUd3ThpEKBVkVUcfyAlsL",
-	"3vukv13cfGN6UXnto+rOlelNybH9ZF/+ZjPXl2SkU+7RyWNYXbU6utBGUHXgmT762F3LCtf8PvUuPLtQ",
-	"9ajhUT8Kpllp741SgA4LhA0dpc64FiG9ad+YUzBcFsXp0YOrndRrrw3dWcZ/ZWdmXQ9W/cGd5DcLst9i",
-	"TpRCkQJ+iYkCIJP5TAndiu/da5gcLsjR5fHpKUlYpuG7o/gmzvxqFxPtbgdMSZLz+N95M4+RgyIS7GxE",
-	"ERD149Vx26/95NVV933QJhHS4I51G5BaowVeag/EPrUJTaRQx5wTvb+yVXDdFCcx1rNE/cQmGkXqGZMH",
-	"h+lPsGYnmNSh78eS0GgaZ1A73sRTIH1y1r2G2BNpzjs2xaMRVSwdJqLBcNRdpOOydliTVKN0mJp52bQd",
-	"wDWWGm1A7RiHqS83PwaLmrY8PhBex6B8iLTTOOTTyXw38Z6POigP/ccyfsNuVxp0A5Qgp3Cgd0WHSjmX",
-	"fPgbDJ3CQbuXjosJCF0OtBuG5NGF8LzYM/elMvKPKedXRt3RyxwFrpoqit41WcC6e/Nh4vo+OLMcxiXa",
-	"zui6M1pszkVhd+Y8WhJbN8wzVEFK22MAYVzwxtPF3m3l1638upVft/LrVn79AeTXhSFr2iKCR9VMSJpc",
-	"gJt9Vay6AmpoLcy6pXCV13xtxLi1yqlUovdqwMYqd2vQuIrnTIWR2nsN0c9+134pegHUnWPBx/FNni4A",
-	"oh+5j7SVZOItr6wKKG9Pjq4+XpxcBuo2KJ7nYBBbVxieHgTwevHEARbmuK8Ljend0dmvH49+DbUPhacp",
-	"v8npDZMIpyCUUDVOxbRNGB1NilIQIxGhddoCJro7vsnW33V9T7sBT0fpt+l4//j8zcniziNizU2MdTiC",
-	"XvxPR+/efLzoH59fnCx1z+i1Tpm/3mX12O+gO9PtYlH9LwdV2prP1VT3LnweHqlpPGvBR+oMAXgRqBvJ",
-	"264HAlYQcL6EuDXtyDgLeNiOPl795eTs6vT46Or0/Kz//uTqL+dvLmtFnsHl+fHp0bv+5emvZx8/DLrk",
-	"A6JamVo7MyrlvUgjSUxZi3qaKVPCm5O3Rx/fXfVP33yo/T5sACxxN04FB/ETPfN4TBrIFnV6Awqyopkc",
-	"kwsqHXj78d27/ge1tFenV+9qiE8qCcvshEoTfzl/f/Lh/OKqr5TJ4PtDjYnsdfknST5evJMAXRdzqNHS",
-	"qGD76dnfT69gpS77J2dHv7w7ebMw28PpsyNnvj+6vDq5eH969qZJt2NZIOqpTjfp5/npm+P+0fHxyeVl",
-	"/+r8bydnS3urZWl/YTXUihM/ZjuDfi3JeCSVlEglGYBPhFznvd7e6JbN4Q82CE/B5V/Uoj1s7S9Pr076",
-	"b04ujy9OP6glWUy09U2cvD86fbfuy2dH70+WV3Mxe7/SxsfLk4v++6OzN0dX5xf/6L89PXm3YPfbvjTd",
-	"1CVWWvQ4sALV/RiYYm/KKpRc2o/h/dKu43k+B1pExHXzFuL7TaJrl5QaCYXWrgiG7gmX6E1O6Rgqleh4",
-	"NZkPtZ4wZxkgpnngnnbjkVjW1xqxuJe6wKrB/4Qyol44/j2V2qpj0hYrNU6cxkzYe6Uwid9opo67OCND",
-	"Orr1ZGgYrF89RPfMry5iC4msKVCjTKk/Fr77oV5gxcIaRcfCDzjFOsIPHDuDWCZpf2cdhv2iVLVjDIiu",
-	"DRd0EjxsYsRcbrAoYW1WxumCgoQFJSoNtgI52/rEEgAY1xV1a0BWmwPdbbAgIaaR1yAQHwFXUcctcAM3",
-	"/1Dtep14KMYQGqmaDs0nzxjPVk8YXGa2XBAl/VbJFDaDRiSsWtZf5053CURV2DgZRR23jM30Cq5gqnPm",
-	"pka0dyZP48VNoByNrFEjmwvQECLTH4k8RLcgEliizf3hFqnjDhotCFj5DM6NG5bpubCiX8yzvd0WEGo8",
-	"VWy23uAT84zdgHfEtdPEPHusyLRS6oOzJiXEFpcqvyzeFk2dkTCPVeSZFXvmrmVtPxedTarnrlPL/tYe",
-	"J/vbdzfZyx+8rtnLDtBF8QXV12PdVXv1GPt8pbtcOom+r+75K70UUGKDkBFbtrhlixtmi4ts4+4x7xN9",
-	"M+M4xJSuXhxqACKCW5Bl4FK+esJZpQHoGBpkmOQ8YVI6uWOqYVwKJXvgSvgmc5eRdtwf5SJOuihkx/zh",
-	"c92O+7M515W/zEtsyLnimaz1PYflhSoW6euXuo/uz9BzFXbnXVtoiP+heq/IN0/YSZqKtLZqBpWKodxP",
-	"MGFP0QFWXjI632JOsiCJot0q2HE4bH8+K8wvgFITc+vLw1NEkglLIqOQGw+/Vn3dcN1ycVG6ILQXnhW6",
-	"TpNpS/+se1ztK2xX/QUy/Ux7zqT5NvyyH4dfkAsIr/gOqyIYpijnaboASnaS6INQtdJwZ9npdmJt7LWi",
-	"6KW9dF58sHgVv+y+ZrtQ2gqP+zlDPkHzq/ZBW4AqgRrnRMjsUM0+hbAYCiZSMB8PntFZ/MxMu3z2mzoq",
-	"vj0btK853jKRCcUd/c60KBvYMRbzjlmqcEMwAvVwBhuoA7gK9knFkquPIiXZh7rX/BSOB7U3BnmaDIzk",
-	"fK/+MJSuQamhSTs4DVTtJ90BPPrhs2c7uy+6vW6vu3P4svey5w/9RbQz3h8+3+0c0L1RZ5/1XnZejl+9",
-	"6OwOn49eRT22Q3u7z0Kly1dIJKtJIbsE05q2ZTQxaRgrgqRzWQpHWLfofw3ORiBIo7hSiYTAwIAQ9AdJ",
-	"WCZd9HtbmSjOuqTGZlKyjcQ3E8WjIFjlaCaSRJBhKvKbSUYmYsqeoKz8YlCRslF9nWnRrlc1KUdkmFB+",
-	"a9JJMeLGuIDpLZPkoNcjI5si6U/XeyE4ScXoVm6wKnjIMFQiXszXq8v7qxqqTf4RzchIzx0KzKWUXqf0",
-	"U7SwBBaEtOgHrZ9TC4aY4lRI7b6mo98Ha3V3JXSzUV2245UTu3RPscCw/1kNv6cWWas1xp/UMEptJbA1",
-	"J+6yCK4CYQPs7Uar85FlnGkhuk6AkU/K9akehs/2w4CMbdIi5WF4BNA9NKyvvwEqYL1lSvyybKeCWSUM",
-	"ZpbH2lIV3rGBiqSbm49Qv8Fve/IVy3XUHo8YdRNZNE/HSyyykGElqmHhgmNQsNMacCZtlLft+vy2Nz6g",
-	"r8a7rPOCHhx09kcvWOfVuEc7z4d79DntjZ7TnZ2V6zlDJ2unZAFWAnrEIadf9RlCAkEYR70YC/QbDAOl",
-	"A9V5Rirzho+HpJN5kZdKy2pU22E3mLkKWnomkqhL0EEEYSqg0lf9Ii7r0vGeqRBTDRX1HoM+Kx6SDR/+",
-	"S1Ow7XRDrRfNGs3Uw8T7o7rb6R79U+bDi1/ej3uv6L+u3rNj/nU4vD/58Gn2MmfJ39+PZy//Rv979u83",
-	"v4qLI/Xfr/Lkl4Ob7u7H2f3kffLPN/1/374d/eW/+nf5bf+O/esTfREP2V9P3v69t/f3qHMk4lt/ZvZ7",
-	"r54vKR1TosFyRm1BhErtfl+zidSBq1ZUUVrgNL9JGZsyvigYGGIrqCQD9Uj/XyLmOmiy8DRrUshYOoW4",
-	"NWgWQF6pifpBZJfXhX2wYAu3jM3kNbcmPcnIwO8YQBFATAOByCoWg947jhMWCGlvnkkQ38VJH4XdEAxZ",
-	"o+hkZ1YegH6wKvxhpYVxnMpF8jDcJ/cihSPFqdDcKGDcg4qrmrBN7P+S8P7VwZSqolUs+7CDAxUcGcN4",
-	"uinlEEDJ7lg6t/h74abQKFnT2LIGAGlnAY7KWGBB02zh/FfQDQGNuNGycKomqqYL5VCg5a2JLB7HI4xM",
-	"7DOuli4gvv6qNCWMbQd4KTecEQ5pJaBikImurNo2IiwgYRujcHhOF/ofjpKEBDCRRdF6W8lKAE6k5nsV",
-	"TCcHPHVZNPxsIjhz+MYD5z2Y33BmgvmNjAAyPnLPLjlVohD/KVMigmp/3VSH2i39CAmrDrSei77nMC53",
-	"R/nEXVRe9+beYQe+U9bZ2j6HbpePvDqy9ymx7tRdEoyxCNTeZqipjVKYKLYg902xeWt16wVdcfTpxT15",
-	"FHzzHxy3/imR1h8TPnw1OGgsMBrObnTNM7ZsLdcAWY+R6/ijQpVX2WXTIB0UGQxTdI96iQ8E+WggrGdR",
-	"bagKIqtbeMqcPCXaqSlF5b5pQAYaANf6JpdF7jUzj25MjnetSMjyLlcK43h3nbI1leuhj7ileSo3nAI6",
-	"lXtO5ZzqvZoPmUz40DC9cj3hB6DZquNwO5HrTWR1LzeLSGmyb9fL33wrUlejuuZQ9R727aANudZeLWwo",
-	"pOuGuFhjP3GC1VBuA6RcfboSCAmmYwhgByEMHolEgzRQw0Q65o8qE+pUL7ncouNBVosErul/HSbUsX83",
-	"ZydeFqd/wYv80LdccjU/g8+FNkrleujNEiU6V0JPX+AkOL9CT5X2i3NlYaTNdn7Kqbd/j2U8TBxQvFoF",
-	"CIwgphY4Y0QyDD73yoOTIRuLlGmoRjA+Z7XKzIOqeTQ1U/2hKoRo2MslAOJmhczThLrZO8ViOe6DOQSj",
-	"AoAmFC0vECg9NWtOIqyDsSHdpN5Yeuo482N+S+7jJCFDRXU8Q58RGJFpnABehubeIF+OoAo7QIU6hAn6",
-	"dxSPxyxVTeCroYLwy3ucpiLtT5mUmgIbwOGyUQ5HQaPKECfmca8QxJNVyVgYq/Irw2gZN14FBXzrp9Fh",
-	"d6DSsq+xzGSXXAAmizH74xfVI/isUnz5TxmmM9Nq293WH8XH3Wj9C9pHIIWyIa6+WEV1AUv+7gdWs1i3",
-	"aIfRnay85G2h6gYpkDZcjle126kZZaM8jbP5pZo8PF7At3aUZ5Mq+dZkK1v0HpBxFSdBlGKAFVcv4FgG",
-	"CJHOIgiOm2k05T4FOOU+QvP2zaMWhoig6KzY0pBd8wKvXGdwvUYwCCxroWge0GXQZa6zSJXoyiIJjruv",
-	"HfgQBk8PumTwC6MpSytjIpRH19zcDY+bROh9l+HsVckw0EcyJVhreV3D0ajZnDAageEWd13LA8guHAJ0",
-	"Fv+NzVvfvkGNq7EwGRgU8XP1y1duaQ8TwauTzk18DJsJGWci1Ytk1ggCCRT/qaRo4DnCyAzxEmIOCkwQ",
-	"uRm8TVAW0WTWaZoAY+M1v+ZHnqQD8ZoYYmSyU9TfyNHUZ3gZNkhRgjVnTulc+7Ycpom0I0mctdXVa65d",
-	"shFL4jv1tVgpVeCvadsoLHPc45mHefl4i1dCs/whZBagKtNvs+iaq2HHAH1OknjMwIRpzJVqGq4QEdyS",
-	"6YxmE9k2Nm3w2eHGdtBVfpKYatBx/EuDNpFCR4JoqpvSiAEZ6oC8e5HeXvOcY5CKjtn++RTQJsYxS+XP",
-	"PwNki9Jl4ZTBODkXWinmaucJHo8ohFhPyX9EVE5Y1HbQu/7zdQE6BOjmiRRFG9ecSrK3SybsK43YKJ7S",
-	"BAG8NPb5z0qylxmdzkx/Lt4ek729vVcadgspaRqPUiHZSPDIvIhR9D//jN/S0WrZJGWMDEUUM3lIBr9d",
-	"t2Bqr1uH5PN1S8/tdatN/t/////z5dtAHaPUDdNTq3lHkzhqk0H1BXz+mqd5wnQgiYSc7xGKhKBt/3bd",
-	"ikAPUB91mvg2gNUpXKmEJZLpwVyYLkTy558P8aGi1ICOga8wOeQhZPBfHf1+5/TNoEv+T66EujhD4/lc",
-	"5LrkBFoXhgnAYqmvolpSxqb/+Wdb6WjIVD8pGaaM3h4WPZCviQAuQRMyoymdMggV1VsnTnV4r/MUUvg1",
-	"F2NLLa+tK2dshypfF6PG0SkWDyutCcHZHvgpcc9fw5d1SDHeuOZKeTXd1cEUrnAEgcpZcAKIFFO13/XW",
-	"Qh8JqGYmGkh33BwwxvlwDW4TpAOI5TD1TnS8rcxHE7WSTtdgLSlH3gkjMHhoeAl3L1ahhVXQoPs0lugV",
-	"veboUC8ilRVlKIanWv8PrVPudHttfSqoPfSfeBAl8Yjp0Fh9kLw/vWppPyxEqMvDZ8/EjHEp8nTEuiK9",
-	"eaZfejaNwZqdxVmCOWBwnrTaLf3t1mGr133e7amHVBN0FrcOW3vdXnevBZFQExA4ntFZ3KF5NnmGRzPT",
-	"UXXPIARchILJjEDsltxB1cuNlRuMRMQGfrScG4MHm2NAZ3Fffb0f8zjrpyxLY3bHBmRCI4AqUhrgNUdx",
-	"hcS8Sz5NBDORPpkJ8FOEE6FihfY5uArJ8kTwkZYPivJTRYQWPgOMIcaw8TyV11yXxzksSg/ytv5bnS0m",
-	"fAB4vqmODEd9UarQygNqGLJ4TeRaDLG7+TRCQQMnAvrVN8vQQvGZyewXEc2d/E8ImprNEu0vfvYvHYNn",
-	"g8lMQGOzOERQD5QIv0zAD4Zegni0KPiyNlyy0A2U1gHKguZEqiO7vd5qQ9YReWo39E/+6+j9h3cnzYd2",
-	"LFKmxECslFAzJltgSrNH1ajL/+s+oh9/5j0L39jHQYZespPx7BcaHavlhOcPlj//nmUTEZ2J7AgrX+GL",
-	"z5e/qF4BcQosIeqtnb3lb5nUaCHe0fRGv7e//L2PF6fqHYEa5v5Og5F95DqggkXvWRRTo93u775a/vKV",
-	"EO8pnxtIP/XeQZPpP+WZ0g2TS5BpQfTBdxvMzSUWO/nI6R2N0cDkKn9YAEzm0ylN563DltlbhOL+Qc5l",
-	"Cudk9AaswYZro6F4Sr92hiKad4bzTO2cned7L/fVRwru/ptJ1vqGnN1KDa3Dz+ERFI88+6DfbX370v4e",
-	"DwXMDTNfK5orEBLzmfrUbm/3wFoOIWHGHiHm5VjKHIDLXLAwaXA3LdBhyrDcDPl48Q5KUd10yS9C6VxW",
-	"TIkOi9Yhc82BRXM0IPM9dPCkSp9m8pr7nHITx17xzWJx4NC75nDqmZpwC08n1PK2p9L2VKqcSvuNDpe3",
-	"IufR9hj7Mx9jyJYAqqPYdnJDh5vqe8Iy1F9uWFafjDCko1vjBAQm7FXrVeqeuJdOGXiaLTqZpHbvAIgp",
-	"MGP9/jW/Ueqp4BVOY4x0XnpRUceAGmXbyRY1Z54G4MOzMOaLWbaeEdvdVomf7eHyl5wlItTlEot5J0YW",
-	"knYRe7nQp6V9/lv7wezpe2c3q7ONP8jOP9b05kANB/f2t/b6Umjd7lfbsn7nHzl7D0W7rNinuozvcA4R",
-	"fvwWw4GMnNfGMsA33NuG/DXa9G5SOjW5R7lEZge4mQPTtQGKgDTzcQsM+HDfPGfQClwOQkoMxHArkWJt",
-	"TwgvIplQQqMLvTtDA70S62icSM2JUQzUuWjgJCmzJcXoBLCORNzE3DKQyJ3pARrbtRXdmiC1gE951C7q",
-	"BhfInTjHA/CQ6UEW3zU2j5JUrk8N/b1BjaFkoGTkJWyy7a03zGpg8Nd8gOMe0zhh0bPCwzbQDBktyeiX",
-	"sW6Foom45AIrvEHqlgHnZsj/XyMGtp5AYmagYPlud9UYVQdjSYbsJufGcVMcVToVwy4ZRKyiedP2FOnH",
-	"FIK45eLeZsTDmThYeK4OSuiuXXKUJNpa6tqiU2YBmdo6Sk2MybkSZYECC+cKehv7gOpBp4LfOKUjas40",
-	"7/htVRhJJfmVfc0qiNoGGH3KJMC/qslAlIXSI8gqKEkpj8SUQJw+pBNqpxUXhU5xzZ0GkWy0cVkf6yLP",
-	"2sU6gQHRcBYppgyqzqs1k8VP7afwMkVv9+5efd01zsx/5yydF75M64i2CkYZ7qEcJv1lJZEAehvz70gY",
-	"WFEh06EMn1snXOapLjyLoSCai08FXKac7B4ceJAaXxprbhiki2BTNXobIja7jq8NK3FbKek7lZJ+gaoU",
-	"xWZ6LBHpmVcMol42Mva7+zJWgntMmAhJPgfGBFqPOVzR2nXL5r7rPFCLAuxpxQcA+Fh73aDZKZ3bqtbT",
-	"tnWGUqc+fKo3jQl6YFmmwcqcw3bxWeJ1rFY3WtnW4xRt8WusfP7cAgvuCb9JYjlpfflSqWSCD5QKktSV",
-	"2/jc8gprKF3ZK4fRCsDjK7UcekqOE5FHZfT7wuc4E2lGk64eV3ckps9qsPF1tFi5QEQNvtZCjHxMLgpV",
-	"Wqh0u1pIoeUD/Re/sdxBpYWaMgafv3xrzN9DpX9qbY7OQxtm8VuO/TQc+0KzCNQwYO39dXVYuH/9yzfL",
-	"jC3i3lJGDCqEG+5VKBMau2pEOZEMLEYRU/rEcK6zRy4rsLOSMcjg9VrsXvNz4J+YDaOeQUHdBYOaI7At",
-	"xpIZH4IwUTHzMlJl+Y0u0YVCr7k/GlPyUOm7LEJdsED28yEnLfKfAYUth+6j6K4UnALWI05QI6XDYcru",
-	"Ynhw0CYDOgJ41pjf9GPZT3POY34DN2xCNgZzwLV0NInvWKT+VjI941E/jgDeUIcB9jHaSKonJlT2U4bB",
-	"GnAhln21WH2IllNfdEelH5BIhtYEoC47KefwLfe1PkDG6XskdCvPY+hwym5imekTzirmZFD+Ir7gqWyH",
-	"GrZGZtbllCKCBNLgnNyLPIlIwiD6KxzT4EMwtlYWZiiY4Bs9dxn/Nz4bQG+CpC8tGmBC+1RINAtAvj3P",
-	"IMgVgRog6cvIOXC9mgF2wWbMFHM13Wgr+iaSqQuZloOGc6VeTqnskquYIck7e1XNehFHOIOwKl0iVdyx",
-	"NKGzktb3uWXyqdjXWQJ+NDx9Q0qg8BTARuATBrj03MTtFzXaXlbBJ2Q2B1V0LNIppHQh6XR08noH48GM",
-	"Cy0MBYNhXEIHHIdnFowthT4GoIcf8Ru60qTjc+2SX2y0b5sAzqwJ7kxZqbyqM6/V2t/NJhnaXn+ii9xj",
-	"b7L3dh84218eJsV+djAbWru93eednZ3O7t5V79XhXu+w1+v24L9/tsqizlGJbQNhpzmcXTG/kbbe+SHP",
-	"k6SIvR5B0L0FcdXA67umjG2L4gNFXFwYubU4XRtAt+48K6F3q+9hckSryesQC7HmuttyAf6y93qValgV",
-	"afKcMzTsOgytbIiJ+e0yQVI9Ix9mecF3ZZ5knWODlL/sbefplbzMHwwzQMl1p4l/leqIfiPu7jWRQm8Z",
-	"R9zx5taTy3w00UfVVhrfvDRu5W+1aWyytusuLq59KRhj1PGEjZYrBbbaraAQ6IHyWGQfIwK22q1CAtQV",
-	"Vhz5T+1BV/xD8J966U+DA5VEsQrcUI3kF75jU7lKcp86oUIyH06Yk5PTOmyhcVak88OUUaBNtYFr9ZS2",
-	"cSW5wfDFNh+gz6WIjm6k0mgtAzxXGSoV6hwHgb6xdtPWxiFUblZWbK75Us3mjMXwBVoEzXMsaQch8xhb",
-	"ToYimi+Wjk31iNCZXVt7BLF2y9O9MdvC03F3EcUJk3Itzu6/vLfq1w5WfeH5ii804c/eC0248ycaZ+5L",
-	"B6tOcyN+7H/lm+/hz/mWFT8GK56OZtYMupwxL/R6XqU5OzSFQ0xhaF0NBzm2BT6x2XAFxtfgw8X5X0+O",
-	"r7rHFydHVycDw3Uh2SsGuHBIkrrmphUDYm7sLhpDsqRq6bGFdKlRnqZqtQGxSK2fj2DdL3rnKVxl5Maw",
-	"qunBvdtkNSaZrk9UnpI4kywZdwnUkwHd0eLcoYktpKle86qqWtY0jz9eXp2/P7nonn86O7loqGZWpkbD",
-	"rayofryFpbliX7MV9c3wnEJlA9h6MdfxzRn7mnXJcQnoxvNca2UvNEybCd7Mu1oMZkH/YknYVzrKkrnT",
-	"w1U61IfXN9Ut2JS19QfIwCePQZkum22yBUahe45Z7S5FrbGdsGRwGUxBh9ADXPwm6cL83BRheIzPow6Z",
-	"5DddcqlYG01AGjWZtJBn7veY1vcY7Bab6bCxGVhhOdaJZABiM5zrNExgY7rqHLK0smwNzyuREZKZHVDR",
-	"AYEDuBxi8mq4y55HO73O/ujFuLM/PqCdl9HeXmeH9eiL0cHw+bi3VzN8F4CumINlSPdfql4SXf9nqbME",
-	"OLpzCLd1EX9dmk/pB3hoVcoCLRDLN+YT/hMZ0xCksK+B9iX60B5kZWucJ2GqbtW5YA0L3az39bsyRW0D",
-	"eZ7CEGUdwQV2YL0K9CAZ/uPH0zdWdtftthGtqMLIyBHmr/vIGAAvQW5YJsl+b98/vxrtP83gZzSbOPzd",
-	"KDdumtRmWL0aDEglskmsUjyauHjWeMFAmgQEeh+VHU4JPB2Lc8IXt+A8xfxuyDi0oIxKJTCua1CN2tYa",
-	"RXnktVqCS3Fh6ktrWxiyxhi3RMA/f81Nc7qDCLtQYLLE2YRILbRofUbq3kEiIOb60dGkxkXuuZtRQOir",
-	"00L7i/E4h/DccnbjUg/xNV/BRYwLv/UWb8hb3HFqPz2OxziIv/qnchyXoZbL4Kj9x/cm1wJa/6hO5TDG",
-	"ZiuAVK1F3wqePV52EATLdhcPFr61Nzpgu+OXvU5v+Crq7NMXrPNqtLvTeT7ej17SneELBiehiwXfEkl8",
-	"F9P/raRpEydZpYHD1jk8Rs7vOUgJLog7drKEpK7b9VC8G+liuy0rWDfLrf7yUELbeq+33uut0rCK9zqA",
-	"Or6q88R3SVhJzfKLNNmAU7fks3Xl3rJc3dyDS6wDt+LFBP9ujQN5c25WR8Lcelx/J4/r/tZF+4Qu2ifk",
-	"Nxv0XIasHj+WeaNdVw1KKd15kqzpOjs3omFQeXAUj005ShzTStVnWuscJSI1CmsTxeyab8xP+l24Rcvr",
-	"3CZGulcT48PqNqEBiLAyTUhEJzFIAkeXx6enJGFZtdy7WEQsktF0NOnbehybJRiqhwMUsKpPaXeBT6m1",
-	"kU1YdfuZ2V1hBh2w8DUmz9o/DQBExwJANMsMgsqONjRNQ0SD7IXppBo5wWZZ2jA9z75loSK8fKW2NkEC",
-	"CNm0qwEm2gUqg4Vx1mk5CZXZa3CwSUKHgINT4Bf4lXnBblVO9tQYZm2EeHBzPQPyXA1kRuvB1gkAFlji",
-	"FUNYhBGdznKpwUbaLYSG64PqXcCwOuVjkWEldMgSJxPxIwdc7Dibo7sOg44OW9j6Ovr5qZ6aIgt4uUYO",
-	"gBD6PWKndJui+EOmKIKSWV1NR+ar8hsnOzHAjEqwkUud8Pd07iJE1Gz0ak73YqCca16PlNOMRWzMl/+9",
-	"cYmmx0+VNzTkBVtAij9ZejPlVSJYxkE2gFNhSpJ0sCQJqpANpSG0Pf0kC+hZWfb0YhWISDEpJTiNkjwy",
-	"Wcf4AjhcJUvutEqDeKxyIu75Nac3NOYaYxXtXNNc6qI/DgJGUctAQ/84WLixJCkb59I4kXyWVVOQ5Yk8",
-	"oU/n2tHFOKAImHr0Rae329ndCT0aYI1ov8MSYl7Q01l8M1HSPBZaMJWDkF4LdzuaH9ple8SXR3ecfNCr",
-	"ewSLq5Fct86T78l5cibssmw9J9+f58TwR4L8UfNs51gKHx8hXwgXnG08ra32FKo/d0xUz4OOkgc6R+rq",
-	"gG3dI9uEtB/O2/EgHrHIf2E4RrjywXsoJBCse4AbHOXGoq6SjpbTe1nHJaIhL5au3Em02HnkFqu55lhj",
-	"ZlCIUgPndQ3iT/aeH5CIziVGi3JxDx7ZV73SxcJOZ9gNhOtBJTaRZ11ydM2tzdS0vdPr6cndlEhcBLbR",
-	"a67LFgJG5pTeskXWwIWFDB9SpmAjgmVzKLGqgIh1nRfUMvhkPO92MsHmC1U0sC4WmlyaFDTYeZyEhhWk",
-	"/Q0J8m6phX+cf7zon518Qpi5VcOjHrx00cJiDQCKPKURW4CiWnKLXrwzkoYt91A4K+oTOWoU6yaz8Kyh",
-	"FxSqV1f8L0+J6irx71mcwj4vjga31FeeRMBDkT8LQRIB3i9wLNsGNL1+bhm2O6K8eM3yVVMtBe2nGCvq",
-	"f/ptET9q4V3dryHJf25dFeizwBFxvrutLy71K0WR7BySS5awUUYoNkdGExGPWNcta6h944XDlljJWj8u",
-	"daenlAdmy2QmAu6nIOqh4igtOi94H/rcx/KAqo//EDny/+KAcE4m1RM4PnTVP1vwWr3SJRfsTtwiajbG",
-	"Vqs+bgpr96iYX6fEpHdKhwb8g+QKebrrtqrKH6GqSiHawllCaFi6bSrchkqo1Mm5SwyyTkpmxBKGJcH9",
-	"3XbCvYCRsGJsa65z9jWzQqJYx8p6zR9oZo2YzFIxr2q8+2GN1/mUYlrRj8gntuWa/gCJiHBkPow3hFXd",
-	"5dnWC7a28e6WtdxVt/Y1f7gH5cmTuP8IHo4H6D5PWaFuyyf/tInXm+d4jUKSQ5zPE2gGCxy56+RoN9qv",
-	"j5yjbaAkmvnizdMbgSs3jelEaAxov+aNkcqxkL9uxQ+EbwRZbr5fggdM8X4BgdZeAmduu7AEyPyaL0Qy",
-	"r0UuH4/jBAHVbBK3e80AgrsI5mQworxPo2nMDZz5iNGkP455LCcsMvBbgGNuBtovg6nbG6UU8gmVfacH",
-	"8AXt/epnLJ3GXB2m6kk5ihkfsX4kpjQuumouy3zo3XIz0vM46is5QZ+igIr1CDDmFkplm5f+I6CYv6fp",
-	"LctmCR0xE2ZksGE+4Epu8c2VOOxs3cfOUNfz/gfITDdZVJtFTvKXwmI42curACZVTZ/m7IENCjWbMppi",
-	"+Kk6DCKohYbKhpeZrs4YPOisZ9T0byaSBLamhpSyv1XLXovLYKascNFgcLvPWquAR+2uFaqF/dkitG9z",
-	"3Lf62VqRWnpDu8qYubQIFLgOBbgk2pYu6SPNRwM2ci0iA4elWpe9lgCJQzKthhR2Pg1aV1mghaOxIs86",
-	"V0virAvzURFlfwd09mXK27rA7IUetTIme1WFKzCHHw+cvQSfuA2F24bC/VChcFsmvFEmvHFcdoe1LocH",
-	"1NP1UPBntST4oTUQnw0DvqeSaG2JGDjiLMbc9oRmmC9W2C+NOtXbueopXepQez5C3dM6WNBGqVSKDmB7",
-	"NUz0btJfRtMkrvR4p9fr9FbpcR8NLRvqeEOkemtQXAeonoxFes0XA9WbAgDvj86Ofv2Bkeo/GJHGM9/L",
-	"AlpENjbL+BPUSBtvOmsWnCUwUUsM9UsU1EaYFaYDP8nNo/r7xo3NYE24iwpddNGd14OAqev1yjDmwQl2",
-	"YfJXnlzfZhPqrfvBzVUqAFaCsA1Wfh+yEc1Bli7M6sYdIjiTdYdUwyIgjs1pM2eUSMloQvnNxo+rqYji",
-	"cfyY51Xb7bxJKUiozGAE7Y0fZ2ZEmz3P1uQnxqL4HdUJWdalzVYKeaQqG4sGsek6G4amH1hmY1GXN1ho",
-	"40PJ9vHHr7Nhbe+rlNnQL9VX2PDcpYECG/b+k4dm/fjeG5ACrA4wzrMc+PS6bpw0Y9NYOn6c4oLjyGnt",
-	"9l69wjOktVmHzt7isiGN521vhZA17F5dmJpRtbdFQra+kI3FqmmSq7PFbQws07JmHYrmM+JHQdDcfbLg",
-	"s8epD+KbURqWB7H2uKepDmL6+KcrDuIR8LY2yLY2yLY2yLY2yCPUBimbulcuDrJXLg4ypV+XVgZ5T7+S",
-	"98D4mxUGmdKvq1cF2dtWBdlGTG0jpn6UqiDLVIXvuiaIZ6n4nkuChOTKbZzPtiLIn6siyOPymkeqB2JV",
-	"7x/JmPFI5UDeg0D4J6gFsl4oyrYYSEEq01pS+Y4rgex9N5VA6qdvQ2VAYBMtN2jSRJvwAkm0BdI+OCCz",
-	"CZu2CU2kqILtH5FRygDGmyZIPZFgyELvRXp7zQukBfik9cvqrFbIw9Tw/AmzOa2YfllOaSWZIJQA61f3",
-	"4kySgbYL9NVCDWrMjiauUwePMpP6Gcu+nMuMTYt0z81aHWGCt3bGHyLX889tX/TTOZ099bg2xR/DnuhO",
-	"h1X5Kv517Q7WHpg0BMpSayR0VGBXSjm+ODm6Oul/OLl4f3p5eXp+5sCvNLIlrmGDc5Zkm7m4tcNt7XCr",
-	"lkL5TTF7EI+O8mzSOvz85Vu1shJIBo6+jL8XKMsVGQb5iyO//A45fk7UWsAQV1OwSQmS1fJsyyRJUitI",
-	"NjLgXfM6Cx7KaFub3TY37wcwwTXnMmijezQ2s0Gb3EXBREaUk6HiPkmEnMhJxyACcnSV0od4dZrBoOI4",
-	"olxrE7FcktX2kFQOy/T7Y5H2g7k2K1sQcPxKyMdxVbKLVAvNM4tMhYA8yTSKO9Fy8TVXLUF4+nSWzStK",
-	"gBFsGyYauVLx720be1BODOSWxjJLaSbSJ8uK+TRhcGyhaUGXXB0ycpNSnpW6WL8KhYqxeo7LeqZirZs8",
-	"YT6FzlJ4+BpvPlehZHVbJfgd1lyM0dalAysxwk6xOEchXChIVSxyNfLN5gLkmynDl3BgkMrWWqIRH715",
-	"f3pW0YdXUnr3mwdwe6Em4SBuAIDYRnBvdcJNRXBrV1JAINuYYxMBTzBw22Euazg6G223R47ahtSnm1Tk",
-	"s44T0Lycx8Irbgy0H5G9CGLGj4rWju7/j70vXXIbx9J9FYT+uPsGUyWnl7KzoiM6vVSNZ7yFndW+05ZD",
-	"gkhIYicFqAgyZfVERdzXuK93n+QGzgFAgEuK2jKdNudHTzlFgiAInP18XwEUKqZFw7eFjYF0o77T9HaB",
-	"6zl+9fYfry7OL169e9t//erjxdjBolEyvV6OByb1oh6ILBcpI8t8ksQh3I9iFEiVdvObh3zIf9WGcigW",
-	"k5gzVD/nb1+gEYmbBZIzSsNqs1oNqE4BTVlEkjhjKU2SNczJUk5Rottv6hxuSO7D1xk5X2e3LMlvaphX",
-	"dhR8HwPRqDZ2mxRK7SCv5Dkqqt0HeA9f6wdIzBy9/vsZwsF8YFLkacg+sD92SNG0TKZtnXTbZXMoy+Ot",
-	"Wo59BthrfxtDYY+7kRFlr/wK3CE4a9oA5rLyLF7HQGS29UYqDdMlNrrERmfEHjSxUTG7HGO33pSrs34r",
-	"PBSHzlxUprkbTOGnstW2yWCDv0KyYX/G3QZDyqQyvk9LqtO2XYqqS1F9RymqXRXGdRmoOvVxLeNyZRZn",
-	"ZDUX4MuKJeMSYrJJzC9BLVCJBJ7qj6YD3OalAs2b67Vj+63YQw5eONQx0uUyFVdM9skriMksaJywiGTK",
-	"41KC/6x4tKblVf8GjwuYR8mSSkkEx9JH5b+PaZ4JTVts4DEh6KCfRROgQpYulQjqThPVALSoaVyi3pN0",
-	"oQPySmfp94RshRxygxCAlZQwAEukqeTU2plmRdH9hdDYVETm4bzmCwRVQk23ud00GAy5IdExsG2lhdAL",
-	"PA4MHxh6vPrPAOUleMgKXT6uQRGx3eoOYKiEKtIhxx9iCMFk6xG6qHJso2yUwx4ikRBpsa1MVan6sriU",
-	"6gMhaGqgi+NNMA/DMRKMOp0mGvJQ8Gk8y1PcLBjigWfCAvxWsW8MqwwkVyc0xC1st8RkTSSiC6zmNIMp",
-	"ZsVDcT5wl5hq4GVncHjkf4gVEp5WbSv1enb11ZaCimnchTrtlcSLGGyiZ2wt1GrgXzw+cSeUBZGqh6dP",
-	"gyGn00yZUEmi5xXOWXgptzGY9mL4Bg2aMIrSxee/hT8X4VbGIubR9kIwuFWY9ZGhaTskA4KS17ZRx5t8",
-	"gRVkEB3wk0EwMOfxFUulEvLOu7iHzYR/aiSR+QmP6yhjXzPveWJK1iIH3AkLVAdk9XOx7BeceLa5+/Tk",
-	"9KFt7v5nz74Q9KyMMrZYJog89EkPop7wP6bW/k/doN2+N3vzR9ge9aketqjX/19/L5Z6OLQN4NuQGZfs",
-	"SY8D/oBM7tLDztoullNQnO/4Uk25u7IccgERd6FKL4/XljW9IYNxV1jTNwaHaoJqXZazI7W+UVLr8tls",
-	"60SU2KwfP3r04PH1/sQqjTOH2rrhcLegtkZmwDrnw0/Q6rgRX0OhF9qK4Hno7+BR4fqGsnVKtrCGtiWw",
-	"rpWyGiXwwJUT2zVu9ABSK6Q8ZAlwAtsZapMTP0zU731pXTCSJwz2r2ytc5QDgKnaroqk4/a+FRH5AvZ5",
-	"jZzZOzSvZWELju+K7UQuBKFGaiH5viX4Rq95HRjZJ1IlCQvAcCXWALM4LgIzTix+yN2B1NONPK3WT7SX",
-	"iwepoIM7cBbbmsnnXPD1QuTy+IZyJ6q6XOGRc4W2Iu7gMqmhXG67vAsme76oUbJwXhVtzwFK39Rn6Q5b",
-	"bFfXMqveprOgFgFZzVnKGsh74kyX8ecGCQMeNOQQsiOcrZRY++U601GkSlyKBbNSL5aERXGGVT4Si98S",
-	"6Bg4hxExHo02qXV3h9xvv0foaHXlPenEi5VE5YyZmGU8m2devNbcRDIh+uQdD8GghZJmyHHKSxapUQTC",
-	"kGpO68CGj/3wsnq52ii3EyHcQrIvaZrFNBnly2jfOCCGs7xIGr4TVNDZOC/jXhiwFAuTl6bUa8vg1xZx",
-	"ofdqX7Oy6/47rIATJPpzb2WHW25bZYcT2SMmhAM0KTxltyipZU4uxuLXOka+Oobbsm0U5WUUZ10kpYuk",
-	"3Jyb8B7FYLImKAh3dxh2j6oEvWWeNavbTeq1Vpv2ya8aZ8No4IRNM6JcBV3XisQ4JZU75Fq5dyr38Cr3",
-	"R1K1nY7tdGynYzsdq0TU77emWdvlKzBaDmmLA/nPtVVXL3l0rTJfgebV6qtep7+CJllofSlKS6BmN4uT",
-	"hEyKCp9tKkHg9ffukY2gp7R31isWBHTuhDFOZB6GTMppnjjZiX77plVsWN0u522fcuvpGPPJqtmYYpJH",
-	"TscUSbUuztmlZG4paw2b/YgpmXbinl3BxFuwH9GMzOlyyTiWG9Z4QdAnIbzMdLnjtkWeGrtyh1wJhZTR",
-	"CMQ/TpOIKXbN1pSKQgstFgLGSHxqkrvkJd5MJ8rh80pAsbxMaZrVXJh+D6zNNded6ZpCjeknyYxl+h4c",
-	"0JIkOel4/URshUXfEt0Ry0ypEXexrAg4V1dzxuHRa7JiKVrPGdumfxYX6abARvfv+tuxWgwX9wC9fzDQ",
-	"ARoAcd27FsBjKrsttpUjSr3gwFuBheYVuWWKTFEwubECa8a9FRmZKnXax5JZYNapGxx+qRvhFb+iSRzB",
-	"Bf1tggdbWnu29Z99hZbykvGsfrEiN9Ct4jNAzVlipTIjjCNbtJLJRRMRGE1DvhQyBpM95hmbQbH9YW2o",
-	"LiV7VH6YQpPSbzvz2s5+sfXuGy0Yt2WElDpGdGC41lmYijQwwOhA4mhxO8BoUGaMqUbpk/e2JwVGBEVu",
-	"CO3duPM2uUmXX+ZO6PUduvnNuu2i1d8ymbHIUvHurc7Ngn87Cr2xtxMAWFeSKOM7SRCqw6tJP21VPB7z",
-	"7MFpL+gtYh4v8kXvrFg1LeUBY3smToq/6rh1Zzt8x7aDdcpQ/zupp85u+NHsBqs6MRtqtgKaAdH3YEpo",
-	"9/0ooe9lykL0dVEIl3j55SWu66rBDBHTKUtloLsoC3sGSmAN5ptukdTp5Rf2mWckTGIw+nLJTLNq1c6Q",
-	"+WQRZyM9zJhwsQp0GN5CU0i6ltCDsFXVLOY598n0AlptWWgCsq8yyCR12xCdlsamjkZ/xVh6T7pi12S9",
-	"S2CtLJ7BA+EbnS9FkggySUU+m2dkLgDz1G087J313gjBSSrCS7mNzP4I30FLgEMlidV/bsXcutNsceM3",
-	"wGjq7bmikixoxG4l+/vegorahe3C9l3u96YUKR4WQh1sX3MuAgLZQShEOR2cPvpGssG+Ujh6VrilIjQI",
-	"5xYTYKyTiuOiN07nflNdPC0SqMBa0Dg5K0FzuNVWNjKgKcbSADtTGhA1tHrUACBeRAGAPxtZfMbYrDLk",
-	"PkJFGevAQlTo0QGAQ7kaelpOcE+HIVJ2FbOVMtFznjApHQiHe5IsRRKHa2XKJ4LPWDrkCctkbWuzebZa",
-	"tTiTLJkCIRr3priicSb75JP6WlgCJj2UkfK07UWAoYUvAlVsWpkDpRuRGV0joMTY1aiasq1GPSNv2yVb",
-	"Zk5NfeWF4ItQJSU1bP+oGAoQoPXugco/DSGOyZ9VLLFgD7DIpwj36psQgEeeigQwVWiakb/4c0eXyYAO",
-	"BACoisAE8CWHfJnQkM1FojTcX0nCaGQIGYUD04JxKg/HJWLWCYV1tlOyM9Y3YR7Lt4GG3N2wANJC+ZqE",
-	"VFp+PU0BGThlfgawtrwdnB2rHu69ocgz4r4j8OYh9ZlL91wbmKsQK+o1RMBZAwjibrYVXdutUGDOWOMD",
-	"2ygAg71YrbcClyuW+nQgo8Lpo0cknNOUhgD41t7w9WVnZ//epv0r9e+wNzcGJytm4nmeiXNzt1pfVDfb",
-	"D4Qvt13NZWlBcAk6M7szszsze2sz+2bN6q3Q6pVEboFG2h7D3kXnQhz7IXeB7MuYdDWQ9qQ9or0FxtcU",
-	"RjEf8mvHKKzsbI2NDYjjUXy0QCOvAp6qcAptNNO16eZQdqK2/6FJwdjnNwRwT8450ikNOQ5nw+g4Wp+8",
-	"jiXmHJGWVBOx0kgZ7SY2B/sHSAfOyFhmNGN/0y81zAeD08f4J+xJiMbBkPsXBeYXNJLht89faob4/MUO",
-	"AgjyDo2eoZQt3DeXVzYgkzwb8klKw0vlNEzYPAaUtsLGxCwBUCYDwJ4GsVW2YMFXpTv9ZcxnifkAi1xm",
-	"sGITtTBLxGdqsrT2pgyoYNzGV3HyFhIWbVKl+0Lklu9/uYAczY43vlR28U53f2Vhrv75MYMejl1GgAaZ",
-	"ZxC16F1LcCymCCHn9zUdjvN4yEukx2QLzmPAXesFPTgfTuPPUXmP3cU8Du3xd086cXJ01oniI90dtol9",
-	"oK/3Qb3eGfC69sYXzs7ddYxd39oB297hZpSmN1NFsz8dhj/C7VN9fzPVsO3zaurNR1KdzrPPPSDYiiNT",
-	"5YDxKSzA6fe+/NmeYlDphMbGFtee0iUW8Ni73M6yW3OVWxdzmKqYbcpaSKWqpatpuUM1LddAzt82O8ne",
-	"vCSt4gKBbm7BsIDDXAJtKJgeCyBVBk6dSNHoVgOA1dYf8gMQmOxPXdJ5dMfy6Dpj8+4amx0lTEcJ841Q",
-	"wpQYX7ZRvIdheYGTwxALVIePaRSlUCEhNCkvZL+9LtQS2zaPtKbUMUy38MMUjCgz0cmq2/w16O9yhNur",
-	"NrknIRLeJxqIRx1T9eM4T5MxxqhTsQLCcK8nZExEOuRjG73HP/6iYXyKUfI4Kg3j8Y6D8h+75N72Xm96",
-	"Qz7kQEaiZI95Ab9lZmwyy9GYxFMsY5B2PdF80NaLNWq0Sa0ZSMYFuNB0yIEOXeeuZUbTTJpVn+ZZbhCx",
-	"nSRAUbRxAbTxSQxdw/DyxWX+pJV3EOUJi4bcrSTIUsolDQEUFfMJDpKUjt4riwwmzzI/Yg7ml4C/6RCd",
-	"jkvW8LkQn84FxxhyKbDmZDzNk8TUkow5VV6H/edyLjgboXRX/xbpjPL43/Bu6t//EpNRFmeJqaEJlX1k",
-	"rv/FWm6SRGIIb2L6lCUjaN/5/C7q/OBZModoxjJ9QubmIs5W5mfAOAf6EPz4MmhB+jLk17G+kC1JXw5M",
-	"96K+xhbhGa0ef1V3/RkUZDHb3f4abmtfOdDA+lG1C/ywPC5Pv3d7/CD7UINsBjs+HB/Ijkwgd5EDZIuv",
-	"HOX4OyuDsyELlrP8MqOAA5Qo5e1xCWFO5uxz730VLkZfjl1KUle/xZIwVOs8Qsqs3hc1fZS3/kxcGa5z",
-	"DBBIQqFQncNLDqJGh/aYaz0AVg3yB33uXahZwAPLcT+IqQKAhD8TQMRRctSoN30VlNJhQCewmtJco8wJ",
-	"wb2pcsFH8OARw6ChWjl9uVku8MQt4lLpgXqSOqdd5bFyNQox5YZIXxctlH5GIVzIe6X06xcTls/myG3s",
-	"giyYUkdyHi+VQsrSOPQqcg1vHE4Ul7w8SzTIdI+SwQJcL4u6hE1rpnxQ1NrwbnIu8iQiE5YILLUrqlnx",
-	"OKBJhFPSRmldZ5+mBQQUe86aAjru5PRgn3vPKb+XwYKIlBExQUquVCxIniZn5GBMYPAK2kj5UFlc8yKw",
-	"7BX6ss+9dzgv0M7K0PzbZi6tp09L/Yb9rWitNkbI7Tm0xztwdq0S/Nw0ZgZmR7uaQX95QomVZx1aVFcP",
-	"d3cJkii/pj/zJkrgdP0tdpHU939oKlTlprk+pHMsTdvDGOYxRlEI6gNKwpQvj66mejy6WehzMPBR0LHw",
-	"oHsZh/MveIgwVL6n2SefSnydSC3iRAagMYJYn0Nj8nJBNLCuOsKMZ9pkwjlpfhIJhRdGySulQmNdC1i8",
-	"hTUAXPIU5IpFiyTnWZxospNMiCEXSVQ0HJiyLKxp1+pf+9lVuedd7HwEcABfOWYvY/ekdf/U2syxoM1x",
-	"EKkmWjWGDBad6yxBLJUf53whaxKu5ZC7n9+8Pq4ZJjrbuHmGinJHPw8ghtUje2e9q/v983/KfPLh2Zvp",
-	"4Cn918Ub9px/nUxWL99/Wj7JWfKPN9Plk/+i/17+8eI38eFc/d9v8uWzR7P+6e/L1fxN8s8Xoz8ufw3/",
-	"43+PrvLL0RX71yf6czxh//ny138MHvwjOjkX8WX7FCaI+A1OHS6Xdz7a+HSHRLq03SCHSs6WaLXs8LdQ",
-	"5A6foFOwP7CCLbhuPGIbrcR8fesTXMGhpETXHW6niO8/fvDkYbOSneTJZbtic3VluQS8KLi8PxggtkwV",
-	"Vj/CKmodJU2ozMiDAYnoWtYXpwOmokVNutcuRqdm931BHj3Lk8v9C7b8UW63WKvDLjyI6/UxD+d603Y1",
-	"P8eu+SlLvW+t8KcilUH+jpvl47hAhBFFXzU0tB62NAeeaOpzunqDrt7g7tQbbH3oD1t0kC/V2bw/CAaD",
-	"AVkysUxYgP0wVNYcbUxIjTEEeeZ09ucJkwEmSGVgfGweGQBicq4sNg09GULceFJU610ytiyiElADAGZo",
-	"nP2ikSPUmUCIp9V8bfP8YAQqN/4/P757CxEDSpDWRU0+Y1+zn0J5NT4j1Ig4NTSYux7ItUORqK4IEE0C",
-	"evDVVEQKKzLkS5ZKwfvkuVgsaEAkW8ShSHTWgU6KrhKwSUWSL7hOp0MHXyzJ7xe/njzBGYjUgg9Qogxo",
-	"3QCzoOllAHUTn2IeiZU8uX/66PRMU9SQcTinqWTZ2OIROOF+WKKAsETCEiC0n+1N0jMqdScN+e96DwyK",
-	"BY0ggZ5B5KnI8lAuV060SX8W3UDVJ2+gF8fcrXXLhIaXsxRD2XqcIS8N5JS7TIWyGxCChIyjdD1Kcz62",
-	"KByxNODjtbMCAAATHg91eQLs5lSsttAkJglfsu79I/QRgByueSBOEbsn9Qt4udjmfiD93l5XkG4hs2df",
-	"G9MTIRJGuZIt5QkC9kkmSCSKqqCVxrCJ1QnnpaAF5EB1Tq5PxvIyXo5JwqhhAIPfYWckQDc2loxHY6L+",
-	"VwKQok6IwiUzGvOgXorgbbBspc6pnnpmr6FJio+K9G3bmI3vk7zjL+wIf9Z3oUGezqBQAIApVOZYYaIF",
-	"DAgyaC/lgrPAtIlBHo0umJ9zN1g7b16+efbyQ8Pr6fxV8VoL+vU147Ns3js7ffSoJnteN31d67XL/KF4",
-	"IEW04JYlA1sm8upf3GQ/69984DiO9tW/7BE31edIFjnC6vcx+vRgbw5p4RVKEZ1u7tGI/l3Pqx+KRS/o",
-	"2Tqq3lnvPKLkpZ61+tTmrgnjpbvKL3H+9vy3lx8QW3KXQ1LEboOe2TbeGuJcAjvbIS+9SuBMfshLMw6e",
-	"MV786H338meub4IBIwXq0MB8OHDgGMtEtg+afGBLkW5TAdVwezVdnCS+XgZDx+gcNC+uV8yHDEGfDk63",
-	"pUKkkKfYajEv4J5d17IRgMasIkzJImo1mCu7FF2VjPmdK68gUvpoMmBPwvv05Ofo4enJQ/Z0cvJkOnh8",
-	"8iC8H53Sp5Of2f3BHSu/WlBewoq6EALTciAevfINEJe9l1zmEPi19UtzqI/w48GDAWEJWyDZCdSL/JGL",
-	"SpWXq/usEwJ+0obam9cxZ+Rn9HdgYBxjwmYxlwTAvIqCER4dtFzEhU6CqMhqrkwUb/4oBRZMSjozBD4Y",
-	"QFXiwgLPpZDaBLwCg9G1otai7kpIugzX3S0hASGyVRylnLwaPHzy6Oc960hAcGuA0laZLtuqQMvKoxx9",
-	"NcY8epeg4bUK83Im+EsR23VRNYZcDVJHdTbB+hJwfEWqDAyowjC1HIBfqRxHnUxr70qnLEtjdsW2TpX5",
-	"Kl234cG7HQe94sttGI1YUSB3tnSK+2vVRmVH6TCA2S9FbK2jCPtR1dMPlGT7oGVRVdZaaGZ9Gg6QedtH",
-	"2tVxQzRpmZ1JkWsf2ZQueF0EAUEP5Tyy1eLImZ6hG7Vm2ZnB00MvFOOikowNh+64T16Vk4jARgXlGzKj",
-	"a1dDDXmhomyjokgbPK5Cc7UP9h6YVvlZaUa24uzgdMrld1e2vMzEcvlNkClT8kfOcgYh0TTnXHkb5Rkf",
-	"k125/KxYOtGTYqU0hljn/HRsy7cECZuJZVUj7aGBtvFRQnnVzk8pUgkV1SlJwQwsGc8MLwHK/3Gg/otK",
-	"gMLnkWn2ppJM8xS7Y02iVFezD3ko0hQIneyTsQ3JFFtjindGY36mO4GzecpYXYITUrkNHk9VnQx5oz4h",
-	"5yRkiUF2JXKpFL2cM2byfxm9ZJqBairSRZ5Q29amdGoqlkooIWBhnG2hn+TVcbyozR5Pq+h/kIqEBdhG",
-	"pt1S/N6B+tJebsDNCwR+0iU4VKoliBF5K2BIqHFdg2SwS/4Bdh+4104yv5LBvx1w887F+cFdnBdixROh",
-	"mem1M1Mrtr9xDwcQE05sul9e05hltJRG9J5iJHCZUM6BecPxNITBUNElTnh0LWg3BtNAnBU9lsUczoZ8",
-	"wkKaS6ifL/eL/8Uh+ikgQoTXqPTXAl2cLpj7WHyoSIl5ggcyoe9akGwVh6xPzhNpEIox0DeGLtWYz0aA",
-	"m4L0P1qnLchcANxwDSaMrfW4KIozEfF6Ynuj1LJpWm5748GAYOAzHBEN5qUa335CbH1HxGVd2uRFSU1F",
-	"kVyyJLGkPxJbBogIwzxNGQ+ZsScQVR4/oySxtNw8WO9mUk1+L7HJX5U2kCxyMjE4J6l2nRhAsURnhh6x",
-	"rhwPzKMsBmxp2MTFK6N7rSk3zOsuGOVZvGDtIEnUWSxKb+Q+TWuumHFrIc6TOGT1dQ2b27UHD/0KCTE5",
-	"0EghTUWy81iPDjmrL8cpStkWt8SWTz1Xm2JDl1+DDBbcSJEjVG5MRDYv41iwEphHAFPAqBRIVI/ZuNjn",
-	"mzaoFbrFC462YbI85BZvngvPk2T7zeYrlN7ZZwQKARwMf30/igUDynlPzdTgpngrW/eI4v0W9Ovfabhg",
-	"fSM6Sle3e5MH5dtKvFHvfZyRytW6EqtcWBX0YjlSClxPRddjbrfCajW5Thh5WBaenG2/dtsUHDQf5+sJ",
-	"nIpJoAIE4FUAt1lmaxJPdYkBxoM5u70YpPRa1vytWsVHktcB7fgKq/cqYwtyPyAtnMtegFc/COBEnJFN",
-	"EDwNlTHXzKZlbUy5NObOo8EcF4nFgxDywFi6IHFXIXMXK2SUcK+1xqYi9RXOEUpmMFzQ6OmnTB3+a/17",
-	"JPc/GO7KdaApQ74ZNYUcCjTFBXtx4WBSBEspaIE1qSm8o4mlW3WrK/raeHK41h3oiN0cukNnvg70erpf",
-	"CdrNpLhpYBL8SEcDJimGv11gkk7HfMc4IyizbwlmxCm/jFjCMlbVKS/g77LcAYcM01CS6aUMISIqGQMc",
-	"K17T0IaRSSVL6uKmiBKtA6fnKFxWc4HpQdinSi1nug02001orSR6xGSWinW1euVhfdd7qR4ClqEza7va",
-	"h9tKV8EG3BL+b2PlQ3B9OQN2+/hiCQ6oOvcBlgFCOsaeWlseaODaA3W4Nd7+XBSioS5GD7KhpXlms/z7",
-	"liLjPLeCs35h7zkOoHUnZbrk9qHqd/ltZrLrimZpFs6rEuf5nPKZLpudOsDemdPSNacyKLM/uEzRHgB+",
-	"Be/MMGGdDfkYwo9QbgXpVJGSicjmyuI4eIJ1yDUdiAao16Vdmp12bAKqIbw/mlKAEILdlzA+Vkpxtioh",
-	"/NvsuLaXXiFJx5CXWTqCMnkHi+KsoGmlBcRjBcOTUKnk9Yo6OI1DPuTnGpdbJ+ZnscZ7raPlMBjenkqA",
-	"jp2CW+IX82vMDAQSYTRNYpYqLTTkBZwpgBeZsDq/NIlaNRjMBUvJNCVaHkd9AkW2OvZBM0QfCDVptjPP",
-	"CUP6CRYFQ17oMegbMe2DNSiuYMga23SyBsO4gK1FqIMqv0omWTK1+e4hxw0A9NxGz+JXo74VbF5VL3wI",
-	"WPDq4b/AT2a6avfIuVjpjaLeWrJUI4FA7EbtLKORofaBSgPerg6EzvTo/IX5FLjgEuMpUJ+XS5ZoQBK1",
-	"XHORROrVzz1+9yGP4ukURlavFHOsCDAEjPpjYWwG8GnhMmPe68MhA4jXqzFjCeWTZy6OrXqRYnncAg69",
-	"JroFDBZLYl1hZR/XcJSQCXKaYJMooOTrwsbSiYTRS1sdKFhaWTRLmmYxTUb5MtqX1USnBn3WBvc1axD9",
-	"e9TL2ooUu56rAP1mpHoM+ZbJ/vZm03ulLljkKBJYnw3xK6NBhJWrnwr8IBGtLUiO3lkQQNrTkFTSAWkT",
-	"oq04YYq7djEmcTlaxLNQjsOJW91yurGRWUSLgXp6kYIgxK8FOwrfCJLI+3k/jcNnkHu4SA3IeDEF3dCx",
-	"rDxemgYOpXptKrNlIyONrtnvzRwJfgQjLhSxdt+A5uwuUyT8KtJJHEUdgHOXvFtbHwJNR5QROj9tgKpu",
-	"ijsh6C3zmqjKR81c4Eowb3p7+TWO9wIXxXLIEzbNiFJ7tq4SFd4vnZ/T+Tmdn9P5OTfv5xzAv6kWrpbe",
-	"zp1hg4lY4+8Ex/JhtnRe6rSDFfvOd5gxxKI4dF0wWqhb+DAv8YbOfflm3JebpEuskMbRaBHzOla4jj3x",
-	"m2NPNB/xOVIfowLSIkfdA7UHZpkyQUxXUp8AxyJk+1P1WtwlEymMNY9Z8QZ86jtFftj59Z1f3/n1m/16",
-	"NBJun/lQV0uhZb0DjFBrCKHfYoMgpL183w5scD8FeB7Vot2C5w+8Gofy8BddyulRKSKfCHDLa0i9oMFB",
-	"o5m+YDMPvrZRyw+7Z8yhPnk3JVJNmybqVmwfzUzqFytRZB6GjEUSPUAQeUBZTx4OHoKTo8MYOjDhQNX6",
-	"SxDoBui6AhRe4PBZShYD7Zf5bq63ajlH79ATz/b1kKEclKvTNYHrhSEF6O6F70PtM8CkWPF2LImwKXtH",
-	"LbeF9ZdymidqN+hIwMFqbw3miEArVVf23a6pX5NJc3Z6zGWMe7Ppu7tGzO+Spf/v//xf12LH/6oGTQxM",
-	"GPsjpwmaNXOWRNWJ1K5ZtaEQH44nWxvCBR2JDSDEpvASHnhEU30Hs/x4VrleG6Zr3KfTOIk1BKSyoyLG",
-	"szhbEynyNGR1JruZrWuv45Svsc+VPEhZBm67M5UP2naHaBEsRjGSrPbqwlCGc6Xol9CdaeY7OGA+pc8A",
-	"b+5+A5ybMeTdDfHnYdDGziHoqyvrNaNJ2JW8dYW1t2dd4pIdurB2oxGJSYYTbeAc05rcSMddw68dZy0o",
-	"td/5yRZtVPY14ZSx3DSqRpzpTE8BkNbUHICYaODM/u3o1NVBXaajSl+9DVX1SN/W61iZ97bAahqwL7yO",
-	"45Qt1DRdtVYh9ykBf+pb+kT33jg1pqhuayJVBXQDlSRiYRz5z4SzYLdLXZDKph4BqcZ0lh1Ms160DQzJ",
-	"6uJ1YaFO996O7jUk27VHhwD0LJ1Ob0Ady8sTQMk8piK+YEnihmRSXZOiiyT8Vm3dz1wp+KDyUjqVEgjT",
-	"qzQ0JRFd66i/G5r4xaKHWpUMMZPTpyTnGTyBcSiqyPy26ply9ASWmCiHBH8yyCVKx4qUBfiFhlyNaXqF",
-	"qx2BE0akkaCruSAhBKfn9MopKfAl9Q8f0JGXI9iRh7MiXHqc2lqbItLDeHYwu8I8EmoOQpFGJkiAPa1E",
-	"jRLlSddc2emhW9ND8rL2RBxf8ezMSdBa67wEOLfNpYVGiHIBUroouKriQjfDXkK1UROLqVgyDq4lyLV2",
-	"gIoHZhzYGNY+OPOAb5MXw9866YBloE1r8W6OyTdwvZ/SqYFODdxSATls9psOBUIt7jE1gEtOYArjpw1Z",
-	"ZAPzwzBp4uWBITPBWIQSXyuHOAu06lwCfgeWil/FMs5EqkH2Mg31pI76mmV9cs7X1hUwaepycroJWWrI",
-	"fVApnDGiCQMtG6RsaCJ9n8aKGzUdB4C6EhLscsmwIfdHVoCtU5M/NHUEBossjWfzzN9ohfHhVmrBJSO8",
-	"ZFSmcq2v6w3FAg6gMj3K5Zp6C5ppwILVP/i6sXcoegWQuXa6Ue/TA6vETlXdVVXVACKFsIVWavMa4igT",
-	"ZrlWn23UVRELk5izG/VXrul+sun4FeWZEq0amkYdnYJEzbDs6MlHI4oIVENu/jTSUIE+tCBkwnSQImOc",
-	"LGKeZ0yShGYsDSpimjHQZZrvLc7IBMossDK2zitSV470DDC9VfaxIEDWoAcCC7Xj62gl602yv09s3oIl",
-	"ug/G1bdDbnbHBHnicZdgdw7SJuv5/eg6US/DPoCQuMeUE4rflQuSxQtWlPLbcCxRJ5ul/V1g5z/AU66p",
-	"K/7kQDjaliKN3wjbH7aLMsQmjJgGwj0b5Df64OZoHsntLoa/1WSm2QGVkiD4O0KZYvufV6Cu72oPYh3O",
-	"aUpDJXb7x8aA7pz1rqT8TqLpgUDYs6Yc0DUPEgNAeMljmlWbcTw1dHI8bSgSaKr3KeF0DvneQJ2ARHpz",
-	"MV+L7Xkk3XOXkEO7GosfATj0BisrdFP6ZurUlYZo8NrcNQkoSpSYz9xO+DRwa72dbuk++QhCCmqhUXFB",
-	"9z/lax9H/h1iJwA4KVzgBgaLqgyROs4kuD0Y5CzHRpHcBb2POFWuxZD/BcOp6vKi9R5+lwWQOjoqjE9F",
-	"GjKsmPxrAILZB8LQlHxKaqOHBWyyc5FYMj7Ec1B3Gld57UKE/PBOHOzFA6LH6u2yFXYszGGLbvl/xDKe",
-	"JKxuiHruIfy5s8w7ENl9QWQBB8aHgPHlMYmz2weV3aSC2BUM0U4DzelyybhOcXEvM8bZCkqn4lRmZ2Du",
-	"RnEECbAV1MprUozM0VtKGE8zA0izAogYYNRnHPrpUcaaInYIU+KfkJC2Hlq/nNO6FmZ/yJsKNbSWDClH",
-	"xB9ID8JSAVUnwLp4iUHlHcDbGKQkY9oCfSjeyaH11EF5WhdBTE4X4IBEBGIbFtUAomBqCR12dGVdZIwr",
-	"58JizNAsUypWI+1MocJ/avQE9LJhHEUHOM3llki8wOHB92ylM3BFYD2rlOKNyJNqAZWygruxAVbtsT75",
-	"wJZMx7DtWPASRQgH4rbPlFsypXmSqYVPzLg0Ba5b5GXF+Tt1HRp6S/3xyuB09QJ8J/U/wNIX9DIxwgp3",
-	"YMdbJiJiJosWq/f4I2fpuhf0NKkfPNoj/7Z8ce1CkrA1MLbE80UPmgu/vsIxHpwGhkucpildgw+WrQGH",
-	"ZyrSRU9JEEzunmhohxPcPQbuZqO8eE/B6m913cf436wN3fsxUOXxBJUMg12WurTCg0F5iat2wzvOIH9v",
-	"jiTu+pIJ8Trml1Xp+fuH1/Ykj0E2Iq0zu1L/n7Ovmu5jnFAlkuApf/nw63Py5PTJk7+qA75EwuQq/W8s",
-	"IQA95CLPSpu9N8wHgwdhM1VeRRm04Rk1qgIGZ7+QlCV/G/bgpYa9gNzgM9ViDXsVdKfrKPiDPWw8vFep",
-	"nJPnIudZPSWKdnVQO3DsfFbCSX1A2Cz285xeN3F1rmkGtkD24LQX9BYxjxf5ondW7NSYZwyJRr+ezMRJ",
-	"8Ve1e7evefufnprjSKrjffa5d65RjfRTyiSTB4uXFyL+e4mZb8MqWgRWa4F4HBPGaHG0dDw2VxPFe1sw",
-	"SyJI06wB3wd+qRvhFcePri7ob1O50Tra54uvoIzTCYVQwH8SaANgBpnqJZVoETAe2SYtp+RKmSxDvhQy",
-	"hvZ4vWlRIB5wH3WO1LEcqddKmRWm9TfGybHJfUpifrnZebIlVD5UIYMdvqBxwiJTKKiPhHKgithUuf2H",
-	"vAZsDY1UBz4EFJeX0W1s2WBNFYMUEDiCbmbhzYkmYGW/Kj6GPqMAooN4NwC6YAoalyxdxFIiMbuJuvkn",
-	"vFoUj4Ntlfzwgmt750DyNNEs+PLsp5+WIs1o0nfq134qHt3OVlHexBa07TvUL4CR2SBq1eJ0Ya1OGh+I",
-	"G8mKD0cmA2P33qRqR5bI2D5+E9gRmxiFNzUNNaWM6xl8h7wthS85AMTEkNdhTLSlBvZAHvatCLsowSVx",
-	"QVIhFroi7A1dH78UrIbN99aqwe4wr++3Xw32rcJbXI+G2hLegt7dErWu8qKrUKvhhd4TGeN4JWuS8ejI",
-	"BWvxFUub2TZmNEaAqpRhZ7EHpVEt2kDnc5onCUniKcvihUddPeTNbc1l3/TVtAYQy9RRTPMsTw0nru1G",
-	"sB3Xpsob2CLoGpJn/wGcKxnj5fI8y6NrMBPmYuUCXKn3MtnDGctkYMQxMDiwqE+eIasDxb9gSYaHyOCz",
-	"QAQ6w0eTRAMnQjeYbIbJstD8rYwntWuOUtondTtzfYmfgzFxIJPCZiUBJfE4CBYHYyZoIiWoIIUemUIN",
-	"UGQI1ccCzHa9X6V6xQbI94DoUw2PMIe6zghJGSKX3LjZUTC7gIeiVtvLTJuWHcRnNRidXSyjKwq9Hevi",
-	"I+Pl0h4DNnTketCcR+LkBtoI39DLSrV7YUfAy1ZD1aZPiOg6Rcq9xj86E9hkaOwHMhMAKNwn50Oubzay",
-	"SPcBCh6ywGnt8qUJ1AHhZIBqQ3viaU3ljymjqcVPb9UM+INXf7rtlkcxQYp+bY1wc5zwRekZncVhLA5t",
-	"JfhT8Y6r0s1XboL5c3l91VnR4/SJhYXS6t1xAaBKIKm8+IUrLVJWeZo+JUJAE7HyMNSu1Oxt2Gi74akH",
-	"Mmz8iQSEmufDOdSyCyvnPAvH34qtDZ1D56o7U6czddqyx5QO2CEz8HU2T5EpNgka2S57XtxYymw4SWZl",
-	"W0jG/Frkxn6XxJBLLCq9LkNum1SMay8krI2h+JLNbSZgSfwaJ8oiI6FYTEBuxNmcnL99gZYLSDyEGcrY",
-	"VzXRROd61FekyplL4oylFLhEOEZsIbFPiaZ6aFTqxUKZJExTfe6mik87kN6y+E7PsYz22bpV1WjDGHoV",
-	"0UrdeZjCuoBBqqaBSCOsyMNkpswCshASAZfiaRxSnpFLtjYbZXwytrXp8PcFo1wSNa5GmqmtUA6GXKRE",
-	"MvWHjKkbJZms1adcUNknF7FRd2o2yA6rLLSCehcqBE0xh1KKCV02li+3K0sW25ckv0/FUkiafGBXMVu9",
-	"q1YjP9lQjHyUauOdN4fRUzvfDxGaA1Q7C8421jlX5vA6Bstk+49YHugA5c4JcPfVFjtfZ5moa2Tv4IW3",
-	"m+52rnbN9uv15DMavTc7ovft2VAf83Cuj05X/HLsUsQaS6NsBNVYMW3LEdVWbbR0AhNvwA1Nxv6G1oB8",
-	"RaH5FkaRNmOoQ8405Gh3yD4xVKO0QPvj4NcQYIvVtHcTEa23sjuApP37Nzy+RQXV2J+AUfryzjpYpOTm",
-	"RLaI4oRJuZO49m9+sO3THm17w+Mtb2gjdL0b2ojcTzTO3JsebbvMrYSs/xQfQVZ94r3k6yJc9s6mNJGs",
-	"jbTd6HnqqLvuSWMZq5PMC00PVZ03BHdmQvjoLyGFuGNLERkxmaViXQ25Pqw/xTWz6LhqujjSt4KjUrM/",
-	"D2A82dLha8NEQL1ZefwZyYQ+mW4IiPJ1AF0ISJRr4z3bhHuG/NrOhbrjfjhwDVNGuL1v+cHc2T5cXuNW",
-	"1idjquvfpfE7r+xALQlHkS279YlVDkRdc8I1JocuCN4hx9/05Ea69JTyzABI2fSosR0MYVaAeBvYc4Yl",
-	"zoRORJ4BFgYWXl/FbGVwpbJ4wXSDl1gsGDdNm7rmbzVnKRtyXfGzoJHDuIvJrwLFQolWdWGWUi413y35",
-	"BP0MDvdgI5Fz4F5FYjnkttiaJonNvW0lpfUIu3YvIMA7roufAf0UZ3NCzZp58O3m8t4nloRiwUxT3kqk",
-	"l3Iulls15WIM9zmO6YjsP9s6i65tacku1T5INQUzBgOOkF/fGKhDWjya9Dp9UOiDwdNWd+kigq5I/Wb5",
-	"G/dQXOUS9cePHj14fJi8q0eyNdq9X25bjXQBxWcTGl5WFVJgCyYsaqrSHsCLxSP4EWz5LTxs//0OwNyh",
-	"S2y3N7yfmzvbC3K8xRruOPFNXIJQLPZNcmlFKZ1mRaz6mDRaThm/btm6I57IW5H9t8hTJ3/XRUi+I/qs",
-	"o0ZI2sp8DB7cgKz/AB00sknQb/A4jOVfNEETLKCzvETabN4yBqNe/naM+wvHolevNc2T5PYse9uK+m1Y",
-	"9vqtOsO+M+zvRvfpt2TXt4JwjcM5GtYYS9FoqiJxULPhyeUSSqSmCwFhywX7iTleb1AmIOrDRWbyURDn",
-	"SWIJMmb7OkzSVIapbsKrYj7kegqIReQ2vtUhfH+iSZSn96QuupS6KxbuGGXxggEwI1WvOuIU/ynnYjWK",
-	"OS6A+gPoFpnkM43eiCCiaTKGF0ZEzugMykjh9S0gE0BvFOjjK2B6Txi9YsTCOF6rxnYt5tyl8O77Lqg8",
-	"OXpF5bvplKUxnxVG0w5VlS0gXhuBdneA1v0dn2HgiIvdXEHdHfICdpc0ou6W4XWVsBnp/4Zzi/84Kthu",
-	"sf7Hwtn9sl/H1Of/seW9Z73Twenjk/v3T04fXAyenj0YnA0G/QH83z97gbluNFmPlO040ivj/2LXG3/Q",
-	"SUxz7XkIq2//rDHLfo7uTx9OHp+ePKIPwpOHbPDk5Mn06c8np5PH4dNowO7Twf2e7iMqpGXvjOdJEvRi",
-	"OULxaL6fTgVsMfqp2R7+fn6vcwoow1NvD5313n94958vn1/035y/Pf/t5Qfzq37qg/ARO50+GZwMJk+j",
-	"k4f0Z3byNDy9f/J4+jB6Qu9PfmaDB3Yjxso1ALVla0ycHXrWO1+KJBH2cr1h9HvaP2/3vnA8DIPqgn79",
-	"Ow0XzIDQmd/189/Qr+SNXQT/YMHN9q84haeTU/Y4uj84eRj+PD15OH1ET55EDx6c3GcD+nP4aPJ4Ci+/",
-	"FWTdlz0O3+tYZurAdSXJXUlyl/zepiQZTHbHBmz2MrR3oXX2iWckVkS30qvWzlUCzDVzjTBRVq4VLGlS",
-	"F4iK4pSFmUjXx65y3rG6udnxcIYONKILuhVtHA/i+h1uM3fV8ThsgXVRWN1V/naVv3en8vebE2PXlRNX",
-	"hdpGehMnHAQpODTICUisWCKTi0iRIdsjBLA2/+D+xUAZ/Gdo7Nf5QAWNSQ1nQEQzdqIXpcKAsMeUGU2T",
-	"uDLp+4PByWCbSY8wGHCguWu6N4lTNe6Mmu6EJYLPwP+NM3/SLb2c2pfwHKbad9C/tJq+2or3MAMA3jZR",
-	"3iKNuX6fjH3N+uQ5lfCKxgn33uUNmPy1jrJ1DduzNShlecG+ZnXz/VWdEY00woWvNicspDnosyLUZU4f",
-	"EZzJPrlIc2bjbVxk85jPvFdpdvkLv7KG3WMiRMIo33JzC0PBdOijuRBRPI2PfDYDd/6mWCIBkgSoyTv0",
-	"0TUvddizCzFnhBOhYZascc7qkf5Eq+593Rz9oNL+292bIbLP53Hp8LUMLTRO9zBCBGTgPbmjALERjbpZ",
-	"OrGPw60qymy7rOodTbJX2YIa2oXoIBv8bslD/bkXcZfmyWuKryNNvronWgZ9mid8OM1y3TRbBobqpqmG",
-	"PuAEvdNvgln+ZBeNSs6JKu/whb1SbfnTgrXDIVF+Z8xnMFldh6B8wmpu7MzJrsmiog0Tb362TfbJS0DL",
-	"VFcMuYsF3+AMytGCHY4Ig85SxhaMZ6MIMJs2haDjqzgZoVNpwr/qxtG/RMxbhLCvCXdC3siJd6o/OVFu",
-	"PwIaL4DmqCH+HMsRggAbA1/9Ad1/+yelNouxzbiuNwEBdC4ySG5pzkNOJ0nB3OU6LV0gvwvk351A/nIu",
-	"OLPnWG2wghGnmcJP/tRmOj/pV/DfaYvXaV0Q9btk6ZvGklgME97RHrQuqn4jLDeuSi+FpGSbcLdvSOgK",
-	"S7ilrsCyxA/6+6sXJqmFJgXQ9EE0eGxlwLigMS5Xgoz75FzjiUH821DiERh5xjJJHg4e7m7/LWk2d0wu",
-	"NPJasFc2mIObEWnP378isHi6pEiklxra0kWPlM6Kaej6VPCMMJMHUNaljGfAVW1sr5gDjU6cSZZMPQzZ",
-	"WK23xF1jOw8k0xMxxTto/8N3kGfw0xhH4WzlXIrk0HjxJM+GHCZkiHlSbH7jAu+QRU9D4DQnR95slIFI",
-	"wzlQvorZTBdsWpxXql9PYt7D3TfwawoA+k0byOLJjv2t5tmY42ZLFF5jhEZL1RS9v50p2tZ6QhRSOYK9",
-	"5l/6sHSpCYmJlCDHm9HwcMorraBBTc1dUD7zX4IevDZW6I3++93vH0ZvX34aXbz7r5dvj0UD956lUnCa",
-	"nAN0PygLjYnTpP1wT64otmB+M1pwi0JrLXPLLEBhyiLGs5gmcHQLgPlabtMLiC0xFpUEDBwO/9SbunI8",
-	"vc5JR2JVUBGV2ZjTVzrFIJbc4Rsmt6NIOBxJqxaCmiAJ18aACRvpUDtHI1kPvLO6bpe73+0CgolQZzfR",
-	"1gaWc+z0JmdhnsbZGgwo+Pt5ns17Z5+/QEESvECddXVOEhHSRCOlBwgeb/hcxgt6yUia8/H1ng/4SnrO",
-	"5QcUQGAyQIx6UGDQ7cYdtlUA7oZMlBO78rB0q4Gy31KRL91yZgM7v6ojeQ0pJ5l6oXxZfsxMDbThYR8s",
-	"fJwwwxBKZqUplEeuq26vG5tGRKQzyuN/4wT61aRa443aLQfCwqZBzDVNY0AMru8H4GVDiTMKw3uAnF/o",
-	"Cu9pWg+fUFDEuHmvG66IF0ItSSE/EXymtKqNb9G+fL/5O9UN/gmhIQoDGjaWIJdcrGz5Nl9bBjxtVsfu",
-	"dggFn8azPL0OjXdF1zCuup/EvGK4O8PFoN2z9ckyFVdxVL8oH9U4SyaW+P7No9FlfKIMkd6fX/78/wEA",
-	"AP//",
+	"7L37cts6ljf6Kiidr2p375EU+ZaLU1NnvB1nj7tz+2ynM9NxPgkSIQttClATpB3NrlSdpzkPdp7kFNYC",
+	"QIAEJcqWsy/t/qN3LIIgLgsL6/pbv3Qmcr6QgolcdQ5/6bCvdL5IGfz7pyK9PhU3PKc5l+IVyylP4YEq",
+	"5nOaLTuHnVdSsC655fmM5DNGMnmrSD6jObllGSNC5uSGpjzpdDs3NC2YfnkiC/OtCRUTlrKkczjodiYZ",
+	"o7n+9/6Lp4NuJykWKZ/QnMFDLrCbw/1BtzNn8zHL4PeMTQtlOlBM5J3DwTevq87uYPdpb2ent7t3MXhx",
+	"uDc4HAz6A/jf3zuu3XC8HE6LNB0KOmedw877lN9wSt7fCpaFrQrFMtNIQqPK40IPsfNivMueJjuD3v7k",
+	"2bS3Pz2gvefJ3l5vhw3os8nB+Ol0sNvpdhIpWOfwYDAYdDtTLriaNQz5qTdkKYbeynTUNV909DKoItVr",
+	"+vmXDptTnnYOOzSh/2E2s9PtsCyTGW4wPv/cORE5ywjFDSLwM6FJkjGl+p0v3/SiJ+xr5/Bpt5NyPdTn",
+	"9kOdQ7ch3Q5OWhRp+u1Lt6NyHBhMrtvJZU5TO8ki0+Oa5fni8MmTnd1n/UF/0N85fD54PnhCF/yJXt0e",
+	"d/SmnoyL9PrJwXjAnk92aO9Zsr/b22cvxr3n08HT3t5kJ9mlL8bP2M7giRtHp03zzrdv3Qpxv+EqDyn7",
+	"iOjPk3I8RE7JQXcwGACVlxT9+ZGkH4CkfyeE9KVGSWdsIbMKLV3cyipr1PMiNCdSTNgm3HEnoKMdj47a",
+	"kFGSLYdZITqHU5oqtpZx9Cdy7jOPkikMLFPY9ZiCHaRbw8H0gL6Y7rLeM3pwoGmH9V5MB7T3dLxHn9LB",
+	"5Cnd2e1865bfHjPR9O2ScX1gIuHiyj+aNM0YTZaEfeUqV2QqM5LPuLJcTSQkkykL2NqOncGeN4NyaTeZ",
+	"w05Hsz5Dort15nJBr5moUIT+qQsj05fkmF0VYhMyaGYnfzRuErASfc2s4xj/LFgBRPgbvnx+zmSxKAnk",
+	"SEixnMtCVa+gRTFO+YQ4IUsWOaEkl5qePGqhaSpvh5NC5XI+XGTyH2ySDxMrr5mzjo3mRZrzRcqGGftn",
+	"wVTuPS9yOaSLRSZvWPgj7qDtuHOYZwW7LxHhTnrP+JxexX4vSco8wlnm7GuOS4Sj0rfzUhYZkbfCnH9G",
+	"bmV2rWZy0e/Y91hmifhoMmf+z2YLnyU70/3x093eAd2b9PbZ4Hnv+fTFs97u+OnkRTJgO3Swo9nS1wXP",
+	"tJSMg+JqSCc51wuHi8PVEPfO/mB3RX99mLP5IkVq/WSGqMf/i53rt075gmZc9jP4787e5IDtTp8PeoPx",
+	"i6S3TzVLmuzu9J5O95PndGf8jA32Oth6mDA1yfhCU1nnsPPBLNacCnoFhxcamSX5cPb+LyfHF/23R++O",
+	"fj4502dqIhfVPo4EkdkVFfx/kPfCnZYVQt9uXFwp91qwo/hTuPb4W75c6N/sRrjfN9uQVuf7Sh+74JS3",
+	"4e5wwBXLhnQ65SnHNzuHn7+Yn+GSGS5onrMseMATJnKeL4dKFtmE2Ueb3Ct1XnFsj11wncwYEeyWwAS9",
+	"i/FXZBLm2YNdNev5hXcFBTzj12QGZlUauAG+f7+Tf7Dm5KNs0HDwT97+1HzuHauFEz+jiqicZijwrT3x",
+	"C5mmsnrmLbFsfuR3/5WO/MmNtc74ssHq8w5a6XwOIl+n0/4cgrw9nDOlYCv1q0x/3rFpJ+NPMzkfWqGr",
+	"o6VO+87PlVHBfYwUAGQzZkwQ0xEZLwmeU31JL1g250pxKSzrGZb2BS3NTviCuznZJrC4+9MXyc5kd/yM",
+	"PmX7yWD6fLxHDyY77EXybLpLnw7WkTw8NBvV8pitovDNSDmX/koCJa3ggvA8xufwwQZCNuivFWqrm0Le",
+	"C7aa0h6vlser5fFq+e1fLZHTbjZP1Q1WC/vEP+nrFsa+9KTNQnuac6t9+dbd7gD2NhvAXnQBPy6SuDx+",
+	"m/GcjlNGppyliSJ0CvZ2QVjC89+AYB7q0eqajNlUZqymODsWZNjsbm93P8ZmvzsrgoO9ZWrc1sHUUtwa",
+	"ne0vhcpJKU6Vpj9+w9OhKNCGt4ns9h0uum3dawmbpFxoOqYKroDyt2RIczsmZ5NO+YTFLMMVSfUrmxR6",
+	"wZ00dT6ZsaRIYYWrhLzT2xtEReCveUaHJV+3Z+QTw1uJSEHeSpHQJdhvb2WRJiSVN4zkWr69YWQpC/SJ",
+	"FkqfIH8zjvRMyIlzzP1Djoc5z4Huz5hiNJvMYJsE1fe8fa3T7fhGl85hx3RBPgp+wzLF86WWn2dSsIB2",
+	"2h+p/fjtfr5UOZsTmsy54CrPaC6b7vijV29P3939in/A+9ySwwJdB5072INb3+0b6nq+gz3VW1nlE+7n",
+	"LrgK6GTCFlpxWrL8kW08ENt4/9dHfvHIL37z/CISkPMTCnHIJXDoJYv43R307R/qfxWKDUnlJOE1+fNI",
+	"yHzGMsJ6zklOzU/ABB7vlg3IUGZXjyLp1q+YX9Pg9K9+u8ScDkaPBRpLnLQa+BxmVAimJwPHZDWj2PUp",
+	"fEPu7vsk/KE0sP3AWVGuu3/WfedCbBSBt2HN/bChM2E/dAF4dFH1BESs/2AWa+3euccyl7aK1UytaVG3",
+	"5LF58DV+WG/LOkdLkzPv8Qp+VO8e1bs/9gUc8oczZsLxV0vuj4L6o6D+yCz+xaX1MxSsXhdpGvKKkxuW",
+	"LSEwczWfWHmn/mGI+t/2nu2Sg4MDMtgZDDam8K07HKN7+IbRqlx4MWMk1T/jAeCKCMaS0G24agN/A9N8",
+	"w6dsspyk7I56Zdtr7I5hNt9BLeKJzdexx2iT4/5bVqvuGfFWMlazouUS9b2Uou+npnXvYcf4FQjw7uYP",
+	"PcLdByDJX8F88oA0CHlTbW0xWoT/4KJYDUs/KnJ5hLE5VVHe/GpTAbuEC0L9pBaeKyJvw0h+L9YnqSaY",
+	"OEINf7YZSslg/CzZYb29yQ7r7U8HrPecHuz2Bsle8nz6dLIzfvas8x2yNTYUdGoreuyy4qr3pKEzf722",
+	"F6d773HHbT5l2HN9+JtcfqUWtoqfNKh6VUEsrtNBh1tX6Tyj1x3CLtsQ9RMvpSrULjphoFr9l1roWsZu",
+	"OLsduvh6/9dABXU/xXLf/IfVJLctOT22QfJ3VH9Kku7ZWMWHs5nUjtkZ02tVY7YkM78TzCqvesYfT9hv",
+	"9IRhQK1NleSK6GXtdyqHbs3mNZzGqiAZP5elPPkbPJuWrH9zhzN2Ns+L8ZzntcP5iXKTuU8FMcJNtkLq",
+	"qcQYuxMcRhf72UMPnzWw0dJ863ZmjCYM0Q3ecHGt/xsS1sezN0oLgfmMkdGUZyofdclokbEb/V/BvuYj",
+	"UJpHKVX5iCzoFSN/Ont9TJ7vPn/+5z45wp/AapBIpiCCEEAS9CFK2TQnssj7lwJUB+RLh53LYjDYm2xg",
+	"34IX2EuSsfTfLzswzstOl9yzHz2nS6ve8qyUadVkxuZUr5bZNpVnNuZFr6P6dRdyk+GesYRnbJK/kRPD",
+	"nKsj/zRjJih/nMlbxTJyJZnqr/zOVGZzYIhFxkuVJvhsni17R9OcZfUvnrOJFIkiuSS3lOcuLyBbcnFF",
+	"6BXlou/Ty0GroXCR7+lDMueCz4s5ADs4XStnmI3+tXcle+WvMNb/6hnG0Tt9VR+svhh4YrfWcLMuoUor",
+	"UvonxbIblv2gSCqvgmG3MZSU85jTr2+YuMpnncOn+zAL++dObIH1oFWR5r1jWYg8Pmy0SuqhAzYMwJik",
+	"QGeOVFOu8mDQOw+51t+6nQXN6JzlhimFMCaveZqz7MxgpcRmlMlbsM5LwcwMlN4TwJjpkzO2YDSHebnP",
+	"AMOfY9oJFfrFYLqfPaApC2XyBbwxqUzKJDiBsB/ZEszEc7wSYZj+8vCczWFa/ytj085h5/96UkKfPcFm",
+	"6kkVzEf3cqy/9a2raeAU+9jbdQtKs4wu9VOVL4Gs9C50ahgwHz/GqFf/ave6AjfVJbczPplp9gJMS18u",
+	"I92WwjLLKRlh9knJP4e6i6GmmZHmWHBzlhZjmRNK4INXLFeXYn+wX2X8rfBLzHovaD4rlxuuvnYsCVvW",
+	"j0wlrwqp7dhIu/HlqyYaA8+Cm9ucIK6IlZe7sIz2L8JzxdIp4WKSFglLQs7QWqau010onm9hBU7Vkcn4",
+	"jNwM4AbWZKDIhAqS02tGeE6KRTCf5lNS5pNGrqmxlCmjYtXQPpiEr6ahcSA9NZO3oopfE4zQCHMNQzRp",
+	"ZXcZ4plM2TvoKM6vUgYMi32lkzxdIsXoD4f0UBPhoxzHyfz+QFfxGhziBfuar55AnPiDCcDANWGFA28Z",
+	"Y9k4nW0R8Tm6lFqdX7i0dXsLK8kV+Xj2xvLDOV2iT5GKJZlJlfcJmv00p0b9wbweEdYuBYCCLfJllfVt",
+	"MYkwtproU2tLGLBcH8/erFnQi+WigbBxARxh6F2qL5MghbgW+mjq58StTLAupUbUOC1UnrZD9OuvySoQ",
+	"wdqbjuiLLphTS+/Gw1xztRuO3/D0nXFQx/YSfPVWWOQVXpWzr6GA2Gm6l3yP/x33arPL+fSPci1Xp32C",
+	"lr/YXplciokUOeVCeXtEjqmCM8avhMyqM7M2v9jQmfFAbmXLYOwnmoJWToBvOPSK/bNxGkMg3q1Nxjo7",
+	"z9EOFpuQcY4uYfwi1EzAfHZXxcR37b//a0utpOqe3Vg9Cad8Ior55opJfRkhtg0zx+KrmPM508s3MnFw",
+	"I72cDi9AEwqfM31D05zdMATfgxkSrvrkWM7HXIBkClf6CB79u/EogOHlUtgf8b4ZOQy/QDrQHJ6JhCgp",
+	"RfUG3x28eNHb2e3t7Vzs7h0evDg8ePH3JlrEWQxxBnF2kNCc9fS0WvGE35Oc+bsXMVtKl6f3kyutEYla",
+	"q5LuBM3MWnbyJJBL0V4CJb8/ATS63K/8pW4UQX9QxHuy+b0Yhno2S6D+57d0KmCWzUfaTk8PY/N5Oe9D",
+	"85S2ecL/MNpCbWLNF78HP7ftq790heNF0tYmecc7v5w0TvceF/569ep+BkiwPXaJzILumD4oKRfX5NY6",
+	"My6FXLAMt0fRpSJKtlPkKlzzV1XlPkA8XnU1javIKGz6rjGeiAW94gLiXM25Uizvkmkm52Snbz1PZrX1",
+	"H9CPcz0tMPyXgfzD61rtTpzm9LsBySVsSsGAv9ONOAzoV3QY7O7sP9t/vvd0/5nnRdhp6bHR63LO/yey",
+	"Nu9Klwd6BfSdmrG8yARZsMzM+K07e3uDAUEodH0Z7w0G4ZQHzXMeKj2A+MQH3RWuktaTrPq1jU6Mfuif",
+	"lnGupE+MJ39o0iJzmjDfexWy1BYhq3tNSq+LL9lQwGqa20p93zRFH/7vV9tvmPupFz/TOPPxMmqiqmz4",
+	"3Y1RVdO4nyq6hTk2yNHBxj6kdfZ3KBs3rWSzXGKViYcSSh5UFDljc5kzE+6EyIc2qufu9ojaGq6XUuoB",
+	"s783M/CHTN7wpMnmO1qYxxWBy0EN2ufKunvfi/iRik/dmBQjU7Mdr5yeFwyxP6jP7htUVFlIoUwdMZpg",
+	"nDtNsbaJyBkGRdAFlvHgUjz5h0Le6lcgcwGAYforcglinwZ1U8wLnzsXmjUB9iZwJSyzQsYpFdf9DgA0",
+	"YlpULYBcpozcUqXlEh7mIXXO9DNLW+A4NV21Yx0/0cSQOK5SxNiP47ffgNgHkKcpyYqUaS4w5gnKiBht",
+	"qGYcvL1eLFk1YiY2JNP8SdAWBvUTTSDgYbOdYiKpRvR9VCwxRsIukWkCdkEqCCVzLoqcwbwE2Auv+A0T",
+	"RBaVvUyY20j9R0nbtzK7hitGc8Q+OedXAkw1GJsEOwL8QVyFQ3onoaPGryC5cEUs7UNn39prqyxNTrBi",
+	"UeMGJ0BBZnhd3Gn4GdYjmOL299Udp3Zbu9mR2uoy1c/Btlej4nrckOAR1Tckr9eI9Gv4cDlyvGtLkvOh",
+	"dz93ToQqrB0dF3dGgSjK6/5A60EzmtFJzjLV15c8Mq+VdOvCYM9qjM7CPhOaQZbumIEaYitSIRPkyhxM",
+	"VGDn/hxC+N7Pwd/+QLTKL0gEiBiEPUHHqcn7DI0PbgB6Dc0bPZDT3NRc6Ik3K/itq+VwalStmbS9qJxO",
+	"p/4UPMDiz533Il1iEy+exlh7TRUmz9Cx/gLhNpYZoRrAZianxIqabhBCiiHs3tBWOjO3jF4TlJTVDBKq",
+	"xyyV4spZsq3dUZ8SsNjZi8jI8AHTU8Vkhr0h05VWWgB1jKYpy2DCirFa4pQe0TEVP+Rais81ScoxbCBY",
+	"LoosPSRbk89hCmUyQLCy7GuuykFjWKce9A+53rEYbVZSCz53TjGYkCxSOmEzuJIwTtS0OUSfDDlKU3nL",
+	"Ku1oxg6xoFyXuPSBLnEpAo040e6zGbtiX4l9ckg+//CnH75s84I5KhmBJz14KhvFB1NZCBQr9DODT24Y",
+	"1pUkubyC8K0HZrgnCc83ZLoqr9HFOyeKrTtWcMSxaeBV1IQ/ZgDLvuULv3k/aiaCQKj8/lvzweqZG8oG",
+	"YTLS587bQoFMYMvKavVri6LBkacQP6RoUFNJv59wEGZKtZIOdg8OQukAc0vSSHas4fWapylTsdmH+vys",
+	"hfbMldN0LiG80kTJSmwpTepiU8Pv1E1gFA4aJO1q6kZv+KKqYMEZXdQLfJozapR9PKZWZ41BI1khA2fA",
+	"0E1Xu/FmUgWT1yMPatvp14NsbOe4t2vUJUr6xltA5lDu3kcf/xeIrAe2X1+q4IOBhY0mc8j+hp4sFpQi",
+	"UqTL2paZi8mrXQBMxBoMCNYmKNWLOc0nWLPbzk7f7hmfOPnGpeyzFXSk10ddaxEOl8Mf14eakaaxTqtH",
+	"U3YYsa/GuKbuA1bIL1TS+W9ZgGgLPNXc5rk0sMj4TT+E8L9lYZYQfFf+jsw1RytXyxdRKwu2RTOA2RPr",
+	"X25jDfCcB9vkhBfS1K7dgPvxQKcKt9Bbv1LVpdzYhq2VyNtJKzx5L5aXSpOSX6uQij+sVZfoMpW0Qnjn",
+	"/EqwpEvGBQ5SyTkDQCXC0pB9OPESuzH3Hr8SNC+yiNiioGf0GuhDACIt3v1SEpkmsc5df9i9Fjnrqwy6",
+	"D1oWjMBT0X7K/qCpXdEtkjCsuGfpQL3jQe5rmfCUKdUQ0aiFCWs3nsgMLZNwv/x8cuGX1R3LZLnVgR3j",
+	"kbmQ8g3NrthmohUWACrdLzA8SDbUfRlT2s5T8lf+U7/Tet8QM75pz2Kf0MvmfPU/KDL62pvTrz3dtDde",
+	"5kyNjLTqhlN6+csXITUF6BFWGfw7W1vn18AGk034VLDC+rIwEhn4rjzvQi71X1OZzfGMUmD3W1twc43O",
+	"6VKr3rUADM1ywABSH8JLKyrYqxWuYkGOPpyao2f9ICmfa8WG5PJSoFu26wwulY2FF9HMMrKXTumhmm95",
+	"206FFohoeg58D4T+O26g7claBeDMb22TTKdTylOW9MlpDrmkTrQ0lbpIIRIWbsmW+dxbls9k8k7mxjxx",
+	"x8XCbshl58PHi8uOLyFtbcUWNJ+V17sqFguZGalrDl+vrAtMKM6+sb1n+IG+TZeqEj77/vxiw/zr++3I",
+	"O3leTGY2DOhOhGslhiu2xdW/ApHRjxhCZSBXXh4J+kcXUnFjEYFol61S7Du5ofgYLM6Rz83Q0JdIoKLS",
+	"4yNdaJVma1o6Y1DHAiR9pczLcgoRu0oVbHtsoYnxWu5qUBpBgWSZ0jrwDOvfGrkP0+i3uNj5Eag3dJze",
+	"lR6PwdIMh5bmXE2XAT/D7gkOYWvriN2REfY+IuwrRAMpMqqOelQJSZRg0LuhPIU6i2BjB9CGFzs7gy5R",
+	"DG5KsrPbP+jv/HnLt9c7mb+WhbgrF35nzbBbW0djlQ/9/86S6EkasL2MEZ5vm/4+mBiUuy3J31C/gSAY",
+	"VOutdHJoTUJbP7zWw2QsTs6lvOWF+W9ZZBtbEmsy6gQCf9KlMaSRpSwyIm9FJBxGPcRKwR0MvFS6xPO7",
+	"yKFkhRh6Kb67HKrlTz5hH4VjJXfcI9MRuJNkRjOeLklR9rq1LUloTscmvaAQGaOTme7fnXUjsHJFxoVa",
+	"9sk7ifYKsMHOqLhiyUuSZ8sSy8Vbywo0zKql9JveW5YCScFFIN5h9fXKlFSX0sm18mypnsPnMGM0eXAx",
+	"YEO6//7q14WUb6lYnrlKwveyTtyCNpTJPAcl6eTrAoH2yuuZC7Kr72Qpki1xJynJXHPszAWoZnIOKzZJ",
+	"ORP5Oso3JZnxyCDmkZySkUfWo9WH4364SbvfFzdpM+r4eHZ6IeUbeefbXJ8NCDqFMyCFMyjtD148JWA5",
+	"2toZXPudLR6bj4IW+Uxm/H820cDhw3SsasGM7yCnELw0NFW+ybrUg4p8pp9PjCusbE5umfFxmLBNzda+",
+	"lWlJNbvwNVv+oEw2ryJVhL1y74CBeS467LbZ3YexNlSRhEGTak1r1zP4qmw/EO/GUpbbD5gMs0oYoUk7",
+	"u2bLaJdWhzaoMht47zcSEWm5C6xqv/j06VPP26XGNLsZm0O0ld8XGKBDO8aF8V40cwcmNCf4bFp+6W7d",
+	"suFT+Wr7+splIp9WWdf/iMtmLFMsecsSTm3O5R34p9cVmeu+UL+97OTsa/5kkVIuLjv6UnWOvy07AfRu",
+	"/uX8/butcs9PlOdb9desu+JTmteMWr+OiOu2x8TET66ZSM4YOubP2D/fQ/ZEJJ3wmi019cssYVnNBa7I",
+	"ePmSjHojMmdUYLq10ZUJ4l9A1pve0FHPJISN8BGOBtj8J5omRWbczV2tfF8KlKGM1sfnYMLlFivUHKSy",
+	"PIPtu36qtHSi2/duKATKQSxWJRRM/bQ8dl01Pnvl5qa/gr2+21qP6O/2tPRwH0ZeaNKI8Glo6a866Edn",
+	"Rcq8xsZhj0C9qJegH+dQKw1oujGefcB81Bt0KbwdEhLOf5eM2YQWipEpuyVXTDAoqoRBbOzrImNKkbHM",
+	"Z3qfaiCEMeqqwA72EZp5wbKc2xyMwhRsaY+beIzvfPPqZjRAa2hd7L1Il5ZZVzhyE5Z2dR4nkBBidgVe",
+	"AXezFQgx3qS/4fdK9Ofv8zmIoaunzKZpmy9VU45EkRpbBn557UgSKVgroFJThOuGATSGKtI8+H5MYWn4",
+	"+AoFptuZcsHVjCVRdEFRZkln8hZFTynYS6KnbTSvYFQ+zW28NFIMkwKvbbbZQXgvXrkXv3XL+NX2Pbic",
+	"/1zmNG2zQQ+yG4ArXkMWXrtylqar1LnmxW++FPfZvqTH0HWpi8GmdL2ryBFO/XTFj3cDk7FLbo5G13LC",
+	"8oZDvl3ns8eOZa5H/Z0SRicz7yBVuK9X6GTrmxpjztvqOzgwW+/dwgI/RN8Gxf8hurYYxg/Rt7UtbLnj",
+	"ylEsj5kpi+SfQVf/oI7a3C0pef35eYVCKxpN0vT9FMrgbADbLG87377ElBswHzh47akXko1JtimjN/p5",
+	"gdIYmEAQ5iYySIj7aCFTYao8Rce8KelkUbEfxa1HcetR3HogccscskaMHlc1ALFo7J9u1WnGYJ5dm/uA",
+	"OrjXTk/6zrjyFaiEQfPOedgJjwLk716ALAlz/VVocqH0RZgkXP9C0w/BheHIr7Z2cy4Mbe3UKanCYcHq",
+	"ZmpMApAN3I2AgViH+cLZjmwI5LxPLmZSMRMCOaom343gINGxLHJ7cHS/9FLczmTK+gT5uwsbzkzGg2Bo",
+	"bVqzRP6h93GeOuqaLzrdGjejgOSYSHst6+FMZWZiiwJoR/CSLJiwiSt9z/ZleldMtDV6NQ77HLtqfm6+",
+	"UTF53bO/2kKesYXMmkp7lDySpqljE9uUXZJsOcyKiJHKN/HeZjzPmTgMGLcmr1u9r7cmU3qFLOBKBqy4",
+	"HvwJfwfOvzMYtOH9vyb/rvBTu1Ulh7sDa2s0tR75iKuIIIiO/gWTi5TV6S7x9IX2W+G0DMjkv22gA/xm",
+	"OZIQdsmru53QCgp2UPovoa7wn9ZM7kI5WqmJkM0KLl/ZNZhkm32JV/gBzjlmEzoHyUkKOAj13WBr8dHL",
+	"Y4Qguxg+ohXKVkI8K+/EOyiHNrv4S/VLYFZI2NcGOkjphHkjt4zBlZyC4JPBg8hOKW/SFfQThIgagV9w",
+	"om5GBCKACQQcc5O2qAc8ZldcKIs4aWR3hGQz87HuvpXoiC3F+TV2EEtid1LvvapMsV2Ma3aV7EMQ8DXZ",
+	"AfwiRo6X4bJw6TuUDJVTkbir4JYuzeLFJJb764aVU4s0aYig68oBuAJX5iPmULQ93hbiaeURB8LokyP0",
+	"opKMpYwqBkHENEmcDeNSXIofych6F0mvmilrlxma6XXWbUJBSzfxJS0MkrNsAZ258LoT2et98GoXiFvM",
+	"aJZyPXxN5Mqhp0BvaLGCrgJsTseqwkx52zW8a4xc+HId6OElGVnx16YKWfkaXjeWMbtclQBtc+0Bbfkp",
+	"v8ZFOOc5wQ7s4G4j38P67Lg5xvpmP1czUQHStlwsHGaX4xtW22/w/G7BDtheaDbE6z4ee3qOA4o9euUN",
+	"Mvb8rR147OGpm0zs6ZmbYHTE3qRXSvG//wnWGU4st8uUPVeYY2lEK8QKLVJWYo0agy3AVIGOGcWdNgqp",
+	"ZlWaYoFpjzNGr7EWIYAgAuq0ASJ1ZxfZjOLiGlzsGNeumR4Qe0W78UvorC/VEyJgl6FQYE+iYglxNhOT",
+	"qrSoV/Gpiz1r5aq4kBoRTet9Y0WMFcY/j1cwkShbHaF5L9bP52ueUe9VA4hWHcEHoBKaAq6+ows93/AT",
+	"nxiWCtCCz1spEgraeu2rK6zaFxYopLJ1IXS/J8lHuv+HHA9znqdNl6vXL6bqAIcPP3HGFKPZZAYHtW7V",
+	"cbCPw/W7BpfWlvZL0JzfsM3WTn8SMExuBcHm67/jw2/EPxQAdOTVZUWgNEVyGX7L7Br5KPgNyxTPl7Gv",
+	"L2ZSsJWnPGcpg1bxkw7GYq2tajEwHMG/7T3bJQcHB2SwMxjEPm4B5eJlWLoWYBpgw81BEL6sBtxRN7W4",
+	"sKvLy9S+r+II0K5IBIzg49kb/XEchP9hC/aG34YwKAsQFR3PFmGd6yL0Gil4BUIzFi6CmVWDo4yk+8+C",
+	"FShKAVQiiJVaQiJLlqNsVwgBpY166E3Q19eYcXFlBCktx0oBIiyD6lS2cq518dRkNiObvax4KFwAOHwe",
+	"yUOgt6g0kHk9BTIcTkMLZzhcz1B9HxkNlvZ/274jz87c5yIPX+EIIk9ay1APP4Bv3Q7+YWxYZwbuOOpp",
+	"qsMgOd0zp9dMkDGdXNfNKH65+l/WG0X8gvUbu0u27GepVLBxA4spp8cyY0dFPnOZ4pX181Kq6muUr3+p",
+	"C4lXkBWuyAgzG7Aw/TVbYsH5Ub+zbmJ5JWLcG7/hcNFR+BdVxFx+X2d9EhZhqj3n83iFkvSWLhWYMEJz",
+	"BbjkNrNW6KMo5zyHKAlTyNdDZqtfr/aOmLQpjG5bu3hwWzmiCuWmGHsYt6VKi6sV0g4XJJW3AESqWNd6",
+	"lGbLhWbD6FSyaPTk6Pz49JSkLM/15DKS8CueW+cXnxKem0hfwSCsnRSC/7NgrUyixrtaQczXF3W4cF1C",
+	"UyXB+2ZB17qb+2RjMKf1qhFXRUozG5QMoepyap1sBDx/Vm8x2HZot5AGbQ2W4QRuR/ucK8TEy1liYjQy",
+	"ZmDewFf4BlDl7O03x2RpNNKNwEAzgl1TXjrlCu/ppv4ZwA1uR9cIMez8jyW4oiNwmVnR2ZRSiVG8E+h7",
+	"5SWjRg/jvt/O/QAO+NCTbmsPmLMWcrUawwiXOU6Lq9g0RvE3ZFqgEQ8kP7sRvsf3DqNHDnzPWawSvYJ5",
+	"fTx706lMFWppVH4rrUvBz+9wHsFv5zip4LdXwQyDR6dmusGPFmv82Ew2HJ9eh8YnUK72g7ciFbnvX2r2",
+	"HhVrRqeZ01qhAwtYpoAEguwmTYGrmNDHcZEbk0BIfQjqZozhUjEDBD9eWkb6KM08SjOP0syjNPOvJs2E",
+	"gkXYuVMFPU7dLquzfQ6n3nGTv6kPqV5+JIJKqdnmBE0nsPRs2YINxIwgrbL+o5dPGTyuXK7ml5X5nA/+",
+	"xW/djkmEjjqnFBM5ExM/blEW+UTOo/FHtp/V4q9pF5NPI4XdVxsn8XxlGRO5K3Jv7ZOuNv2I9Aha+eD3",
+	"D5mcMEDj1Q/QIKnnCQ/f/xU82eCMsqjE6GcxgELQ6iTLsFuEw7RO56Fxbdd9zx4x+iXzy6Fg/fxuB3pu",
+	"SY7havn9hk+Cr4SP8JvhqtsRVEjxQb/2rdvxix78SoG+m0bwWjx3ZS+/PnJlf8Q7ETL36jnXyZt9zR1q",
+	"0kTOFzRjCUl5zjKapiYiBFAVb1gG6TRwW/exbq0tSLcLt5tD2+/8n8//5/Ly62Dw5cf/FfN4RIpA1QTq",
+	"WtTQTMIQZhC7ZkobTyiCHJNiUWcQALA6NHWfbIWHpEwgqsem4hvzIs35ImXDzENpijQucjlE8HS2okVY",
+	"gCne8DslEL0r0rRbBtuYIkm3srsu98ZQgdZqTFmmWlGAQqQA/VlKF1yZ0k4yu7SwGqDgzOmSzKkAwFQr",
+	"nKAktXHSijdvp6jcSxdpTo7avB+/4NgvTc9Z1t7bUCn8cgeHw2rfNc/B46XMJWVqLRKbnQUsoG9gKyw+",
+	"AhS5Qm7WNhWprmOqYYlxFI7rtVYGidQigQlYbahnYkLXZjz1qAqrDczlDcpn64PTvepkNaCxGZThlzY2",
+	"uYREcW6Sen8NRbF+Wb8mYam3X9aGNzZ6tddURcWGw4oZYC0hwUsbuskq31iRbYib5zTZNpSNn/gO1opv",
+	"3bs5CXODSrS2yjHAF23Bt7hGna9y8Dtr8V71mzUSU0zbXWsEAMKAQJrgzgLzmure41Ii7e6kDafjigUj",
+	"xNCmK/KQBn/L/A1v8A9xhAsEBBj1Lsdaw8DC09itVYYPb77GPL61SX+2//L+8Dl4XP6qcNYmFl0R7+K0",
+	"GjsATWQQygPNomZ3tdga02KrFf5uWMx6dO4q6Jjc5sWCCVOgqX5yoByOxUHF1HkDcUw+wP3XtUYlfe1C",
+	"8FMZAIO2EeAzNAfgw/6leA9w8LbYUNdW2zJve9lkVJGrjIqcJYfG8FYWA/NTB0w9Ra+aVjR+tKy+2xAY",
+	"mLEbzm5ZRhTliWdLFZgAt0mGe7NcZZe7UUhql39jNf7Yh5aEouHAFpyE1J7afGxJjVbf1KTU6uaK0aC9",
+	"yKaZnA9Vi9AvX8k16e3ElwsyW0yzpUywYrH8E8Ax6cTanlp1XRpL7dFdA23AQcEulfl6VbVcsXS6FZSD",
+	"jE34grMmG7I1hYPLFUJ677XKdv5N6T8jH5NvVN1nYBEArobozEByAdW6pglvR7WbyabQ+s5S1veNF8vl",
+	"xucI0JZrG8w32F+4zwKrQrtXfOW55RuNKWSurHTCE8LzUif1kNfNo62ngnkCVMkOS+bSzAsCzudtXtdd",
+	"Sv5RrXJ4f02qK1rblFXCWkngFYmvPLdtpQqLrBpuUJiFZlK64JaOMTowaBeLpNLeoIgSXo/CtS2s4m+a",
+	"GBBjr4X5xTZQxRgdfV4TrJuZS7Qa8pwUC2hrBD3TNPPw1e0Tkz72D0BYrzezT0wzXNpwFn7zMgY1eCGY",
+	"k9/ePIDGQuZ8ysusMs9bUHoSjCyAF47ry3sf0XCHKA3gB2NvkImrTjNmxm8RdXWZLfXjmLsdM2xNknYz",
+	"tIRrlhSIEJfNo0fv9cqy6KNs5u7+GUzjbjioQNqNuKXw9KObXPTdcsSxx6/c6GNPz72FiT0/Khcr9vis",
+	"XMD4Y1jBNSM0rVYP9F259M2PcTteu91YjRf7uPIPtfJ1Bt4O+GGu2WJdH+yTTzOeM6IWdKJ1Na162SzB",
+	"0Ma6mQumEdncJuVC0WeREGw4ZoG65+e1QNRQdzOfTnUdzMW11LeEQbJGg3LJDVG64hlM2xYwckV0TRjA",
+	"+jFVXEeVgeCDssIGzcECDkawVIorawxDnv+DIguZ8skSKwoqIwS1HEXdPRUO5metinsRJqUujmBdpUpP",
+	"phyKeWRARKpLMorGuhkkjPtlzNuMruI+iRnjqSIAyY5Jirl0PkK5YAKXKOXiupJKqK79XOtbmV2rmVxU",
+	"HJoHcX9mT///c/1/Y/1/E/1/TP+4M728/Ppsqv/5Ytrg9byz8wUslCmb5giR2MIPU053d7D7tLez29vd",
+	"vxi8ONwbHA4Gf7+Po2aVe0TPodlBQqDMPFpfJ1Sgs5E12W5VOyppdLCsTJRUjoco4w8d/WKF62+jLhn9",
+	"Apa+byPgPaNfnKD9raq/mljlMh/WkJNuVnZZcZYfHIDb3v4dgfeIU14bIqv6jSr2/4+nr0xhRlMNBFMc",
+	"byEOAVYIAUvMqtjkxREk9IBZzhxlbwnDFdibHLDd6fNBbzB+kfT26TPWezHZ3ek9ne4nz+nO+Bkb7LXQ",
+	"0VpmadoJubRbO0xbtdDEA46ZPVGbDvYgMtjmFM613p2PZ28aPSeVa8B7CiBTluIURKItwWR6zRY5ZtNr",
+	"jvhScwK4xbAw1pIsWd4nF5LMGcOyVkzk2dKuWD7LGENPir7PmJDFVVjf43NH5UWi9VMfP2k1Md+deIN4",
+	"yTv6i2JBo386O9n9M15YGBgKnN8PH62s77Ep9GaD++63hP0f/6Nw6c+Xl337qGFJdyzC1Hdb05jTKlzV",
+	"UyjjCqFLeK7K1UK7f1le9X5rNcvzhTp88iSVV1zYlerL7OpJxmg6V0/Klfz1SbIG9ZU6U0wbmwrqNvHb",
+	"6jbjiChlcgbAWFszGmMtNWqsJ7/rEKg10TK/2ciVf7l4kQa4Ai+0oCkr4DvFD3xHj/0qBvCH90WXh7I1",
+	"r2tnhEBuFjVDvPbB4zPmtCKSSLBR3pURPhoiHg0Rj4aIR0PEoyHi0RDxaIh4NEQ8GiIeDRG/L0NETQA/",
+	"NWv5AatUx7CSyC1dEm4hq811qa9EvYj6AQJVTzMpcsJEzMFX5LNhNNT8kwnddC8DHhQKQ+NM3iqWvSSK",
+	"MTKiCz6Efrjg+TBjecbZDRv1ySnGzBGnWnJlRM2uX6afikvBgSwwAHSd1ok1Vhvj1RBgz/vYD8qUtico",
+	"Z+K3dKP3CyZOX5FjKYRWA0yUlV60kT7MoygW5opsF5OnoC+euH0gpWOWrpAq9KdLvP7YndxACjUkSUM8",
+	"tsY5pJJ/PHuj1qN2uY/Y4for3i0pxl+JmAK5Jj9QTqe4CQiJj0oBxHFCYLGJXg7RAUBxwcR5TXkcsgrL",
+	"uP/+huizxxXkWcSiTOALfXI6DaFpDUx1wqZcMyh9Kdq4JhO2U8nGCLSATYKOAS+Tz/XNwkSQs5zyKYMn",
+	"PnommhLH7IqKu4cn/4olzBqSftoUFbNJZEIS6GUb2UHfu7jar5BGmLBJygUbYrp5PBg9wNzF9kkYh7qE",
+	"kE2IVEfY4LbfTYY0Xwea7H2VUD+e0LcmeSTiBrO9imoN0NElX8Mc5lsO1dwQcj+XePMwjMt+J3NTDaGZ",
+	"VaCGlHDND3UXzKI0u1nY6gWBaLJ/txyDHKAxEPnApBKYzEtb4SmEo7FbPDWDapGiavL1h63KrkUgHFZZ",
+	"OBxrhHocZakObzn1IpcnEfQ1jKm8R+5GE+h2LYV+NXJ2KJuvA8L2W+8O1mNLr+29ihG99oUqrHNVNv69",
+	"J63+zHJzINyvBs4OyKtMZcWzYLg6OWN5kQlT5JTgF3UTbJtIpsQPrvpkre9+54+SotrqgEdqKq5Lbb1n",
+	"UutWcjDvkTy5Ll1yTdrmfbMpg+xR45iKJZHaW8UmNVTTF+JMr87gw2u9JlysVg2OZ1SIJpVIa7fOTqBc",
+	"/qMre0WOatV1MKbVQvqAEleGxnuIPLdsPJPy2obgmz9LAlQ5TVOT7+CFy5slM81bhqvXZvsWe6n9/qns",
+	"thJ3vXkXlVVmk+tWKC368vSuTERlgD2Q89Xq1bA8PbW9zApgoYDFVi0ZVI5A6+m+wuVLS3mfvM9nLLvl",
+	"ihE6tlXP6hq2E9pq0tPq846tVhNrpWJmQz0RvWLOigxhH67Kz4qyb+uGq88dVzkXV/6RbM64gppOVSET",
+	"RdNymBkUErVSNGyPn3tmK5WS/JZPWhXpuqtAEN0Mx70aZ95yu4D8T3M2X+G+XqT6/CSVu+eONfqiNVBo",
+	"yiesWu1wnYgfWh839GUYZ6ut/gKX1A+K6F5MQbvmshctHBr76x0aq/Z1k81r3LgPtW1TmBHvHMThFnrt",
+	"GisWVjtsLF4Z2VDckHar17qkZRuSrqFVRspgb+ZbiglEWJ3MreBmW9hU7aFh2Q1smClOWzJRg2aVl2VG",
+	"b2cSSs5VgDQbSKDsKIgU2nADYuFIjk/BqYojJOrDyOhkFpkxTAueoQMSwiK825LnKiywV53nhnM5McM9",
+	"0zS7LjTKW7XaRFeTwR3wLERg5bGAFcYIvAFmRV1gKcXNdjU065KqPrXhTP5T3kakU4i1UDMgXxjlmDFh",
+	"5VYQYKr5+mY1sPBGXUv8TjAVG91xfhRrmf2/JTiMwFRlCzfJnE8YmdHEGK+6zdarBwXMaMDKiFi/2hFa",
+	"zA5Wo7QaSoBbnrVbUMPx2JT+jfa+YkwO8uOfBYWyeiObMj9yqf7Q0NoUMdgPd5BGj0QM4uAbpg5P7jSL",
+	"d/hmfBrXXIDvELsvj6nARfXCFvXobaK1aR0b5zr7OvB2m0INeODW5F0xg9zT7t4SUAQC35p07UolYK1w",
+	"o4VLIKaX4Q7jJRHytn4KL4XrCvjyvxQsSbwyXTtOei+Qke0fcoNHEtxg1ZK4Jt0/eiS2gUayCnmwiiWy",
+	"deSS11gfmU5KtdoEJqJKhbamLuratnIyxCq6rq5kXpbjvBThWgYz6EJd6UI5WkHnb0aSAozO1Eex3pxY",
+	"vq0X3FqWfhElwdahJQLclY1QUZoAWHxFMoaNUrdRVq2b5grpOpEwxHLxuI9j45ta+8r1KyESoqvrBIj4",
+	"84+KZaYmS+Pjcg2bmrwu0vRdc5PXmZyfm7WKPb+Qq56ezKv2yPKZVi9WDF8/XjGuUC5qaqQ3963b21iT",
+	"d3a/o/vjaCA6Qo8u4s+BVppn6Min0ar7SCqPpOKTSp0Px6GbPq1Rndc5SOq4T+aXyrVew1jCG83+YhGb",
+	"fHglbOGEW9PCOhas48XGejjcI9dTUOffNivBjJxjoLwiy4Ym50eaMAtmy8SIJZnLjLVAqCIy6xr0SieN",
+	"2Ugj3bbrgVQjfNTcgUxZIb46eCfcOwAsdJQVwpa19VsXQosAWo41CyLYLU2HAIAF6yvnDKqh387k3IJr",
+	"Q7wnQGRh5Kdgt1g63a6RKTBkQLcRZouJ3FsEG4+bOMneihjtkL/WwnqZb+sGWAfAhLQxkbDkJSTO5kwQ",
+	"g+4p2NecqFvGFmBQ8RJu4Al+3JBWzm/s2HTPNr8ICpw7ZK8519+xCF3wV4ZhO+Xag6piK1bYWek1iIN2",
+	"GduEdSJWadmun4fVpYdXicLZBBoMhZdVYGCh7WTq3nEfiwpqcWAv+2H4FY5lFSQM6drz/SJJwwse2Xa6",
+	"HYW8sQQbK6HBDF3AB81OQge4YdgU96D8t13TbSGLRZhu44WsH3oQU5GnHsJU7N1yWaPv2pWOjalc/MjT",
+	"V+V+ND/9aHco+m3YtCOzZ5EW59ErTj8p8b6i37abHXl44vY/ulglSURH7Kgk/llHOM2Pl68tKUXaeBBe",
+	"jU/XYKc90tYjbW2JtkLx0HfjtPJsG4vrXd1Md3SKxz3sG8Q9tE3cs8DgmL+mp9Bvk3oXfGd13KBXzrTN",
+	"p9d8qqHYj5fNsVHnXA0VnbOG5fo0YyaZmkEZBnSjUSNT6Rf7BLkHmH9B3s5nDKKCzO0fD7xpuTvtiOFe",
+	"USKxv0vDUNMmVxZutU+ztVUsnJ+VuP74wYV+536YciWmuBKT7AdAl0a+IInnO8YrthMUseYxRE1ULRfl",
+	"o5rVonwUlkaOtajZe9AQYTY+/lX7NP7hqCHFPVk5IiOy/LSMGonCJlFTU9jEVn+uPMeq1NUfozM9QyKM",
+	"f6D+4MSRaOVB83zeAf3Gn33Q1PzOkmbl4fuQtitP/yLHF4bSq2OsmchwTvocNH2rbvNabe4yi5FntPzt",
+	"Ag9MrVGjWc3U9sbTdJQ3PmthAX08Ro/H6PEYtTtGgSjyhovruPgN2WlOarS2La7AqhRDe47mZUB0Hr1i",
+	"RIpqvpWz26pWYGHNPtaCJ1bL0IO2kBsG36lrvtIlkxmbXBsYJ1gRwOHfXHK07sdsXcT3G67y05zN18XO",
+	"A55RylVu67+nKehRFvxPy9tSMXLFb7QovbS1yB8zlh8zlh8zlh8zlh8zlh8zlh8zlh8zlh8zlh8zlu8e",
+	"vafV6yvZMz96+DuBTPvOBU9XDZd+/ahAvJUl/maFdZmqh2sDTVxUATinJUaHHJIFvmP8zlo2Qr9zLZok",
+	"cNBn1TiCyFM/gCR42jWYQSviQw6JkBBaUd5+fvBAVuuU1eM+6iNC0jWBIvU2hy78JIxowSMqM9AnfH5Y",
+	"izuphYiEHzA1Yc3Ku/ARqq6VFy1SLfQmzNWr5ZDYoCv0YC/fK4kQo/qiNmpInnF9cwMa7nhpKKceFFTb",
+	"LBuD4ydla/lNESWDOAZHY2H4QhlXUEYv2J0MoxeCHYoELwSL4QdGbGozxiN45o23/izi3sVHMV+mfanu",
+	"17VP3Hyrj6IeXXwEnPfMLUe90wZXLj7+WFmt6vMjb/UazYKPKxWsVMDI3zc5oK7ZEvDTskSLk8uXZNQb",
+	"kTmjQsHdjmDTmNGRsCktUsDpG/VsNGDfBQYOx8sR9gOIjZ7q+IMiWlC8FJq8MTSrzGkBJLpqsdKXZGSS",
+	"gcoONU/TjfsNAUm98p/liLzf8S+rbfSqkBY9/Ee74/lej+qnZWnyDH945Vau9uinZeSnWHtrkfT/jLWz",
+	"JkL/T69d/cD8jsYekDBaNFeiyusG1iCob+1xCRofrWqHhZobK9qtMCB0wYwnlp59TZ935eU+oVEtl1Vw",
+	"7FOUnYU0qh4Y/Lgihch5itd4MZ8jxnMNoHWr6OCrUzpa4vcjoHYllvhuFQR/VXtmuUF14+bdkVx/bSvL",
+	"w0JKNFoOKsALLFNS0BQh8y3EBKY+qQiovgstArP9OGP0uoL3/YlhpC6RgryVItF6hEhMCEqq1YNc4jFb",
+	"ygL7K1TlQO0OHgBuf4V1uQa7GgP+ONK7RE7M392aEePulBgYXyKZAYFtUjKFF3I4ujOmGM0mMxB5qgac",
+	"uw+tYulptWya/4KWcysINl91iO+5dlXTUgRCx1e2an60MUuluNKXQThIs8/kYwkvvc1hVw1cEWMjSxm0",
+	"8viqN3B3y2lGEQ793/ae7ZKDgwMy2BkMIqUG7j7qTYoI/Jp4NfcFSakUEGoDKnWeNwJKuVT/8CY2JhWT",
+	"3qCV5lsKzkazbubBD8rw04Qu6zaY8hVXdmVsimrUjC8uiSdoYYrW1L/v20R81d4lMIyXtXZ+No5Lwxlb",
+	"tLCutX/EE248S1CZGsQSuCMMS7FuyEDPKOs4NZgOFk649XIgvMwHa1rYVP+HPf/gvl55ENd2zaOIsou9",
+	"uaFWHkRDweFJNNIbnRrlvBo189/NHOqnzerN28yOh+sMUQcALF2ROU2Ql8lU6+FwGZgKHKbiDp8vZIbC",
+	"06jylVE/5BJlqcFNB90w3ijogK2+Ffn0ZpW/almILoCZK7/mF1Mrq35tDLhGjsCIaR5esVx5KfIm6h2E",
+	"c61roKSxSqKW2dXDg7R9n8vv4I7h1bHL6w2fsslykrJ7QjsBnP8IsVVwWhAawbEQjX6W0JyOMH/NZtdh",
+	"iwgq1KVoBwtFTl0mJxT1eoSJukvwTTWio35CbZMVVSVbeu0eMakeMal+85hUTcdgkdKJWxvMI3ehjirv",
+	"k9NEkYwr80nBmIlekWkqbxEOENyvwcnhIn+630w8XOTsimWQDVQHi934/D3CbT3CbT3Cba0MZGn+tPHf",
+	"1+JEDLmjDBRcpyPCVddyJ8MxlNEiXAzGlJkwuCpQhwfA5aMlQHuMuL0LUtRvHVbMXo/tRhYKsHhPRgen",
+	"u7V7ZwTQ6iDdBlk7v5Cu6SMA2m8fAM1XeeCV6o3ZjSOZrVeM7gLZA+wAOfwik1cZnZvkXJkm66OsPPbS",
+	"jOzDbVhODtIGKELWBljtJTAZVvqBYC2J0/D6rBsWq52uxxEKRrAOUshrbKFs1gC06MH5QNNVwBavxw2w",
+	"W4JBlygzK2BcGuBnauvVEjMpGHY7CCKfYFbiIa2xwHr9rIT3qTZehSbUXQFFVCM+/akQOYnayeqhXwrS",
+	"CAkU7vYK7CLPclw/aAHj6Pv25AjlVxs7g2iFlsNf6pg3EZKrfLA0nEaoI/zVs2vXtzP8sYTvqS9eS2N4",
+	"nVWWwSv1Z745uf7UQ0qJvepWt/7QYI3UH9RwO2IduxWPDKlc+Fjnbv0jy1BuQ/1hGdFWf1aio0Snw+Kh",
+	"do/78Kvsw7du5y3NrlkO5gFb4temGxu3SrsAP1s9fYNIP30KR/jzhKJshYbSslI13OeXwnVeFuEfAfMc",
+	"JmBDmcg5c2qUVMxafG8YkYLhJ1DqBpsrOj5+wKC/LlzE1l2CSHfGJcLzNhGBFeiLXvUH+7vF1nDjNqGB",
+	"9q92HMtsivLD7Gq/BRFx3tMwjzz+oOHd2jsr2p7rSb3CGUZ+XRlD+Aeb37du5x2wKuujjEEjGXHA6BbO",
+	"Ym0wka4yWSyCbAcQbBsTp3+dSnVrkpnfT6dMv/eBZXMOZexbshXXXt0thljriSOn6I5APxiBKX/UvRST",
+	"amF88G5FY4PJB28osDWC3UDKqmbCDSwokT7zuRQtuA/ZhPnUYo5hNCZiDp0ovfpPPixOz//DBI70zH89",
+	"EJ6e+3dLNlUuVnCSIz+Hh8xvYIN96z+ueMfN9gInu+Jpcy8efkT09+Y3DYJF7bfmNzxgjejvq9nl4zo/",
+	"xDp/63Y+0HwyY8nPmvveLwyhxsH75DUiMjjXgheMsDIUgaapvB3iDTE098bQAFQ02JyNrGzAiKnmUoBc",
+	"oRuOmR+qFXjzpzRVLIawhkOYF2nOFykbmv5VbC1AdwUbkbo2KVe3M54yMDrgMuGdxzMQ+kygE3FWG5a0",
+	"HFORy6F5JTIQk9dnh0poTqSYMLBypVJcEao8m98PiixkyidLAlNVxoLZchTIm+3eRFJnMypyr0QYddc/",
+	"EoMoI+GmXCBqx5xeM9UlGS0TIKtoiOtHZ4gmHkd9HomVBseQhDtOLphQDhilElesrn0L/63MrtVMLmpA",
+	"HtuPiG5MdrcBBiqXC0XGDEy0EN2C0AdgRrJHrov3eN+GQ5mgDFVMZmXecTnd3cHu097Obm93/2Lw4nBv",
+	"cDgY/L0tckIMJHFRjFM+ie+InkMuXX05p/uAmbtPtHBmrJETKmy+BHZY4zmqHZVYnqIZxTBn80XaGBfq",
+	"hU4rx0OUgZ4Z/WIFhm+jLhn9AvLJNyN+/eJkjm9VHx56mL1wfENOulnZZSQqOIx+qq78PSKdzYJsEj4F",
+	"yb3KrNCYXXGhzKp8OHv/l5Pji/6oqzf2CngBHmVvCTeOqtq7T03UdTimZpg2+QmqsUqEh4AT9QAhYBvH",
+	"Pxv3EZ1Oecqb6moeeU/1FB3FYWrVEi7ia7bAuC/IHnlpgfZh2lQsyZLlfXIhyZwxfYkwwkSO2ObgFppl",
+	"DCMq4D5jQhZXs7BwZ0flRcJE3vHLbq4m5rsTb1CLs14pEhYNTubQfCOybGfsqkgp6DkZM+rPn85Odv+M",
+	"F9Zci0nI+WeaXspQKH99j6t61r2WsP/jfxQur+Hysm8fNSwp5rd9zzXleod5vhwqWWST2BV1qlRhNEw8",
+	"V+Vqod1K8StEpr3nWs3yfKEOnzxJ5RUXfS+k9EnGaDpXT8qV/PVJMpY2aOTwbUYC31X6fgwE/s6BwHVi",
+	"cIpbdOOrSOIOObyxErMXpPqQ+G/vp2XoF4Qe6CuVlRXaw1gvL8gPPZ5TUohrYajjrkBs3wNRbUX8rUtd",
+	"Q99tmbiGU1R3i8mt2LZaQAKWFkVjulMlHhr3sgHw4ZZQ0bqdrz0518x1kS+N+I3yPx62CDWnt3SpiO7s",
+	"kHBhzqRvDrUhiRmgKrFkZYhdRMRfEyzWNQvCVamjmpUCL/gtV62K8d9pYb4DzFUQq3fHeDuuHE5L0wbC",
+	"jA6DjePCRi3gSt99K38XaFellLkiaEzzOk1q7bkcdNuc2KsfG3QQtN+3D0LbhGcGYWubL81WXS/VkpZ+",
+	"OctqeUuHal/GjThetCE+/xqsf784ZlBDoLn8wLrqArXD92WlqNCyTIJ3Rv0qCdtZ3boT5ne03sGNsXL5",
+	"27mEfADw6q9l6cjIk5qrIFZPMvK07uCo4IpXiaXZuQHPT9WR3bp4lw2ejUZE9UoTD9I98iSEdI80iC+g",
+	"Dz8fe7TirYaJhKD1DU/j7xp3+IpvnqqzkrwavV6PpPRISpuQUnAxrMBVX69LdrcJt/6ohT5qoY9a6KMW",
+	"+qiFPmqhvyMtdBXws2eqDS7dRsP9e+HW65arGaSj0GtGigV4PmpBNA96i26fUpqu6N/yRboxKZXbsxKo",
+	"PLaXm4atltFPm/FnP8JhBWBdGTc1oWmqgjipWp5zf5MB10IrNi6wkbEbzm6HEzmfR9O7/Qow2JZlRFHM",
+	"H7fjveNXXRGS7dQKcZ2ullxhRiWMqfXwAeQndtC/79f9s7V5R9+rLMOGzR+2RIHWqhz6VuCWDYqSrCtb",
+	"4MnCZmO/b/mCwJbqVxb1uFmJ5hzDgt6siqmrGBul/QaqDM9fjQfcx7y3xqAY51sVRhrnxw12WYBsPZpM",
+	"mFIX8pqJaF2zow+nJp/b5kXQNAUsfhMHBxEQ0MCUf9i+QGBUs9Vll3AMGGt4K7NryEiwLBhiC23slBQp",
+	"QoDoQULlqwkVYB7o3y2EcHOF7sINGOMcrYa5Cg3DE/VTqnJNk0mbJbmligAWh34LAt4sesqciyJnlVV6",
+	"WCV3zXVvCAkza/z7HapT6LXS92e/MVZNtek75XPAlc5laGkpW+gNMa30t1w0ziouHDlQoDh1vkWik7bp",
+	"cPK9MSpWgRk5VUAzPnG25A5o5GwR7zNFSAjHOBrC51kybNwym5oz5iYSfepQJXJJFBdXKSM4WowaLAsL",
+	"EP2Hq2nvI9K42iZGZ7AFzDG9x4Vq+dFXtXUpw6YiMWd3ZVNdQnMylyone08PSAKGgkzOEcvnxSD8xdRA",
+	"4QF4Yi02+llvsNvb3VkfGx2Bat7ggB7PaEYnEC0XwDMtMi5yzSvgF69SfDnId/xqlqdLkrGFzPIIKvK2",
+	"It3uxBfC4D0vfPtQH9FOt5PwjE1ymS3xhy9bYBJ+SB5M3/4VCc/z2UB4/jc6zTFLFYTKlYcX8ubQOzuC",
+	"X0YQQCoQ0SVjaiGFYoSmBgrtQa/+zUh4BSlsnaPncQHqoiIcYZ7h6KjIZzIzaOKj/nePUTAkg4Ned3W0",
+	"pKhzGytey6sFGH+8YY8+nG4CXIPHDVGnaeKnUdQa3mY8h5pUOIcuYQnPuwCL2TXYJV0D4GFLCAe1g72+",
+	"uqQQiQSO1i1zprqXgrjaZAAuChgGhCpM/uiaH2nix57+ADUOrrEkWMAz3Kx8ZHnV9TI4ILDTwkdK4/ky",
+	"YcoyRWQYrZioQ3Mwe5CihASHOKdMGCEPbz5o/dIIwK6VYtkNn6DVT4EsbBBTuUF4aUA7ccywtg91BonG",
+	"UTPSlpEKJVmVUcfqDHuLPvtkvl0+fGVHUXvtox7OhR1NxbH93b78zWWur8lIpyKgk4ewuhp1dKWNoO7A",
+	"s2MMKyCsK//961QNDuxC9atGJMMkmmZlvDdaATosETZMlDoTSQVtzIBKbMcpGC8u7Y3o3jWjm7XXlu4s",
+	"679yK3NXD1bzxZ0WVyuy37ggWqHIAL/ERgGQ2XKhhW7N924N2LiQ5Oj8+PSUpCw3RRATfsXzsGbwzCK7",
+	"kncyJ4Xg/yzaeYw8FJHoYBOKZaU+Xhx3wwr6ARRV6IO2iZC2ekO/Bam12uC19kAcU5fQVEl9zdEYanNL",
+	"q+BdU5zk1KwSDRObLGyqyYPD9CfYsxNM6jDPuSI0mfMcYLtsPAXSp2D9S4g9KRHC53g1ooplwkQMGI5+",
+	"inRc1Q4bkmq0DtOwLtu2A/jGUqsN6BPjMfX15sfQ2hgEpJZFMGP7GJUPkXZah3x6me823vNBJxWg/zjG",
+	"b9ntRpNugRKEUWtnbzrhwthQKe+nEP4GQ6dw0v5Px+UCxH6O9BuH5IFHldgz/6Uq8g+Op466Y7Y5ifx6",
+	"ahY0+E2VxTGD9bBxfR+8VY7jEj2u6F1XtDycq8Lu7H20JrZuXOSoglSOxwjCuOCN7xd79yi/Psqvj/Lr",
+	"o/z6KL/+DuTXlSFrxiKCV9VCKpqegZt9U6y6EmroTph1a+EqL8WdEePuVJS6Fr3XADZWe9qAxlW2s3Wa",
+	"G5+1RD/7Vcel6QVQd46lmPKrIltRznPiN+lqySTYXlUXUF6fHF18PDs5j1S/1TzPq+TmXGF4exCo74A3",
+	"DrAwz33tocUfvfv549HPsf71eFMqrgp6xRTCKUgtVE0zOe9iURhXUHciE2bA15ULdXUnvs3R3/V9T7sR",
+	"T0flbzvw4fH7VyerB4+INVccCwVEvfifjt68+ng2PH5/drLWPWP2OmPhflfV43CA/kp3y00NvxxVaRs+",
+	"F6/z4/k8AlIzxVGkmOg7BOBFuLgiXHRDEHpTyyOV8tqVzOJ5xMN29PHiP0/eXZweH12cvn83fHty8Z/v",
+	"X503ijyj8/fHp0dvhuenP7/7+GFkK6e5iuULqtStzBJFbHHgZpqpUsKrk9dHH99cDE9ffWj8PhyAQyxC",
+	"kkkB4id65vGatJAt+vYGFGRNMwUmF9QG8PrjmzfDD3prL04v3jQQn9ISlj0JtS7+8/3bkw/vzy6GWpmM",
+	"vj+mZb0JN+QfFPl49kYBdB0XAOmv2ugNp+/+dnoBO3U+PHl39NObk1crsz28MXty5tuj84uTs7en7161",
+	"GTZUIzGIenrQbcb5/vTV8fDo+Pjk/Hx48f6vJ+/WjtbI0uHGGqgVL37MDQb9WoqJBGv8KTICnwi5LAaD",
+	"vck1W8I/2Ci+BOf/qTftfnt/fnpxMnx1cn58dvpBb8lqom3u4uTt0embu7787ujtyfqa2Pbs1/r4eH5y",
+	"Nnx79O7V0cX7s/8evj49ebPi9LuxtD3UFVZajjiyA/XzGFniYMlqlFw5j/Hz0m3ieSEHWkXETesW4/tt",
+	"omvXFGyOhdZuCIYeCJfoTc7oFOqbmHg1VYyNnrBk+Uu/yFZ48AhXzRWbHe4ly7Bis1edJQzHv6XKWHVs",
+	"2mKtUrTXmQ17r5V3DjvN9XXHczKmk+tAhobJhjWYy/ICXskMV7bijgI1ypTmY/GnH5oFVixPXA4s3sCr",
+	"fRBvcOxNYp2k/RsbMJwXraodY0B0Y7igl+DhEiOWykbozumSjEtAsD75NOM5I2pBJ1r7lQVWF+Ku7kzE",
+	"ntiUlXGKBe/LcvgpFwyjCD1K1BpsDXK284mlADBuSvQ0gKy2B7q7I+ZqDJIL08gbEIiPgKvo6xa4gZ9/",
+	"qE+9STyUUwiN1F3H1lPkbUuPBgmD68yWK6KkX2uZwmXQyJRBcIqQgBbMMk0iJne6TyCqwsXJaOq4Zmxh",
+	"dnADU523Ng2ivbd4Bi9uBuX4VIMa2V6AhhCZ4UQWTcUiS6ItwumWqeMeGi0IWMUC7o0rlpu18MuG7u12",
+	"gFD5XLPZwdoSoqGdhov8oSLTKqkP3p5UEFt8qvyy+li0dUbCOtaRZzYcmb+XjeNcdTfpkftOLfe38Ti5",
+	"v0N3k/v5QzA097MHdFF+QY/12AzV/XqMY74wQ67cRL+t4YU7vRZQYouQEY9s8ZEtbpktrrKN+9d8SPTt",
+	"jONYEX/j4lAjEBH8giwjn/J1C2+XRqBjGJBhUogUChy73DGojwpboWUP3InQZO4z0p7/R7WIE8Qcdzs9",
+	"+4+Q6/b8P9tzXfXTssKGvF8Ck7V55rG8WMUi8/u5GaP/Z6xdjd0Fv600xP+uRq/Jt0jZSZbJrLFqBlWa",
+	"odyamt2mzCzI/aiTrOYkK5Ioup2SHcfD9r1qv4hSw4Xz5eEtosiMpYlVyK2H36i+frguKtxoQsB6ks2h",
+	"vdBWmjpNti/zZ1Nzfa6wX/0vkOkXxnOm7LfhL/dx+AtyAeGV0GFVBsPY+hndjh0CKNlpai5C3UvLk+WW",
+	"24u1cb99cN9xP70vP1i+il/2X3NDqByFh/2cJZ+o+dX4oB1AlUSNcyZVfqhXn0JYDAUTKZiPR0/ogj+x",
+	"y66e/KKvim9PRt1LgY9sZEL5xLwzL8sG9qzFvGe3Kt4RzEA3zuEA9QBXwbXULLneFCnJNepfitPcVnMe",
+	"FVk6spLzrf6HpXQDSg1duskZoOow6Q7g0Q+fPNnZfdYf9Af9ncPng+eDcOrPkp3p/vjpbu+A7k16+2zw",
+	"vPd8+uJZb3f8dPIiGbAdOth9UoHh3hRxviGF7BxMa8aW0cakYa0Iii5VJRwhasvA/JeV9owGnI1IkEb5",
+	"Sy0SAgMDYtAfJGW58tHvXWUinvdJg82kYhvhVzPNoyBY5Wgh01SScSaLq1lOZhLumNrebLkUzWpQkapR",
+	"/S7LYlyvelGOyDil4tqmk2LEjXUB02umyMFgQCYuRTJcrrdSCpLJybWKVFG5a7ZjzDBUIV7M12vK+6sb",
+	"qm3+Ec3JxKwdCsyVlF6v9FOysgQWhLTYEt/Wz2kEQ0xxKqX2UNMx74O1ur8RutmkKdvxwotduqWKzGlS",
+	"+ayB39ObbNQa609qGaW2EdiaF3dZBleBsAH2dqvVhcgy3rLY4uZWPqnWp7ofPtvvBmRsmxapAMMjgu5h",
+	"YH3DA1AD661S4pd1JxXMKnEws4IbS1X8xEYqkm5vPWLjBr/tyVcs19F4PWLUTeLQPD0vscxjhpWkgYVL",
+	"gUHBXm/AmYxR3vUb8tvB9IC+mO6y3jN6cNDbnzxjvRfTAe09He/Rp3QweUp3dloVw/CXBAbZuCQrsBLQ",
+	"Iw45/XrMEBIIwjjqxVpvLTEMtA7U5BmprRs2j0knyzIvlVbVqK7HbjBzFbT0XKZJn6CDCMJUQKWv+0V8",
+	"1mXiPTMp5wYq6i0GfdY8JFu+/NemYLvlhlovhjXapYeFD2d1s9M/+rsqxmc/vZ0OXtB/XLxlx+LreHx7",
+	"8uHT4nnB0r+9nS6e/5X+z+Kfr36WZ0f6fz+rk58Orvq7Hxe3s7fp318N/3n9evKf/zW8Ka6HN+wfn+gz",
+	"PmZ/OXn9t8He35LekeTX4crsD148XVM6pkKD1Yzakgi12v224RDpC1fvqKa0yG1+lTE2Z2JVMDDEVlBF",
+	"RrrJ8B+SCxM0WXqaDSnkLJtD3Bp0CyCv1Eb9ILLLy9I+WLKFa8YW6lI4k55iZBQODKAIIKaBQGQV46D3",
+	"TnnKIiHt7TMJ+A1PhyjsxmDIWkUne6tyD/SDTeEPaz1MeaZWycPwnNzKDK4Ur0Jzq4DxACqubsK2sf9r",
+	"wvs3B1Oqi1ZcDeEERyo4MobxdHMqIICS3bBs6fD34l2hUbKhs3UdANLOChyVqcSCpvnK9a+hGwIacatt",
+	"EVQvVMMQqqFA63uTOZ/yCUYmDpnQWxcRX3/WmhLGtgO8lB/OCJe0FlAxyMRUVu1aERaQsK1ROL6mK/0P",
+	"R2lKIpjIsuy9q2UlACfS670JppMHnrouGn4xk4J5fOOe6x7Nb3hng/mtjAAyPnLPPjnVopD4Idcigu7/",
+	"rqkOjUf6ARJWPWg9H33PY1z+iQqJu6y8Hqy9xw5Cp6x3tEMO3a1eeU1kH1Ji0627JhhjFai9y1DTB6U0",
+	"UTyC3LfF5m3UrVcMxdOnV4/kQfDNf+e49d8Taf0h4cM3g4PGAqPx7EbfPOPK1goDkPUQuY6/V6jyOrts",
+	"G6SDIoNliv5Vr7BBlI9GwnpW1YaqIbL6hafszVOhnYZSVP6bFmSgBXBtaHJZ5V6z6+jH5AS/lQlZwc+1",
+	"wjjBU69sTe332Ef80jy1B14Bndozr3JO/VnDh2wmfGyaQbmeeAPotu44fFzIuy1k/Sy3i0hpc27vlr/5",
+	"Wma+RnUpoOo9nNtRF3Ktg1rYUEjXD3Fxxn7iBauh3AZIueZ2JRASTKcQwA5CGDRJZIs0UMtEevYfdSbU",
+	"q//kc4teAFktU/jN/NdjQj337/bsJMjiDH8IIj/MI59c7Z/RdrGDUvs99maFEr1fYq3PcBG8v2KtKufF",
+	"+2VlpM3j+lRTb//GFR+nHiheowIERhBbC5wxohgGnwflwcmYTWXGDFQjGJ/zRmXmXtU82pqp/lAVQgzs",
+	"5RoAcbtDtjWhfvZOuVme+2AJwagAoAlFy0sEykDNWpIE62BsSTdpNpaees58Lq7JLU9TMtZUJ3L0GYER",
+	"mfIU8DIM9wb5cgJV2AEq1CNM0L8TPp2yTHeBr8YKwq8fcZbJbDhnShkKbAGHyyYFXAWtKkOc2OZBIYjv",
+	"ViVjZazKzwyjZfx4FRTwnZ/GhN2BSsu+cpWrPjkDTBZr9scv6ibYViu+4occ05lpve9+54/i4261/yXt",
+	"I5BC1RDXXKyivoEVf/c9q1nctWiH1Z2cvBQcofoBKZE2fI5Xt9vpFWWTIuP58lwvHl4v4Fs7KvJZnXwb",
+	"spUdeg/IuJqTIEoxwIrrF3AuI4RIZwkExy0MmvKQApzyEKF5h7apgyEiKDprtjRml6LEKzcZXC8RDALL",
+	"WmiaB3QZdJmbLFIturJEgePuaw8+hMHToz4Z/cRoxrLanAgVyaWwT+PzJgl631U8e1UxDPRRTAvWRl43",
+	"cDR6NWeMJmC4xVPXCQCyS4cAXfC/smXn2zeocTWVNgODIn6uefnCL+1hI3hN0rmNj2ELqXguM7NJdo8g",
+	"kEDzn1qKBt4jjCwQL4ELUGCiyM3gbYKyiDazztAEGBsvxaU4CiQdiNfEECObnaL/jRxNf0ZUYYM0JThz",
+	"5pwujW/LY5pIO4rwvKt/vRTGJZuwlN/or3GtVIG/puuisOx1j3ce5uXjI1ELzQqnkDuAqty8zZJLoafN",
+	"AfqcpHzKwIRpzZV6GS4QEdyR6YLmM9W1Nm3w2eHB9tBVflCYatDz/EujLlHSRIIYqpvThAEZmoC8W5ld",
+	"X4pCYJCKidn+8RTQJqacZerHHwGyReuycMtgnJwPrcSFPnlS8AmFEOs5+VNC1YwlXQ+9688vS9AhQDdP",
+	"lSz7uBRUkb1dMmNfacImfE5TBPAy2Oc/asle5XS+sOM5e31M9vb2XhjYLaSkOZ9kUrGJFIl9EaPof/wR",
+	"v2Wi1fJZxhgZy4QzdUhGv1x2YGkvO4fk82XHrO1lp0v+v//n//3ybaSvUeqH6endvKEpT7pkVH8B21+K",
+	"rEiZCSRRkPM9QZEQtO1fLjsJ6AH6o14X30awO6UrlbBUMTOZMzuERP344yE2KksNmBj4GpNDHkJG/9Uz",
+	"7/dOX4365H8XWqjjORrPl7IwJSfQujBOARZLfxXVkio2/Y8/ukpHY6bHSck4Y/T6sByBekkkcAmakgXN",
+	"6JxBqKg5Ojwz4b1eK6TwSyGnjlpeOlfO1E1VvSxnjbPTLB522hCCdzzwU/JWvIQvm5BifHAptPJqh2uC",
+	"KXzhCAKV8+gCECXn+rybo4U+ElDNbDSQGbi9YKzz4RLcJkgHEMth652YeFtVTGZ6J72hwV5SgbwTZmDx",
+	"0PAnPL1YhRZ2wYDuU67QK3op0KFeRiprytAMT/f+J6NT7vQHXXMr6DP0Z7yIUj5hJjTWXCRvTy86xg8L",
+	"Eerq8MkTuWBCySKbsL7Mrp6Yl57MOVizc56nmAMG90mn2zHf7hx2Bv2n/YFupLugC9457Oz1B/29DkRC",
+	"zUDgeEIXvEeLfPYEr2ZmouqeQAi4jAWTWYHYL7mDqpcfKzeayISNwmg5PwYPDseILvhQf33IBc+HGcsz",
+	"zm7YiMxoAlBFWgO8FCiuEC765NNMMhvpk9sAP004CSpWaJ+DXyFZnkgxMfJBWX6qjNDCNsAYOIaNF5m6",
+	"FKY8zmFZelB0zb/13WLDB4Dn2+rIcNWXpQqdPKCnocrXZGHEEHeaTxMUNHAhYFxDuw0dFJ+Zyn+SydLL",
+	"/4SgqcUiNf7iJ/8wMXgumMwGNLaLQwT1QIvw6wT8aOgliEergi8bwyVL3UBrHaAsGE6kB7I7GGw2ZROR",
+	"p0/D8OS/jt5+eHPSfmrHMmNaDMRKCQ1zcgWmDHvUnfr8v+kjpvmToC18Yx8nGXvJLcaTn2hyrLcT2h+s",
+	"b/+W5TOZvJP5EVa+whefrn9RvwLiFFhC9Fs7e+vfsqnRUr6h2ZV5b3/9ex/PTvU7EjXM/Z0WM/soTEAF",
+	"S96yhFOr3e7vvlj/8oWUb6lYWkg//d5Bm+U/FbnWDdNzkGlB9MF3W6zNORY7+SjoDeVoYPKVPywApor5",
+	"nGbLzmHHni1C8fwg57KFc3J6BdZgy7XRUDynX3tjmSx742WuT87O073n+/ojJXf/xSZrfUPO7qSGzuHn",
+	"+AzKJk8+mHc73750f4uXAuaG2a+V3ZUIicVCf2p3sHvgLIeQMOOuEPsyV6oA4DIfLExZ3E0HdJgxLDdD",
+	"Pp69gVJUV33yk9Q6lxNTksOyd8hc82DRPA3Ifg8dPJnWp5m6FCGn3Ma1V36z3By49C4F3Hq2JtzK2wm1",
+	"vMdb6fFWqt1K+60ul9eyEMnjNfavfI0hWwKojvLYqS1dbnrsKctRf7lieXMywphOrq0TEJhwUK1Xq3vy",
+	"Vnll4Gm+6mZSxr0DIKbAjM37l+JKq6dS1DiNNdIF6UVlHQNqlW0vW9TeeQaAD+9CLlazbLMibridCj/b",
+	"w+2vOEtkbMgVFvNGThwk7Sr2cmZuS9f+W/fe7Om3zm42Zxt/kJN/bOjNgxqOnu1v3btLoU2nXx/L5pN/",
+	"5J09FO3y8pyaMr7jJUT4iWsMB7JyXhfLAF+J4BiKl2jTu8ro3OYeFQqZHeBmjuzQRigC0jzELbDgw0Pb",
+	"zqIV+ByEVBiI5VYyw9qeEF5EcqmFRh96d4EGei3WUZ4qw4lRDDS5aOAkqbIlzegksI5UXnHhGEjir/QI",
+	"je3Giu5MkEbApyLplnWDS+ROXOMReMjMJMvvWptHRSo3t4b53qjBUDLSMvIaNtkN9htWNTL5SzHCeU8p",
+	"T1nypPSwjQxDRksy+mWcW6HsgldcYKU3SD+y4NwM+f9LxMA2C0jsCpQs3x+unqMeIFdkzK4KYR035VVl",
+	"UjHclkHEKpo33UiRfmwhiGshb11GPNyJo5X36qiC7tonR2lqrKW+LTpjDpCpa6LU5JS816IsUGDpXEFv",
+	"4xBQPehciiuvdETDnRZcv50aI6klv7KveQ1R2wKjz5kC+Fe9GIiyUGmCrIKSjIpEzgnE6UM6oXFaCVnq",
+	"FJfC6xDJxhiXzbUui7xb7hMYEC1nUXLOoOq83jNV/mn8FEGm6PXezYuvu9aZ+c+CZcvSl+kc0U7BqMI9",
+	"VMOkv2wkEsBoufgNCQMbKmQmlOFz50SoIjOFZzEUxHDxuYSfqSC7BwcBpMaX1pobBuki2FSD3oaIzb7j",
+	"a8tK3KOU9BuVkn6CqhTlYXooEelJUAyiWTay9rvbKlaCf03YCEmxBMYEWo+9XNHadc2Woes8UosC7Gnl",
+	"BwD42HjdoNs5Xbqq1vOuc4ZSrz58Zg6NDXpgeW7AyrzLdvVdEgysUTfa2NbjFW0Ja6x8/twBC+6JuEq5",
+	"mnW+fKlVMsEGlYIkTeU2PneCwhpaVw7KYXQi8PhaLYeRkuNUFkkV/b70OS5kltO0b+bVn8j5kwZsfBMt",
+	"Vi0Q0YCvtRIjH5OLYpUWasOuF1LohED/5d9Y7qDWQ0MZg89fvrXm77HSP402R6/Rlln8I8f+Phz7zLAI",
+	"1DBg78N99Vh4+PuXb44ZO8S9tYwYVAg/3KtUJgx21YQKohhYjBKm9Ynx0mSPnNdgZxVjkMEb9Ni/FO+B",
+	"f2I2jG6DgroPBrVEYFuMJbM+BGmjYpZVpMrqG31iCoVeinA2tuSh1ndZgrpgiewXQk465D8LClsN3UfR",
+	"XSs4JawHT1EjpeNxxm44NBx1yYhOAJ6Vi6shV8OsEIKLK3jgErIxmAN+yyYzfsMS/W8t0zORDHkC8IYm",
+	"DHCI0UZKt5hRNcwYBmvAD1wN9WYNIVpOf9GflWmgkAydCUD/7KWcw7f814YAGWeekdijouAw4IxdcZWb",
+	"G84p5mRU/SK+EKhshwa2RuXO5ZQhggTS4JLcyiJNSMog+ise0xBCMHY2FmYomOBbtTvn/4NtI+hNkPRl",
+	"RANMaJ9LhWYByLcXOQS5IlADJH1ZOQd+r2eAnbEFs8Vc7TC6mr6JYvqH3MhB46VWL+dU9ckFZ0jy3lnV",
+	"q17GES4grMqUSJU3LEvpoqL1fe7YfCr2dZGCHw1v35gSKAMFsBX4hAUufW/j9ssabc/r4BMqX4IqOpXZ",
+	"HFK6kHR6Jnm9h/Fg1oUWh4LBMC5pAo7jKwvGllIfA9DDj/gNU2nS87n2yU8u2rdLAGfWBndmrFJe1VvX",
+	"eu3vdosMfd99ocvc42Cx93bvudpf7ifFfvYwGzq7g92nvZ2d3u7exeDF4d7gcDDoD+B/f+9URZ2jCtsG",
+	"ws4KuLu4uFKu3vmhKNK0jL2eQNC9A3E1wOu7toxth2KDMi4ujtxa3q4toFt3nlTQu/X3MDmi0+Z1iIW4",
+	"4767cgHhtg8GtWpYNWnyvWBo2PUYWtUQw8X1OkFSt1H3s7zgu6pI896xRcpf97bXeiMv8wfLDFBy3Wnj",
+	"X6Umot+Ku3ttpNBrJhB3vL315LyYzMxV9SiNb18ad/K3PjQuWdt3F5e/fSkZY9ILhI2OLwV2up2oEBiA",
+	"8jhkHysCdrqdUgI0FVY8+U+fQV/8Q/CfZunPgANVRLEa3FCD5Bd/4lK5KnKfvqFiMh8umJeT0znsoHFW",
+	"ZsvDjFGgTX2AG/WUrnUl+cHw5TEfoc+ljI5updIYLQM8VzkqFfoeB4G+tXbTNcYhVG42VmwuxVrN5h3j",
+	"8AVaBs0LLGkHIfMYW07GMlmulo5t9YjYnd1YewSxdqvLvTXbwvfj7jLhKVPqTpw9fHlv068dbPrC0w1f",
+	"aMOfgxfacOdPlOf+SwebLnMrfhx+5Vvo4S/EIyt+CFY8nyycGXQ9Y17p9bzICnZoC4fYwtCmGg5ybAd8",
+	"4rLhSoyv0Yez9385Ob7oH5+dHF2cjCzXhWQvDnDhkCR1KWwvFsTc2l0MhmRF1TJzi+lSkyLL9G4DYpHe",
+	"vxDBeliOLlC4qsiNcVUzgHt3yWpMMVOfqLokPFcsnfYJ1JMB3dHh3KGJLaapXoq6qlrVNI8/nl+8f3ty",
+	"1n//6d3JWUs1s7Y0Bm5lQ/XjNWzNBfuab6hvxtcUKhvA0ePCxDfn7GveJ8cVoJvAc22Uvdg0XSZ4O+9q",
+	"OZkV4+OKsK90kqdLb4SbDGgIr29rWHAoG+sPkFFIHqMqXbY7ZCuMQrcCs9p9irrDccKSwVUwBRNCD3Dx",
+	"26QL++e2CCNgfAF1qLS46pNzzdpoCtKozaSFPPNwxLR5xGC32M6Arc3ACcvcJJIBiM14adIwgY2ZqnPI",
+	"0qqyNbTXIiMkM3ugoiMCF3A1xOTFeJc9TXYGvf3Js2lvf3pAe8+Tvb3eDhvQZ5OD8dPpYK9h+j4AXbkG",
+	"65Duv9S9JKb+z1pnCXB07xLumiL+pjSf1g/w0qqVBVohlm/NJ/wvZExDkMKhAdpX6EO7l5WtdZ6ErbrV",
+	"5IK1LHS73tfflCnqMZDnexiinCO4xA5sVoHuJcN//Hj6ysnupt8uohXVGBk5wvz1EBkD4CXIFcsV2R/s",
+	"h/dXq/NnGPyC5jOPv1vlxk+T2g6r15MBqUS1iVXik5mPZ40/WEiTiEAforLDLYG3Y3lPhOIW3KeY3w0Z",
+	"hw6UUasE1nUNqlHXWaOoSIJeK3ApPkx9ZW9LQ9YU45YI+Ocvhe3ODBBhF0pMFp7PiDJCi9FnlBkdJAJi",
+	"rh+dzBpc5IG7GQWEob4tjL8Yr3MIz61mN671EF+KDVzEuPGP3uIteYt7Xu2nh/EYR/FX/6Ucx1Wo5So4",
+	"6vDhvcmNgNa/V6dyHGOzE0GqNqJvDc8ef/YQBKt2lwAWvrM3OWC70+eD3mD8Iunt02es92Kyu9N7Ot1P",
+	"ntOd8TMGN6GPBd+RKb/h9D+0NG3jJOs0cNh5D83I+1sBUoIP4o6DrCCpm34DFO9WuthuxwnW7XKrv9yX",
+	"0B6914/e60elYRPvdQR1fFPnSeiScJKa4xdZugWnbsVn68u9Vbm6vQeXOAduzYsJ/t0GB/L23KyehPno",
+	"cf2VPK77jy7a7+ii/Y78Zouey5jV4/dl3ug2VYPSSneRpnd0nb23omFUefAUj205SjzTSt1n2ugcJTKz",
+	"CmsbxexSbM1P+ptwi1b3uUusdK8XJoTVbUMDEGFlu1CITmKRBI7Oj09PScryerl3uYpYFKPZZDZ09Ti2",
+	"SzDUTAcoYFOf0u4Kn1JnK4ew7vazq7vBCnpg4XdYPGf/ZDfQqF1a5owuFkwg/rZnRewClk5p1ISUf1fr",
+	"xtWOMdACh/oysMCqNMeiuPpAuor7l8KWlmEkpSonMEjCcwNzwwRyXID+xmdSTKJpRzaNE5vhVZSm/uCd",
+	"iRPvKjgmfk2eqR99pwVLxOb1K0GM2YQWinmOUAIY0DDcUZm02H9zen4xIjK7FKWfHeNbhh9Ozt6enp+f",
+	"vn83AhvpCY5X87bbjOc5M1UY4E5CYKPS0KlbQQnSrl4YM44RT0bE4FFjfVJq0F8x1tDfFAC3hiW6FPZ+",
+	"Q3wksFyB8MyYefHWRDKW5SGoIglDuAdji7RvkDG7orBEqRRXYDET0rtUL9zWmA+bMgYjfZjQ3At40rcV",
+	"HAuDnoLgGbdsPJMSsJS43mMDfNonr419eSLnYy4YruDRu1cxMR1H0WD6rZ9jWF1rRChptNRGkMItwfbJ",
+	"aaJIxhWzi8+gFoipjGtQ7AElI7ADWhvFpRizK82mHREg6i98tXJ3DeIMA85UwC3MV+ANx8y4yJ/ud6Ag",
+	"N58Xc3hoOBsXObsCB2eNtZ244xUUwbUw/Q6yo3QiRZwjhItJWiQMbm0UfUghtHAZBI+ZqrlowcZzXg0d",
+	"2ET0qoU6hVUe7snvDesK5ZfW5uJQJCmLaFnA+ZZiCQzClrHYUDgpC2rAHluYuHtJKSW1AFHUq+rYdEvM",
+	"CwwQi9CAWRKZ9T6e5uDnGjPLiqo00cooGV+/8nN3oorWDqF7WbirpW5jX7VNn7zhUzZZTlKGW9EJk85b",
+	"EUbYxR1ssRchF1OeuQaqPM+pWOr/Trm+3wkFw22Dsbbe88ezN5Y/jwT7mo/Q7vuns9fH5Pnu8+d/tqit",
+	"KZvmRF+PDvJIXzqQHIyn0YxOyNuXWBiCqmtCrygXlyKlOeD2Wa7ccC1oOQD476hKlVhVpDkKxshn/ze8",
+	"/e+7WHvkJclY+u+XHT2vy04sfM6rP/p9YDi3ZmLegNhpCsWvSqODF2ireYG+XxsEQD92HNR6JKIcXSv/",
+	"LQvr2gR5xItLzqX+C2phAO/C0g99XKx2gjh6LxrDhNwtJ4zZEW474t12RoQAbcyTpl6WpV6wmASWFvDg",
+	"kK1oV5bRMUkmHh6wk4p+qNXLsVaP8iozwCbbxgtqH9nmtuwdyFKFSPqd7W6EKywdk/3rsTFmC5xk49Wl",
+	"rruaHpE3fqvektcolq/UHD1LJraJOT689sb4aDVvC73Yc9CL7TA5bulSlUlhpjgTeD0QyMlgFjp8I5cg",
+	"F0SWOJDGACmka4J/AP573jfQjt0SD9EVUDISmr7jXkJoqyJ0DAi0JXKg0dX+f/a+dclt3Fr3VVD6M8kp",
+	"tkbdvozdU6lKj8cz23uPL2X3xCexXBIkQi2mKUAhqJaV1FSd1zivd57kFNYCQIAXiZSovtjcP7LHLV5A",
+	"EFxYl299n2Y0A8RInmZJs4cHSK7osiyVhGgVZJW9g3EBQOm3A4+KhIRTuliupKb5DHoY5Y2g6J0JoERy",
+	"hIgt45PHdMJihwPodw6KVFG6QaAstvuc9/Dq+1TGX+mpyfi36vlfZkqJndLORD1IciAo7xbfpmOjivbG",
+	"4QUqMUY5wYad8Pc13bjcjBUfepFNbTtF7ZBXc9TWMxGtoejvm5Wo6+YUbUNNW9BRQX5jxGKUFxfBLgvS",
+	"AkOkEQM9QTFQ9KBqekPopX8nsyhH5jHWqL8YKiMlnRSjla2ACy0ki290MREz43Iu1nzIIdDX6iY6tFxJ",
+	"HRc63JOZiqAm3XXCrkiShM1W0uSkfJNVIYV6Sxjk2wNVahlMkN9Wh/5wMjg7OTstO7TENCJyBsW7vXaj",
+	"N9HVPI03WuLQaPbies373kEeCfD56JDFd/rtXsDL1RoqHWzxPsEW3wj7WjrM4v3DLBr7SNA+apvtbEvl",
+	"20dZMM4FZ60TylTuQtX7jumnOWgrORCWWKXA3QETOyqYB4czPMhGbEMOGotRrjn4GiT8ShUH8QNHvzFT",
+	"NNZ9avpb1h2BtuTp+J1Eu50XrkzskKO66zhzpcbO6Vo+jzx6+oSEdCOxT5OLNeT2nw9yf8zydMbcQKMc",
+	"aKCLVdonF4iJQTuir306GOjJbcslzlrK6JDjj6hOsaDXbFs2sMqAHSwQ2IpjWZ/Eu+ggvoBH2KIi+NGg",
+	"TOxkQs4XsDmoSI0plzpSgqfHoRJo4O235Mi7Iod/f/v7+9Gblx+R4L1pY9LBry7cKpMIeKkFDdkW/ZIc",
+	"IDmrZVuhxayEXF08rgis68zC9zXxx0lUhnm4TT0Vif+9jJJNsRpsrOcqDsGGon0WgsQCcKe29uuu1089",
+	"Y3anlGenWbtqdEoxf4pdmv6tf8k6N62wins3XPKfepeZ7gtYRJzvfu+zu/pVoEhOz8kHFrNpSihejkzn",
+	"IpqyPtYkgZGjWJ8l1rPWh0s96AXlm8raOSpuCARg2K00G7zgIxjzCIX51Rj/LlZo/7MNIoflge1D6+2v",
+	"tFYUnNIn79mNuEa9KuxqVmNsS+XmIptf+yqyMm3lAz8Qlg4vdu30TL8GPdPMtYW9hNBy77auc1smXlrl",
+	"5+5IyDpkSIixK+5UL7nXqlEeGIMLCkE0+5JaJ1Hsk2Ud8gPTrCGTaSI2xYj3cXnE69xKGa3wIdqJTij5",
+	"K6AAgi3zMNtQHuru5jnb8mmb6m4+ym36aQ/54RWUW6dP+xoqHAfEPrepDd/ZyW+W8qx9i1erGbjM8nkO",
+	"zXhLIXcfdrQm/QrHYkczJI71avHm6FaEwszFdH8etpIPeW2NMITq6qv4Lei1xMLM/XPE/An+ngHIgx1C",
+	"YnYIOyTEhnyrhlilZthsFsVIZW7p09y/GSkuVzuMjKeUj2i4iLgREpsyGo9mEY/knIWG+BoUxGw/VF7G",
+	"zP6QI2+bUzlyRgB30NWvUcqSRcTVZqqOlNOI8SkbhWJBo2yo5s9yNfF+crngVlE4Un6C3kWBj/oIAmKW",
+	"xLRjhHsI+mGvaXLN0mVMp8zAjAwr6zt8k52ymHKHnU/32Nxwet6/Ak44w1/SLmex/yose7LfhVq7oTWf",
+	"+jR7j26ths7ZBOGnajMIQYUcgw2PE07tMbjR2cqoGd9SxDF8mprM2f5bXdm74i6CZ+tc1Hi4s+97TWib",
+	"z/aCauF4Om20jl2ui8/2QmrpD9oNxsyftsnxVOnv5Fzb3J/0lubr8Bi/FjV5yr1a17zmpIDKfFot5uPc",
+	"GqKuvEMLW2PBn3X+mnNnXYLNgit7B7pou4K3fSXRsjiqsRpaMYTL1H6OJ4uWEy7ooHAdFO5BQeE6I9yq",
+	"EW5dES31SQq2E/Pr6TpUdkm9ErzRHlpLxgCvqSQ6WiJGCCiNkFUOeDD8/KUJpwanlwMVS53rykfZ8Cyx",
+	"TUmOUoUUJ8CqXZNyp854GU3iqDDi08HgZNBkxCNMtLQ08JoacTahuI9EHJmJZMi3S8QZ6b3XF28ufn3A",
+	"GnHvjEvjpe9lxs4g9yRiqhWN1501S4taMlE7EvU7AtRabJFmAN/J9vX0/ORGOyyP7kv1KMX695QBzBWo",
+	"azy5fs6mbLTuDdvTCARTgrQN1n83NIdcZGl1Uw4RnMmqTaqm/KaTc2pnjxKG3bDt7WohwmgWHXO/CtzB",
+	"m5YC4JNSFw5a387ME7W7n+1pT0xG8R4pdO4aUrsanUfSt9z2EG0rXJo1faDA5bYhtyhx+S6X+/j6FS5t",
+	"7r2JwKU+qVrb0iuXlkhb2t9vHZr18Ks34AXYGGC2Sldgp/ct4yQpW0TSqeNkf3AKOb2zwfPnuIf02i3o",
+	"PNou2Fl73h41gKzh8KpgaibU7uQ5u1pIa1g1veSqcnGtyVRY06yhaL4hPop2xdmtgc+Oo8zpp1FqCnPa",
+	"fNzt6HKaMX5zspzeAu5UOTtVzk6Vs1PlPIIqZz7V3ViW81FelnNBv+zU5HxNv5DXYPjrSXIu6JfmepyP",
+	"Oj3ODjHVIaYeih7nrlDhXqtxepmK+yzGWeZXdjifTovz29LiPK6tOZISpw29H1Iy40hCnK/BIfwGVDj3",
+	"g6J0MpzZUllULpV7rMH56N5ocFZPX0sCnPAR7U5o0lin8EqaaDOmfShApnO2CLRsYp5s/4JMEwY03jTG",
+	"1WMFatYiuR7yjGkBbmnrsrqr1dVji5ntacX2y3xLK0kFoagAaLQZxzovAGJ044q0o8F1avAoM62fkRzJ",
+	"jUzZImv3bDfrCBPc5RkfRK/nt51f9Ns5nW/quDnFh5FPdKfDhnyF+rouB+sKTFJGylKZJHRCYNdLKWj5",
+	"OvQrtXKJe+TgnFfSdS52ebguD9dUCuU/ytiDe3SxSue980+f/ygqK4Fn4MTL+O8twXLBh0H74vgvd9Dj",
+	"56DWShJxFYJNypEsyrPt8iRJpSNZK4E35FUZPPTRupxd15v3AFJw9a0M5uiOZmZazMm9z4zIlHIyUdYn",
+	"DtESOe0YRECPrgr6kK9OGxgMHKeU62gikju62g5p5bBGfzQTyai016ZxBgGfXzn5mba9lxZTV6jfWWQU",
+	"AlZxqlncifaLh1xdCeDpi2W6KQQBxrGt2WjkesV3nRs7qCcGeksjmSY0FcmtdcV8nDPYtjC1oCVXJ4xc",
+	"JZSnuSFWv4UsxGje47JfqljHJrfYT6G7FA5/x+33KuSybk3A7/DOxQxzXRpYiQg7ZeKcgHCrI1XIyFX4",
+	"N+0B5OsFwx9gwyCFT2tHRHzx8+tXbwrxcKOg93F9ALcHNSkHcQMBRIfg7mLCthDcupRU4pC1VthEwhME",
+	"bjvGZY9CZ63P7ciobWh9ukrEanniAJp321g4xcVA+4jsbRQzPipaF7ozolAxyxq+LW0MlBv1maa3C0LP",
+	"8as3f3t1eXH56u2b/m+vPlyOHS4aZdPL7XhgSi/qhqhykTCyXE3iaArnoxkFUaX94uYhH/JftKM8FYtJ",
+	"xBluPxdvfkYnEhcLFGfUDqvdanVB9RXQhIUkjlKW0DjewJis5BQluv2mLOCG4j68nZHzdvarkvyqLvPK",
+	"XgWfx1A0qoVdp4RSepFX8gI3qv0v8A7e1jdQmDk6/vsnpIN5z6RYJVP2nv1rjxJNzWJa46LbPotDeR5v",
+	"1HQccoGD1rdxFA44GxVRDqqvwBmCs6oFYA7Lj+K3CITMGi+k3GW6wkZX2Oic2FYLGwW3y3F2y125Mu+3",
+	"oEPRduWiMMz9aAo/5r22XQ4b/BWKDYcr7lY4UqaU8XV6Ut1u25WouhLVV1Si2nfD2FaBKts+tiouF0Zx",
+	"TtZzAbGsWDIuIScbR/watgUqUcBT/dF0gNu6VKB1c712bL8Ve8ghCgccI10uE3HDZJ+8gpzMgkYxC0mq",
+	"Ii5l+M+zW2tZXvVviLhAeZQsqZREcIQ+qvh9TFep0LLFhh4Tkg76XjQGKWTpSong3mmyGsAWNYty0nuS",
+	"LnRCXu1Z+jmhWiGH3DAEIJISLsBiaZCcenemaQa6vxSam4rI1XRe8gaCoqCm29xuGgyG3IjoGNq23ETo",
+	"CR4HRg8MI179Z6DyEnzKsr18XMIiYrvVHcJQCSjSIccfIkjBpJsRhqhybLNslMMaIqEQSbasDKpUvVmc",
+	"SvWCkDQ10OB4k8zDdIwEp06XiYZ8KvgsuloluFgwxQP3hAn4teDfGFUZKK5O6BSXsF0Skw2RyC6wntMU",
+	"hphmN8XxwFlipomXnYvDLf9LrFHwtOhbqcezs6+WFCCmcRXqslccLSLwiX5iG6FmA//i6Yk7qSzIVD0+",
+	"ex4MOZ2lyoWKYz2u6ZxNr2UTh+kghW/YQWNG0br4+rfw5yzdyljIPNleSAbXSrM+MTJtbSogKHttG3W8",
+	"wWdcQYbRAV8ZJANXPLphiVRG3nkW92Mz6Z8SS2R+ws91lLIvqXc/MSMbsQLeCUtUB2L1c7HsZ5p4trn7",
+	"7OTssW3u/kfPPhD0rIxStljGyDz0UV9E3eE/Bmv/h27Qrt+bvfslNGd9Kqct6vX/11+zqR4ObQN4EzHj",
+	"nD/pacC3qOQuPe6sZrmcTOJ8z4eqqt3l7ZBLiLiPVHr+enVV0ysqGA9FNX1ncqgkqdZVOTtR61sVtc5/",
+	"m3WDiJya9dMnTx493R5PrJModaStKz7uGtLWqAxYFnz4BVqdN+IbAHqhrwiRh34PnhSu7yjboKSBN9RU",
+	"wLrUymqWwJaRE80aN3pAqTWlfMpi0AS2I9QuJ76YsN/7XBswsooZrF9Ze89RAQCWajsUSaftfScm8mdY",
+	"5yV25uDUvLaFNTS+C74TuRSEGquF4vtW4Buj5k1gbJ9IlCXMCMOVWQPO4ihLzDi5+CF3L6TubuxpET9R",
+	"3y62gqCDM3AUTd3kCy74ZiFW8viOcmequlrhkWuFFhHXuk2qgMs1q7tgseezuko6nRdN2wug0jf4LN1h",
+	"i+3q2maV+3SW1CIg6zlLWIV4T5RqGP/KMGHAjYYcUnaEs7Uyaz9ucx1FosylWDBr9SJJWBiliPKRCH6L",
+	"oWPgAq6I+Wj0SW24O+R++z1SR6sjv5NOvlhZVM6YyVlGV/PUy9eak0gqRJ+85VNwaAHSDDVOec1CdRWB",
+	"NKRa0zqw6WM/vawerjTL7WQIG1j2JU3SiMaj1TI8NA+I6Swvk4bPBAg6m+dl3EsD5nJh8tpAvRomvxrk",
+	"hd6pdc3yofvvMANOkuiPgzc7XHJNNzscyAE5IbxA1Yan/BZltcyXi7n4jc6Rr48RtjTNorwMo7TLpHSZ",
+	"lNsLE96hGYw3BA3h/gHD/lmVoLdcpdXb7a7ttXQ37ZNfNM+G2YFjNkuJChU0rhWFcXJb7pDrzb3bctvf",
+	"cr+lrbbbY7s9tttjuz1Wmajf72xnrVevwGw5lC1aip9LUVcvebh1M1/Dzqu3r/I9/RU0yULrSwYtAcxu",
+	"GsUxmWQInyZIEHj8g3tkQ+gp7Z33sgmBPXfCGCdyNZ0yKWer2KlO9Os3rWLDarOat73LnZdjzCsrVmOy",
+	"QR65HJMV1bo8Z1eSuaOqNSz2I5Zk6pl7dgMDr6F+RFMyp8sl4wg3LImCoE9CeJXpfMdtjTo1duUOuTIK",
+	"CaMhmH8cJhEz7JotgYpCCy0CASMUPjXFXfIST6YTFfB5EFCEl6mdZj0Xpt8DsbnmuHONKdScfpJcsVSf",
+	"gxe0IklOOV7fEVthMbbEcMQqU2rGXYQVgebqes443HpD1ixB7zllTfpncZJui2z08K6/PdFiOLkt9P7B",
+	"hVpoAMR571oAj7nZNVhWjin1kgNvBALNC3bLgEzRMLm5AuvGvREpmanttI+QWVDWKbs4/FJ2hVf8hsZR",
+	"CAf0myQPGnp7tvWffYGW8pzzrH6xJjfQreJXwJqzRKQyI4yjWrSyyVkTEThNQ74UMgKXPeIpuwKwfbs+",
+	"VFeSPao+TLaT0vtdea3nv1i8+04Pxm0ZIbmOEZ0YLg0WZiIJDDE6iDha3g5wGpQbY9AoffLO9qTAFWEj",
+	"N4L2bt65SW3S1Zd5EPv6Ht38Zt722dXfMJmy0ErxHrydmwm/Pxt6ZW8nELCuJVHOdxwjVYeHST+rBR6P",
+	"eProrBf0FhGPFqtF7zybNW3lgWP7Spxkf9V56853+Ip9BxuU4f7vlJ46v+Fb8xvs1onVULMU0A0IvwZX",
+	"QofvR0l9LxM2xVgXjXBOl19e47yuK9wQMZuxRAa6izLzZwACazjfdIukLi//bO95TqZxBE7fSjLTrFr0",
+	"M+RqsojSkb7MmHCxDnQa3lJTSLqR0IPQCDWLdc5DKr3AVps3msDsqxwySd02RKelsaqj0Z8xlnwnXbNr",
+	"qt45slYWXcEN4R1dLEUcCzJJxOpqnpK5AM5Tt/Gwd957LQQniZheyyY2+wO8B20B2ioSq/9spNy612hx",
+	"4VfQaOrluaaSLGjI7qT6+86SitqJ7dL2Xe33tjZS/FgIdbh9zXcREKgOAhDlbHD25J5Ug/1N4ehV4Zob",
+	"oWE4t5wAY11UHGe9cbr2m2jwtIgBgbWgUXyeo+Zw0VY2M6AlxpIAO1MqGDX09qgJQLyMAhB/Vqr4jLFZ",
+	"Zch9hoo814GlqNBXBwIOFWroYTnJPZ2GSNhNxNbKRV/xmEnpUDh8J8lSxNF0o1z5WPArlgx5zFJZ2tps",
+	"7q1mLUoli2cgiMa9Ia5plMo++ajeFkLApMcykh+2PQg4tPBBAMWmN3OQdCMypRsklBi7O6qWbCvZnlG3",
+	"7ZotUwdTX3ggeCNUWUlN2z/KLgUM0Hr1APJPU4hj8WcdSQTsARf5DOlefRcC+MgTEQOnCk1S8id/7Bgy",
+	"GdKBAAhVkZgA3uSQL2M6ZXMRqx3uzyRmNDSCjMKhacE8lcfjEjIbhMI82yHZEeuTsI7l+0BD7i5YIGmh",
+	"fEOmVFp9PS0BGTgwP0NYm18OzopVN/eeUKxS4j4j6Oah9Jkr91yamCsIK+o5RMJZQwjiLrY13dilkHHO",
+	"WOcD2yiAgz2brTcCpyuS+utARYWzJ0/IdE4TOgXCt/qOr287O//3Lv1fqX+HtbkzOVlwEy9WqbgwZ6v5",
+	"xe2m+YXw4ZphLnMTglPQudmdm9252Y3d7Nt1qxux1SuLXIONtD6HvcvOhTz2Q+4S2ec56Uoo7Ul9RntL",
+	"jK8ljCI+5FuvkXnZ6QYbG5DHI3tpgWZeBT5V4QBttNK16eZQfqL2/6FJwfjnt0RwTy44yikNOV7OptHx",
+	"an3yWySx5oiypFqIlYbKaTe5OVg/IDpwTsYypSn7i36o4WowOHuKf8KehHAcDLl/UGB+QScZfvv0ueQS",
+	"nz7biwCDvCOjZyRls/DN1ZUNyGSVDvkkodNrFTRM2DwClrbMx8QqAUgmA8GeJrFVvmCmV6U7/WXEr2Lz",
+	"AhYrmcKMTdTELJGfqcrTOlgyoMBxG91E8RsoWNQplR5KkZs//+UCajR7nvhS+cV7nf2FTVfqnx9S6OHY",
+	"5wrQIPMTZC16WwWOxQwp5Py+pvY0j4c8J3pMGmgeA+9aL+jB9+E0/hxV99idzOPIHn/1ohMnR1edyF7S",
+	"w1GbOIT6+hDW670Jr0tP/NlZufteY9+ndsi29zgZrentoGgOl8Pwr3D3Ut/3Bg1bv66mnnwk1dd5/qkH",
+	"AltRaFAOmJ9CAE6/9/mP+hKDak+obGxx/SkNsYDbPuR2lv2aq1xcTDuomCawFlJAtXSYlgeEadlCOX/X",
+	"6iQH65LUygsEurkF0wKOcgm0oWB5LIBSGQR1IkGnW10AvLb+kLcgYHK4dEkX0R0rouuczYfrbHaSMJ0k",
+	"zD2RhMkpvjTZeNtReYEvhyEXqE4f0zBMACEhtCgvVL+9LtSc2jYP9U6pc5gu8MMARpSb6FTVbf0a9u98",
+	"httDm3wnIRPeJ5qIR32m6sfxKonHmKNOxBoEw72ekDERyZCPbfYe//ijpvHJrrKKwtxlPN1x2PzHrri3",
+	"Pdcb3pAPOYiRKNtjHsBvmRmbynI4JtEMYQzSzie6D9p7sU6Ndqm1Ask4IxeaDTnIoevatUxpkkoz67NV",
+	"ujKM2E4RIANtXIJsfBxB1zA8fHaYP2gVHYSrmIVD7iIJ0oRySadAior1BIdJSmfvlUcGg2epnzEH90vA",
+	"33SKTuclS/RciC/ngtcYcikQczKereLYYEnGnKqow/5zORecjdC6q3+L5Iry6N/wbOrf/xSTURqlscHQ",
+	"TJV/ZI7/0XpukoRiCE9i+pQlI+jf+fou6vvBb8l8RFcs1V/I3BzE2dr8DBznIB+CL18GNURfhnyb6gtp",
+	"KPrSstyLehsN0jN6e/xFnfVHkInFNDv9NzitPnKgQvWj6Bf4aXmcnn7v7vRBDpEG2U123J4eyJ5KIA9R",
+	"A6TBWw5X+DvLk7OhCpYz/TKlwAMUq83b0xLCmsz5p967Il2MPhy7lKRGv0WSMNzWeYiSWb3Pavhob/2R",
+	"uDZc1xggkYRGoTiGlxxMjU7tMdd7AK4a1A/61LtUo4Ab5vN+kFMFAgl/JMCIo+yo2d70UQClw4ROYHdK",
+	"c4xyJwT3hsoFH8GNRwyThmrm9OFmuiASt4xLuRvqQeqadlHHyt1RiIEbonxduFD7MxrhzN6rTb98MmH6",
+	"bI3c5i7IgqntSM6jpdqQ0iSaeohcoxuHA8Upz48SHTLdo2S4ADfLDJewa85UDIq7NjybnItVHJIJiwVC",
+	"7TI0K34O6BLhkLRTWtbZp2UBgcWes6qEjjs4fbFPvReUf5fChIiEETFBSa5ELMgqic9Ja0pg8AjaSXlf",
+	"mFzzIDDtBfmyT723OC7YnZWj+ZfdWlrPn+f6DfuNZK12Zsjtd2g/78BZtcrwc9OYGZgV7e4M+s0TSqw9",
+	"69iiOjzcwxVIonxLf+ZtQOA0/ha7SMr7P7QUqgrT3BjS+SxN28MYxjFGUwjbB0DCVCyPoaa6PYZZGHMw",
+	"iFEwsPCoexmH71/wKdJQ+ZFmn3zM6XWitIiTGYDGCGJjDs3JywXRxLrqE2Y81S4Tjknrk0gAXphNXm0q",
+	"NNJYwOwprAPgiqegVix6JCueRrEWO0mFGHIRh1nDgYFlIaZdb/86zi7aPe9g5yVAAPjKcXsZ+07a8E/N",
+	"zRwBbU6ASLXQqnFkEHSuqwSRVHGc84asS7iRQ+6+fvP4OGdY6KwT5hkpyj3jPKAYVrfsnfduTvsX/5Cr",
+	"yfufXs8Gz+k/L1+zF/zLZLJ++e7j8tmKxX97PVs++x/67+W/fv5VvL9Q//erfPnTk6v+2e/L9fx1/I+f",
+	"R/+6/mX6X/97dLO6Ht2wf36kP0QT9t8vf/nb4NHfwpMLEV3XL2GCid8R1OF0ed9HnZiuTaZL2w3SVnE2",
+	"J6tlL38HIHd4Bd0G+w1vsJnWjSdsozcxf7/1Ba7go6RE4w6bbcSnTx89e1y9yU5W8XU9sLk6Mg8BzwCX",
+	"p4MBcssUafVDRFHrLGlMZUoeDUhIN7IcnA6cipY16bt6OTo1uq+L8uinVXx9OGDLv8rdgrU67sJWQq8P",
+	"q+lcL9oO83NszE/e6t034E/BKoP9HVfbx3HGCCOyvmpoaG0XmgN3NPicDm/Q4Q0eDt6g8UffLuhgtVTf",
+	"5ukgGAwGZMnEMmYB9sNQWfJpY0FqjCnIc6ezfxUzGWCBVAYmxuahISAmF8pj09STU8gbTzK03jVjyywr",
+	"ARgAcEOj9EfNHKG+CaR4Ws83ts4PTqAK4//7w9s3kDGgBGVd1OBT9iX9fipvxueEGhOnLg3urkdy7Ugk",
+	"qiMCZJOAHnw1FJHAjAz5kiVS8D55IRYLGhDJFtFUxLrqQCdZVwn4pCJeLbgup0MHXyTJ75e/nDzDEYjE",
+	"kg9Qohxo3QCzoMl1ALiJjxEPxVqenJ49OTvXEjVkPJ3TRLJ0bPkInHQ/TFFAWCxhCpDaz/Ym6RHlupOG",
+	"/He9BgbZhIZQQE8h85RVeSiXayfbpF+LbqDqk9fQi2PO1nvLhE6vrxJMZevrDHnuQg7cZSaU34AUJGQc",
+	"JptRsuJjy8IRSUM+XjoqIAAw6fGphifAak7EusFOYorwOe/e/4Q+AJHDlhviELF7Uj+AV4ut7gfSz+11",
+	"BekWMvvta2d6IkTMKFe2JT9A4D5JBQlFhgpaaw6bSH3hPJe0gBqorsn1yVheR8sxiRk1CmDwO6yMGOTG",
+	"xpLxcEzU/0ogUtQFUTjkikY8KLcieBpMW65zqqfu2atokuKjrHxbN2fjxyRv+c/2Cn+Ud6FBnc6wUACB",
+	"KSBzrDHRBgYMGbSXcsFZYNrEoI5GF8yvuRuundcvX//08n3F4+n6VfZYC/rlN8av0nnv/OzJk5Lqednw",
+	"NdZrn/EDeCBBtuCakIGGhbzyBzfVz/InHziBo330zwfkTfV3JLMaYfH9mP20tSeHsvAarYguN/doSP+q",
+	"x9WfikUv6FkcVe+8dxFS8lKPWr1qc9aE8dxZ+Ye4eHPx68v3yC25z0eS5W6Dnlk23hziWAI72iHPPUrg",
+	"DH7IcyMOfmI8+9F77/nXXN4EA04K4NDAfWg5cYwwkeZJk/dsKZImCKiK04vl4jj292VwdMyeg+7F9o25",
+	"zRT02eCsqRQihTpFo8m8hHP2nctKAhozizAky6hV4a7sA7rKOfN7I68gU/pkMmDPpqf05Ifw8dnJY/Z8",
+	"cvJsNnh68mh6Gp7R55Mf2OnggcGvFpTnuKIuhcCyHJhHD74B5rL3kssVJH4tfmkO+Ag/HzwYEBazBYqd",
+	"AF7kXytRQHm5e58NQiBO2oG9+S3ijPyA8Q5cGK8xYVcRlwTIvDLACA9bhYu41EmQFVnPlYvijR+twIJJ",
+	"Sa+MgA8mUJW5sMRzCZQ2ga/AcHStqfWoOwhJV+F6uBASMCKN8ij54tXg8bMnPxyIIwHDrQlKa1W6bKsC",
+	"zW8e+eyrceYxuoQdXm9hXs0Ef8lyuy6rxpCri5RJnU0QXwKBr0iUgwEoDIPlAP5KFTjqYlr9UDphaRKx",
+	"G9a4VOZv6boND57tOOwVn+/CaUREgdzb08nOL902CitKpwHMeslya51E2Le6PX1DRbb32hYVba2lZtZf",
+	"QwuVt0OsXZk2RNUus7cocuktq8oFv2VJQNiHVjy0aHHUTE8xjNqw9Nzw6WEUinlRScZGQ3fcJ6/yRURQ",
+	"owL4hkzpxt2hhjzbomyjokgqIq5s56qf7G1ZVvmn3Igs4qx1OeX8sytfXqZiubwXYsqU/GvFVgxSosmK",
+	"cxVt5Ed8THXl/L0i6WRPspnSHGJd8NOpLd8RJWwqlsUd6YAdqEmMMpU39eKUrJRQ2DolyZSBJeOp0SVA",
+	"+z8O1H9RCVT4PDTN3lSS2SrB7lhTKNVo9iGfiiQBQSd7Z2xDMmBrLPFe0Yif607gdJ4wVlbghFJuRcRT",
+	"3E6GvHI/IRdkymLD7ErkUm30cs6Yqf+l9JppBaqZSBarmNq2NrWnJmKpjBISFkZpg/1J3hwnitod8dTK",
+	"/geJiFmAbWQ6LMX3Hag37dUG3LpA4BddgrZKLUGEzFsBQ0GNbQ2SwT71B1h9EF47xfxCBf9uyM27EOcb",
+	"D3F+FmseC61Mr4OZUrN9zyMcYEw4seV+uaUxy+xSmtF7hpnAZUw5B+UNJ9IQhkNFQ5zw07Wk3ZhMA3OW",
+	"9VhmYzgf8gmb0pUE/Hy+X/xPjtBPRhEivEalP2fs4nTB3NviTUVCzB08kgl91oKk62jK+uQiloahGBN9",
+	"Y+hSjfjVCHhTUP5H72kLMhdAN1zCCWOxHpcZOBMZrye2N0pNm5bltie2RgQDr+GIbDAv1fXtK8TWd2Rc",
+	"1tAmL0tqEEVyyeLYiv5IbBkgYjpdJQnjU2b8CWSVx9coSSStNg/i3Uypye8lNvWr3AKSWU0mguAk0aET",
+	"AyqW8NzII5bB8cA9SiPgloZFnD0yhtdacsM87oJRnkYLVo+SRH2LGfRGHtK05poZFwtxEUdTVo5r2N2u",
+	"PXjsIyTEpKUrTWki4r2v9aTNUX0+DiilKW+JhU+9UItiR5dfhQ0W3FiRIyA3JiKd53ksWI7MI4AhYFYK",
+	"LKqnbJyt810L1Brd7AFHTZQs21zi1WPhqzhuvtj8DaV3/gmJQoAHw5/fD2LBQHLe22ZKeFO8mS27RfZ8",
+	"C/rlr3S6YH1jOnJH13uSR/nTcrpR73yekcLRGomVB1YFvUiO1Aauh6LxmM1mWM0m1wUjj8vCs7P1564J",
+	"4KD6c94u4JQNAjdAIF4FcptluiHRTEMMMB/M2d3lIKXXsuYv1SI/ktxGtONvWL1XKVuQ04DUCC57AR79",
+	"KIAv4pzsouCpQMZsGU1NbEweGvPg2WCOy8TiUQh5ZCxdkrhDyDxEhIwy7qXe2Ewk/oZzBMgMpgsqI/2E",
+	"qY9/a3yP4v6t8a5sI00Z8t2sKaQt0hSX7MWlg0mQLCWTBdaipvCMJpdut1uN6KsTyeFcd6QjdnHoDp35",
+	"JtDz6b4laDeT4raJSfAlHY2YJLv83RKTdHvMV8wzgjb7jmhGHPhlyGKWsuKe8jP8XeY74FBhGiCZXskQ",
+	"MqKSMeCx4iUNbZiZVLakLG+KLNE6cXqBxmU9F1gehHWqtuVUt8GmugmtlkUPmUwTsSmiVx6Xd73n8BAw",
+	"DZ1b22Ef7qpcBQuwIf3fTuRDsB3OgN0+vlmCD1R99wHCAKEcY79aCw80dO2B+rg13/5cZKahLEcPtqGm",
+	"e2ar/IdCkXGcjeisf7bnHIfQurMyXXG7Lfwuv8tKdhlolqbTedHivJhTfqVhszOH2Dt1WrrmVAZ59QdX",
+	"KdojwC/wnRklrPMhH0P6EeBWUE4VCZmIdK48jtYLrEOu5UA0Qb2Gdml12rFJqE7h+dGVAoYQ7L6E6yNS",
+	"irN1juHfVse1v/QKRTqGPK/SEeTFO1gYpZlMK80oHgscnoRKZa/X1OFpHPIhv9C83LowfxVpvtcyWQ7D",
+	"4e1tCdCxk2lL/Gh+jZihQCKMJnHEErULDXlGZwrkRSatzq9NoVZdDMaCUDItibaKwj4BkK3OfdAU2Qem",
+	"WjTbGeeEofwEC4Mhz/Yx6Bsx7YMlLK7gyBrfdLIBxzijrUWqg6K+SipZPLP17iHHBQDy3GafxbdGfS/Y",
+	"PKqe+Clwwaub/wg/meGq1SPnYq0XinpqyRLNBAK5G7WyzI4M2AcqDXm7+iB0pUfXL8yrwAmXmE8BfN5K",
+	"slgTkqjpmos4VI9+4em7D3kYzWZwZfVIEUdEgBFg1C8LczPATwuHGfdefxwygHy9umYkAT557vLYqgfJ",
+	"pscFcOg50S1gMFkScYWFdVyiUUImqGmCTaLAkq+BjbkvEq6eW+ogwVLLo1nSJI1oPFotw0NVTXRp0Fdt",
+	"cB+zhNG/R72qrUiw67lI0G+uVM4hX7PYX99teqe2CxY6GwnMz478ldlBhLWrHzP+IBFuLEmOXlmQQDrQ",
+	"kVTWAWUTwkaaMNlZ+ziTOB018llox+GLW99xubFSWUSbgXJ5kUwgxMeCHUVvBEXk/bqf5uEzzD1cJIZk",
+	"PBuCbuhYFm4vTQOH2nptKbNmIyMNt6z3ao0EP4MRZRuxDt9A5uwhSyT8IpJJFIYdgXNXvNvYGAJdR7QR",
+	"uj5tiKpuSzsh6C1XJVmVD1q5wLVg3vAOimuc6AUOiuSQx2yWErXtWVwlbng/dnFOF+d0cU4X59x+nNNC",
+	"fFMEruaezh1hhYtYEu8Ex4phGgYvZbuDNfvOe7hiyEXRNi4YPdQGMcxLPKELX+5N+HKbcokF0TgaLiJe",
+	"pgrXqSfeO/VE8xJfoPQxbkDa5KhzAHtgpikVxHQl9QloLEK1P1GPxV0xkcxZ85QVbyGmflDih11c38X1",
+	"XVy/O65HJ+HulQ81Wgo96z1ohGpTCP0aGQYhHeX7fmBF+Ckg8iiCdjOdP4hqHMnDHzWU05NSRD0R0JbX",
+	"lHpBRYBGU33Abh187aPmb/adcYf65O2MSDVsGqtTsX00NaVfRKLI1XTKWCgxAgSTB5L15PHgMQQ5Oo2h",
+	"ExMOVa0/BYFugC4DoPCMh89Kshhqv9QPc71ZW3GMDj3zbB8PFcphc3W6JnC+MKUA3b3wfqi9B7gUa15P",
+	"JREWZe+ocFuYfylnq1itBp0JaA17azhHBHqpGtl3t65+SSXNWekRlxGuzar37joxv0uW/L//839djx3/",
+	"q5g0MTRh7F8rGqNbM2dxWBxI6ZwVGwrx5vhla0c4kyOxCYTIAC/hhkd01fdwy4/nleu5YRrjPptFcaQp",
+	"IJUfFTKeRumGSLFKpqzMZTejdf11HPIW/1zZg4SlELY7Q3mvfXfIFsFkZFeSxV5duJTRXMn6JXRnmnkP",
+	"DplP7jXAk7vvAMdmHHl3QfzRDtvYBSR9NbJeK5pMO8hbB6y9O+8Sp6xtYO1OJxKLDCfawTmmN7lTjrtE",
+	"XztKa0hqv/WLLdqp7GvBKeO5aVaNKNWVnowgrao5ADnRIJj9y9Glq4OySkdRvrqJVPVIn9brVJkP9sBK",
+	"GrAvvY7jhC3UMN1trSDukyP+1Kf0ie69cTCmuN2WZKoy6gYqScimUejfE74Fu1zKklS29AhMNaazrLWd",
+	"9bJuYkgWJ69LC3V7793svUZku/TTIUA9S2ezW9iO5fUJsGQecyO+ZHHspmQSjUnRIAm/VVv3MxcAH1Re",
+	"SwcpgTS9aoemJKQbnfV3UxM/WvZQuyVDzuTsOVnxFO7AOIAqUr+t+koFegIhJiogwZ8Mc4naY0XCAnxD",
+	"Q66uaXqFix2BE0aksaDruSBTSE7P6Y0DKfAt9Tef0JHXI1iR7XkRrjxOKdYmy/QwnrbmV5hbAuZgKpLQ",
+	"JAmwp5Woq4SruGuu7PahO9uH5HXpF3H8jWdvTYLau85LoHPbDS00RpQLsNIZ4KrIC11NewlooyoVU7Fk",
+	"HEJLsGv1CBVbVhzYmdZuXXnA98mzy9+56IBVoE1K+W6OqTewPU7ptoFuG7gjADks9ttOBQIW95g7gCtO",
+	"YIDxs4oqsqH5YVg08erAUJlgLESLrzeHKA301rkE/g6Eit9EMkpFokn2Uk31pD71DUv75IJvbChgytT5",
+	"4nQVs9SQ+6RSOGJkEwZZNijZ0Fj6MY01N2o4DgF1ISXY1ZJhQR7OrABLp6R+aHAEhossia7mqb/QMufD",
+	"RWrBISM8ZJSXci3H9U7FAj5A5Xrk4Zp6CZphwISV33jbtfcAvQLJXL29Ua/TlrfEbqt6qFtVBYkU0hZa",
+	"q81LhKNMmmXrfrZzrwrZNI44u9V4ZUv3ky3HrylPlWnV1DTq08lE1IzKjh58OKLIQDXk5k8jTRXoUwtC",
+	"JUwnKVLGySLiq5RJEtOUJUHBTDMGe5nWe4tSMgGYBSJjy6IideRIjwDLW/kYCxJkFftAYKl2/D1a2XpT",
+	"7O8TW7dgse6DcffbITerY4I68bhKsDsHZZP1+L71PVFPwyGEkLjGVBCK75ULkkYLlkH5bTqWqC+bJf19",
+	"aOffw1224Io/OhSOtqVI8zfC8oflohyxCSOmgfDABvmdMbj5NI8UdmeXv9NiplkBBUgQ/B2pTLH9zwOo",
+	"67Pqk1hP5zShU2V2+8fmgO6C9Q5S/iDZ9MAgHIgpB3bNVnIASC95TLdqN4+npk6OZhUggSq8T46nc8gP",
+	"JuoEJtLby/labs8j7T0PiTm0w1h8C8Sht4is0E3pu6VT15qiwWtz1yKgaFEifuV2wieBi/V2uqX75AMY",
+	"KcBC48YF3f+Ub3we+bfInQDkpHCAmxjMUBkicYJJCHswyZnPjaK4C0YfUaJCiyH/E6ZT1eFZ6z38LjMi",
+	"dQxUGJ+JZMoQMfnnAAyzT4ShJfmU1cYIC9Rk5yK2YnzI56DONKHyxqUI+eaDOFiLLbLH6uXSiDsWxtCg",
+	"W/5vkYwmMSu7RLn2EP7ceeYdieyhJLLAA+NTwPj2mETp3ZPK7tqC2A1cot4ONKfLJeO6xMW9yhhna4BO",
+	"RYlMz8HdDaMQCmBrwMprUYzU2beUMZ6lhpBmDRQxoKjPOPTTo401IHZIU+KfUJC2nFo/X9PaSrM/5FVA",
+	"Db1LTilHxh8oD8JUgVQn0Lp4hUEVHcDTGKYk49qCfCieyaH11GF52mRJTE4XEICEBHIbltUAsmBqCh11",
+	"dOVdpIyr4MJyzNA0VVusZtqZAcJ/ZvYJ6GXDPIpOcJrDrZB4xsODz1lrz8AZgfksSopXMk+qCVSbFZyN",
+	"DbBqjfXJe7ZkOodtrwUPkaVwIG/7kwpLZnQVp2riY3NdmoDWLeqy4vgdXIem3lJ/vDE8Xb0An0n9D6j0",
+	"Bb1UjBDhDup4y1iEzFTRIvUc/1qxZNMLelrUD27tiX9bvbh6KUlYGphb4qtFD5oLv7zCazw6C4yWOE0S",
+	"uoEYLN0AD89MJIuesiBY3D3R1A4nuHoM3c1Oe/GOgtdf67gP0b9ZHbn3Y7DK4xeUcwz2mercDA8G+Sku",
+	"+g1vOYP6vfkkcdXnXIjfIn5dtJ6/v//NfsljsI0o68xu1P/n7IuW+xjHVJkkuMuf3v/ygjw7e/bsz+oD",
+	"X6JgclH+N5KQgB5ysUpzi703XA0Gj6bVUnmFzaCOzqjZKuDi7EeSsPgvwx481LAXkFu8p5qsYa/A7rRN",
+	"gj84wMfDc9WWc/JCrHhaLomiQx3cHTh2PivjpF4gLBb7es62DVx91zQFXyB9dNYLeouIR4vVoneerdSI",
+	"pwyFRr+cXImT7K9q9TbHvP2np8Y4kurzPv/Uu9CsRvoueZHJ1vLlmYn/WnLmTVRFs8RqKRGP48KYXRw9",
+	"HU/N1WTx3mTKkkjSdFXB7wO/lF3hFceXrg7oN0Fu1M72+eYryPN0AhAK9E8C7QBcQaV6SSV6BIyHtknL",
+	"gVwpl2XIl0JG0B6vFy0axBbXURdIHSuQ+k1tZplrfc80OXaFT3HEr3cHTxZC5VMVMljhCxrFLDRAQf1J",
+	"qAAqy03l23/Ib8CtoZnqIIYAcHme3cbCBktQDFJA4gi6mYU3JhqDl/0qexn6GwUSHeS7AdIFA2hcsmQR",
+	"SYnC7Cbr5n/hRVA8XqxR8cNLrh1cA1klsVbBl+fff78USUrjvoNf+z67dT1fRUUTDWTb98AvgJNZYWrV",
+	"5HRprc4at6SNZM2HY5NBsftgUbUjW2RsH78N7ohdisK7moaqSsblCr5DXlfCl7RAMTHkZRwTdaWBPZKH",
+	"QxFhlzm6JC5IIsRCI8Je083xoWAlar53hgZ7wLq+9x8Ndl/pLbazodakt6APF6LWIS86hFqJLvSBzBjH",
+	"g6xJxsMjA9aiG5ZUq21c0QgJqhKGncUelUYRtIHB52wVxySOZiyNFp509ZBXtzXnY9NXsxJCLIOjmK3S",
+	"VWI0cW03gu24NihvUIugGyie/RdorqSM5+F5VkfXcCbMxdoluFLPZaqHVyyVgTHHoODAwj75CVUdKP4F",
+	"IRkeI4OvAhHoCh+NY02cCN1gspomy1Lz13Ke1Ko5CrRP6nbmcoifwzHRkkthq5LAkngcBovWlAmqRAkK",
+	"TKFHllADFhlC9WcBbrter1I9YgXle0D0Vw23MB91mROSMGQuuXW3I1N2gQhFzbZXmTYtO8jPajg6u1xG",
+	"Bwq9G+/iA+N5aI8hGzoyHnTFQ3FyC22Er+l1Ae2e+RHwsMVUtekTIhqnSLnX+EevBDYZGv+BXAkgFO6T",
+	"iyHXJxtbpPsABZ+ywGnt8q0J4IBwMCC1oSPxpAT5Y2A0pfzptZoBv3H0p9tueRQXJOvX1gw3x0lf5O7R",
+	"eRzG49Begj8U73NVe/ONW2D+lJ9f9a3o6/SJpYXS27sTAgBKIC48+KVrLRJWuJv+SoSAJmIVYahVqdXb",
+	"sNF2x11bcmz8gQSEmvvDd6htFyLnPA/HX4q1HZ22a9Wdq9O5OnXVY3IfWJsV+DKfJ6sUmwKNrFc9z07M",
+	"VTacIrPyLSRjPha5st8lNuISi0Kvy5DbJhUT2gsJc2MkvmR1mwl4Er9EsfLIyFQsJmA3onROLt78jJ4L",
+	"WDykGUrZFzXQWNd61FukKpiLo5QlFLREOGZsobBPiZZ6qNzUs4kyRZgqfO4uxKe9kF6y+EwvEEb706YW",
+	"arTiGnoW0Uvd+zKZdwEXKboGIgkRkYfFTJkGZCEkEi5Fs2hKeUqu2cYslPHJ2GLT4e8LRrkk6rqaaaYU",
+	"oRwMuUiIZOoPKVMnSjLZqFe5oLJPLiOz3anRoDqs8tAy6V1ACBowh9oUY7qshC/XgyWL5pDkd4lYCknj",
+	"9+wmYuu3RTTysx1g5KOgjfdeHGaf2vt8yNC0gHYWnO3EORfG8FsEnknzl5i/UAtw5xi0+0rBzts8E3WM",
+	"7LUOvN11tnO067Zv3yd/ouE7syJ698+H+rCazvWn04Ffjg1FLPE08k5QiRdTF46olmqlpxOYfAMuaDL2",
+	"F7Qm5MuA5g2cIu3GUEecacjR75B9YqRGacb2xyGuIaAWq2XvJiLcNPI7QKT963c87uMGVdmfgFn6/Mpq",
+	"LVNyeyZbhFHMpNzLXPsnP2p6tydNT3ja8IQ6Rtc7oY7J/Uij1D3pSdNprmVk/bv4DLLqFR9kXxfTZe98",
+	"RmPJ6ljbnZGnzrrrnjSWsjLLvNDyUMVxQ3LnSgif/WVKIe9Y00SGTKaJ2BRTro/Lv+KSUXRaNV0e6b7w",
+	"qJSszxacJwsd3pomAunNwu3PSSr0l+mmgCjfBNCFgEK5Nt/TJN0z5Fs7F8o+9/bINQyMsHls+d6cWT9d",
+	"XhJWlhdjivPflfG7qKylloSj2Jb9+sQKH0RZc8IWl0MDgveo8VfduVIuPaE8NQRStjxqfAcjmBUg3wb2",
+	"nCHEmdCJWKXAhYHA65uIrQ2vVBotmG7wEosF46ZpU2P+1nOWsCHXiJ8FDR3FXSx+ZSwWyrSqA9OEcqn1",
+	"bslH6GdwtAcrhZwD9ygSySG3YGsax7b21shK6yvs272ABO84L34F9GOUzgk1c+bRt5vDex9ZPBULZpry",
+	"1iK5lnOxbNSUizncF3hNx2T/UTdYdH1LK3ap1kGiJZgxGXCE+vrORB3K4tG41+0H2X4weF7rLA0i6EDq",
+	"t6vfeMDGlYeoP33y5NHTduqunsjWaP9+uaY70iWAzyZ0el3ckAILmLCsqWr3AF0sHsKP4Ms3iLD952tB",
+	"uUNDbJs73i/MmfUNOZ5iHXcc+C4tQQCL3UstrTChszTLVR9TRsuB8euWrQcSibwR6d/FKnHqd12G5CuS",
+	"zzpqhqSuzcfkwS3Y+vfQQSOrDP2OiMN4/lkTNEEAndUl0m5zwxyMevi7ce4vHY9ePdZsFcd359nbVtT7",
+	"4dnrp+oc+86xfxjdp/fJr69F4RpN5+hYYy5Fs6mK2GHNhjvnIZQoTTcFhi2X7CfieLxhmYCsDxepqUdB",
+	"nieOJNiY5jhMUgXDVCfhUREfcj0E5CJyG9/KGL4/0jhcJd9JDbqUuisWzhil0YIBMSNVjzriFP8p52I9",
+	"ijhOgPoD7C0yXl1p9kYkEU3iMTwwMnKG5wAjhce3hExAvZGxj69B6T1m9IYRS+O4dRvbF8y5D/Du6wZU",
+	"nhwdUfl2NmNJxK8yp2kPVGUNitdKot09qHV/x3sYOuJsNRdYd4c8o90llay7eXpdZWxG+r/hu8V/HJVs",
+	"N5v/Y/Hsfj6sY+rTfyy897x3Njh7enJ6enL26HLw/PzR4Hww6A/g//7RC8xxo8lmpHzHkZ4Z/xc73/iD",
+	"LmKaYy+mMPv2z5qz7IfwdPZ48vTs5Al9ND15zAbPTp7Nnv9wcjZ5On0eDtgpHZz2dB9RZi1753wVx0Ev",
+	"kiM0j+b96VJAg6ufmeXhr+d3uqaANjzx1tB57937t//98sVl//XFm4tfX743v+q7Ppo+YWezZ4OTweR5",
+	"ePKY/sBOnk/PTk+ezh6Hz+jp5Ac2eGQXYqRCA9i2LMbEWaHnvYuliGNhD9cLRj+n/XOz54XPwyioLuiX",
+	"v9LpghkSOvO7vv9r+oW8tpPgf1hwsv0rDuH55Iw9DU8HJ4+nP8xOHs+e0JNn4aNHJ6dsQH+YPpk8ncHD",
+	"N6Ks+3zAx/dbJFP1wXWQ5A6S3BW/m0CSwWV3fMDqKENHF3rPPvGcxILpVvuq9XOVAXPdXGNMlJdrDUsS",
+	"lyWiwihh01Qkm2OjnPdEN1cHHs6lA83ogmFFncCDuHGH28xdDDzaBVhnwOoO+dshfx8O8vfembFtcOKi",
+	"Udspb+Kkg6AEhw45AYsVSVRyEQkqZHuCANbnH5xeDpTDf47OflkMlMmYlGgGhDRlJ3pSCgoIBwyZ0SSO",
+	"CoM+HQxOBk0GPcJkQEtj13JvEodqwhk13AmLBb+C+DdK/UHXjHJKH8ILmEqfQf9Sa/hqKX6HFQCItomK",
+	"FmnE9fOk7EvaJy+ohEc0Qbj3LK/B5S8NlG1oWF+tQW2Wl+xLWjbeX9Q3oplGuPC3zQmb0hXsZ1mqy3x9",
+	"RHAm++QyWTGbb+MinUf8ynuU6pA/iytL1D0mQsSM8oaLWxgJprY/zYUIo1l05G8zcMdvwBIxiCQAJq/t",
+	"T9c8VLvfLuSckU6ETtN4g2NWt/QHWgzvy8boJ5UOX+7eCFF9fhXlPr6aqYXK4bZjRMAGfif3NCA2o1E2",
+	"Sif30d6sos2206qe0RR7lS+oqV2ITrLB71Y81B97lnepHryW+DrS4ItrombSp3rA7e0s24ZZMzFUNkx1",
+	"6RYH6H39JpnlD3ZRuck5WeU93rAH1ZbfL1g9HhIVd0b8CgarcQgqJizWxs6d6prMEG1YePOrbbJPXgJb",
+	"pjpiyF0u+IpgUI4WrD0hDHqVMLZgPB2FwNm0KwUd3UTxCINKk/5VJ47+KSJeI4W9Jd0JdSMn36n+5GS5",
+	"/QxotACZo4r8cyRHSAJsHHz1Bwz/7Z/Utpld21zXjSYggc5FCsUtrXnI6STOlLvcoKVL5HeJ/IeTyF/O",
+	"BWf2O1YLLFPEqZbwk9/XGc73+hH8Z2rwOLUBUb9LlryuhMRimvCB9qB1WfVbUblxt/RcSkrWSXf7joRG",
+	"WMIpZQDLnD7o769+NkUtdClApg+ywWNrA8aZjHEeCTLukwvNJwb5byOJR+DKVyyV5PHg8f7+35Kmc8fl",
+	"QievhnplhTu4m5H24t0rApOnIUUiudbUli57pHRmTFPXJ4KnhJk6gPIuZXQFWtXG94o4yOhEqWTxzOOQ",
+	"jdR8S1w1tvNAMj0QA95B/x/egzyHn8Z4Fc7WzqEoDo0HT1bpkMOAjDBPgs1vXOAZMutpCJzm5NAbjXIQ",
+	"6XQOkq/i6koDNi3PK9WPJ7Hu4a4b+DUBAv2qBWT5ZMf+UvN8zHG1JwqPMUKnpeiKnjZzRet6T8hCKkew",
+	"1vxDH+cONSkxkRDUeDM7PHzlhVbQoARzF+S/+c9BDx4bEXqjv7/9/f3ozcuPo8u3//PyzbFk4N6xRApO",
+	"4wug7ofNQnPiVO1+uCbXFFsw780u2ABorW1uXgVomrCQ8TSiMXy6GcF8qbbpJeSWGAtzBgY+Dv+rN7hy",
+	"/HqdLx2FVWGLKIzGfH25rxjMknv5isHtaRLaE2nVRlALJOHcGDJhYx1Kx2gsa8srq+t2efjdLmCYCHVW",
+	"E63tYDmfnV7kbLpKonQDDhT8/WKVznvnnz4DIAkeoMy7uiCxmNJYM6UHSB5v9FzGC3rNSLLi4+2RD8RK",
+	"esz5G2REYDJAjnrYwKDbjTtqq0DcDZUoJ3flcekWE2W/JmK1dOHMhnZ+XSbyOqWcpOqBVsv8ba7UhXbc",
+	"7L2ljxPmMoSSq9wQ8lcuQ7cXr/0R/bHlknHUDaJx7D+XWh5owpeJuEroQjp3Ylr5v2TMNCQiuaI8+jde",
+	"qV8s1lWeqMN9EEKsuog5puoakNvr+4l9WQGdRiP7HTDyZ3uQdze9v59Q2ODxo9h2uSwPCRiVzC4jqU3u",
+	"bVU+Rf22gOr3X/neXcccFqwg11ysLSycb6yynnbXI3eZTQWfRVerZBvL75pu4LrqfBLxQkDgXC4CryHd",
+	"nCwTcROF5ZPyQV1nycQSn7/6anQZnSgHp/fH5z/+fwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
