@@ -2917,6 +2917,9 @@ type GroupInvitationFilterScopeType = FilterText
 // GroupInvitationUUID defines model for GroupInvitationUUID.
 type GroupInvitationUUID = openapi_types.UUID
 
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // InvitationFilterCivilNumber Text that is compared literally, and is never a pattern.
 type InvitationFilterCivilNumber = FilterText
 
@@ -3012,6 +3015,9 @@ type BadGroupInvitation = FieldErrors
 // BadGroupInvitationEdit Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadGroupInvitationEdit = FieldErrors
 
+// BadIdempotencyKey Error messages by field. Those under `non_field_errors` are about the request as a whole.
+type BadIdempotencyKey = FieldErrors
+
 // BadParameter Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadParameter = FieldErrors
 
@@ -3052,6 +3058,12 @@ type NotPending = Detail
 
 // NotYourRequest One sentence about the outcome.
 type NotYourRequest = Detail
+
+// SameKeyRuns One sentence about the outcome.
+type SameKeyRuns = Detail
+
+// SameKeyUsed One sentence about the outcome.
+type SameKeyUsed = Detail
 
 // ServiceUnavailable One sentence about the outcome.
 type ServiceUnavailable = Detail
@@ -16637,8 +16649,9 @@ func (r PersonalAccessTokensCountResponse) ContentType() string {
 
 // PersonalAccessTokensCreateResponse201Headers the declared response headers of an HTTP 201 response for PersonalAccessTokensCreate
 type PersonalAccessTokensCreateResponse201Headers struct {
-	Location   string
-	XRequestID *string
+	IdempotentReplayed *bool
+	Location           string
+	XRequestID         *string
 }
 
 // PersonalAccessTokensCreateResponse400Headers the declared response headers of an HTTP 400 response for PersonalAccessTokensCreate
@@ -16668,6 +16681,11 @@ type PersonalAccessTokensCreateResponse406Headers struct {
 	XRequestID *string
 }
 
+// PersonalAccessTokensCreateResponse409Headers the declared response headers of an HTTP 409 response for PersonalAccessTokensCreate
+type PersonalAccessTokensCreateResponse409Headers struct {
+	XRequestID *string
+}
+
 // PersonalAccessTokensCreateResponse413Headers the declared response headers of an HTTP 413 response for PersonalAccessTokensCreate
 type PersonalAccessTokensCreateResponse413Headers struct {
 	XRequestID *string
@@ -16680,6 +16698,11 @@ type PersonalAccessTokensCreateResponse414Headers struct {
 
 // PersonalAccessTokensCreateResponse415Headers the declared response headers of an HTTP 415 response for PersonalAccessTokensCreate
 type PersonalAccessTokensCreateResponse415Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCreateResponse422Headers the declared response headers of an HTTP 422 response for PersonalAccessTokensCreate
+type PersonalAccessTokensCreateResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -16715,12 +16738,16 @@ type PersonalAccessTokensCreateResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -16739,12 +16766,16 @@ type PersonalAccessTokensCreateResponse struct {
 	Headers405 *PersonalAccessTokensCreateResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *PersonalAccessTokensCreateResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *PersonalAccessTokensCreateResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *PersonalAccessTokensCreateResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *PersonalAccessTokensCreateResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *PersonalAccessTokensCreateResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *PersonalAccessTokensCreateResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *PersonalAccessTokensCreateResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -16783,6 +16814,11 @@ func (r PersonalAccessTokensCreateResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r PersonalAccessTokensCreateResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r PersonalAccessTokensCreateResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -16796,6 +16832,11 @@ func (r PersonalAccessTokensCreateResponse) GetJSON414() *URITooLong {
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
 func (r PersonalAccessTokensCreateResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r PersonalAccessTokensCreateResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -18778,8 +18819,9 @@ func (r UserGroupInvitationsCountResponse) ContentType() string {
 
 // UserGroupInvitationsCreateResponse201Headers the declared response headers of an HTTP 201 response for UserGroupInvitationsCreate
 type UserGroupInvitationsCreateResponse201Headers struct {
-	Location   string
-	XRequestID *string
+	IdempotentReplayed *bool
+	Location           string
+	XRequestID         *string
 }
 
 // UserGroupInvitationsCreateResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsCreate
@@ -18814,6 +18856,11 @@ type UserGroupInvitationsCreateResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserGroupInvitationsCreateResponse409Headers the declared response headers of an HTTP 409 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserGroupInvitationsCreateResponse413Headers the declared response headers of an HTTP 413 response for UserGroupInvitationsCreate
 type UserGroupInvitationsCreateResponse413Headers struct {
 	XRequestID *string
@@ -18826,6 +18873,11 @@ type UserGroupInvitationsCreateResponse414Headers struct {
 
 // UserGroupInvitationsCreateResponse415Headers the declared response headers of an HTTP 415 response for UserGroupInvitationsCreate
 type UserGroupInvitationsCreateResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCreateResponse422Headers the declared response headers of an HTTP 422 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -18863,12 +18915,16 @@ type UserGroupInvitationsCreateResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -18889,12 +18945,16 @@ type UserGroupInvitationsCreateResponse struct {
 	Headers405 *UserGroupInvitationsCreateResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserGroupInvitationsCreateResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserGroupInvitationsCreateResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserGroupInvitationsCreateResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserGroupInvitationsCreateResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserGroupInvitationsCreateResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserGroupInvitationsCreateResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserGroupInvitationsCreateResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -18938,6 +18998,11 @@ func (r UserGroupInvitationsCreateResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserGroupInvitationsCreateResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -18951,6 +19016,11 @@ func (r UserGroupInvitationsCreateResponse) GetJSON414() *URITooLong {
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
 func (r UserGroupInvitationsCreateResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -19816,7 +19886,8 @@ func (r UserGroupInvitationsUpdateResponse) ContentType() string {
 
 // UserGroupInvitationsCancelResponse200Headers the declared response headers of an HTTP 200 response for UserGroupInvitationsCancel
 type UserGroupInvitationsCancelResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserGroupInvitationsCancelResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsCancel
@@ -19851,6 +19922,11 @@ type UserGroupInvitationsCancelResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserGroupInvitationsCancelResponse409Headers the declared response headers of an HTTP 409 response for UserGroupInvitationsCancel
+type UserGroupInvitationsCancelResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserGroupInvitationsCancelResponse413Headers the declared response headers of an HTTP 413 response for UserGroupInvitationsCancel
 type UserGroupInvitationsCancelResponse413Headers struct {
 	XRequestID *string
@@ -19858,6 +19934,11 @@ type UserGroupInvitationsCancelResponse413Headers struct {
 
 // UserGroupInvitationsCancelResponse414Headers the declared response headers of an HTTP 414 response for UserGroupInvitationsCancel
 type UserGroupInvitationsCancelResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCancelResponse422Headers the declared response headers of an HTTP 422 response for UserGroupInvitationsCancel
+type UserGroupInvitationsCancelResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -19895,10 +19976,14 @@ type UserGroupInvitationsCancelResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -19919,10 +20004,14 @@ type UserGroupInvitationsCancelResponse struct {
 	Headers405 *UserGroupInvitationsCancelResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserGroupInvitationsCancelResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserGroupInvitationsCancelResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserGroupInvitationsCancelResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserGroupInvitationsCancelResponse414Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserGroupInvitationsCancelResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserGroupInvitationsCancelResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -19966,6 +20055,11 @@ func (r UserGroupInvitationsCancelResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserGroupInvitationsCancelResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserGroupInvitationsCancelResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -19974,6 +20068,11 @@ func (r UserGroupInvitationsCancelResponse) GetJSON413() *ContentTooLarge {
 // GetJSON414 returns the response for an HTTP 414 `application/json` response
 func (r UserGroupInvitationsCancelResponse) GetJSON414() *URITooLong {
 	return r.JSON414
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserGroupInvitationsCancelResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -20410,7 +20509,8 @@ func (r UserGroupInvitationsProjectsListResponse) ContentType() string {
 
 // UserGroupInvitationsRequestResponse200Headers the declared response headers of an HTTP 200 response for UserGroupInvitationsRequest
 type UserGroupInvitationsRequestResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserGroupInvitationsRequestResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsRequest
@@ -20445,6 +20545,11 @@ type UserGroupInvitationsRequestResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserGroupInvitationsRequestResponse409Headers the declared response headers of an HTTP 409 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserGroupInvitationsRequestResponse413Headers the declared response headers of an HTTP 413 response for UserGroupInvitationsRequest
 type UserGroupInvitationsRequestResponse413Headers struct {
 	XRequestID *string
@@ -20457,6 +20562,11 @@ type UserGroupInvitationsRequestResponse414Headers struct {
 
 // UserGroupInvitationsRequestResponse415Headers the declared response headers of an HTTP 415 response for UserGroupInvitationsRequest
 type UserGroupInvitationsRequestResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRequestResponse422Headers the declared response headers of an HTTP 422 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -20494,12 +20604,16 @@ type UserGroupInvitationsRequestResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -20520,12 +20634,16 @@ type UserGroupInvitationsRequestResponse struct {
 	Headers405 *UserGroupInvitationsRequestResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserGroupInvitationsRequestResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserGroupInvitationsRequestResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserGroupInvitationsRequestResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserGroupInvitationsRequestResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserGroupInvitationsRequestResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserGroupInvitationsRequestResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserGroupInvitationsRequestResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -20569,6 +20687,11 @@ func (r UserGroupInvitationsRequestResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserGroupInvitationsRequestResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -20582,6 +20705,11 @@ func (r UserGroupInvitationsRequestResponse) GetJSON414() *URITooLong {
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
 func (r UserGroupInvitationsRequestResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -20630,7 +20758,8 @@ func (r UserGroupInvitationsRequestResponse) ContentType() string {
 
 // UserGroupInvitationsSubmitRequestResponse200Headers the declared response headers of an HTTP 200 response for UserGroupInvitationsSubmitRequest
 type UserGroupInvitationsSubmitRequestResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserGroupInvitationsSubmitRequestResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsSubmitRequest
@@ -20665,6 +20794,11 @@ type UserGroupInvitationsSubmitRequestResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserGroupInvitationsSubmitRequestResponse409Headers the declared response headers of an HTTP 409 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserGroupInvitationsSubmitRequestResponse413Headers the declared response headers of an HTTP 413 response for UserGroupInvitationsSubmitRequest
 type UserGroupInvitationsSubmitRequestResponse413Headers struct {
 	XRequestID *string
@@ -20677,6 +20811,11 @@ type UserGroupInvitationsSubmitRequestResponse414Headers struct {
 
 // UserGroupInvitationsSubmitRequestResponse415Headers the declared response headers of an HTTP 415 response for UserGroupInvitationsSubmitRequest
 type UserGroupInvitationsSubmitRequestResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsSubmitRequestResponse422Headers the declared response headers of an HTTP 422 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -20714,12 +20853,16 @@ type UserGroupInvitationsSubmitRequestResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -20740,12 +20883,16 @@ type UserGroupInvitationsSubmitRequestResponse struct {
 	Headers405 *UserGroupInvitationsSubmitRequestResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserGroupInvitationsSubmitRequestResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserGroupInvitationsSubmitRequestResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserGroupInvitationsSubmitRequestResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserGroupInvitationsSubmitRequestResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserGroupInvitationsSubmitRequestResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserGroupInvitationsSubmitRequestResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserGroupInvitationsSubmitRequestResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -20789,6 +20936,11 @@ func (r UserGroupInvitationsSubmitRequestResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserGroupInvitationsSubmitRequestResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -20802,6 +20954,11 @@ func (r UserGroupInvitationsSubmitRequestResponse) GetJSON414() *URITooLong {
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
 func (r UserGroupInvitationsSubmitRequestResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -21152,8 +21309,9 @@ func (r UserInvitationsCountResponse) ContentType() string {
 
 // UserInvitationsCreateResponse201Headers the declared response headers of an HTTP 201 response for UserInvitationsCreate
 type UserInvitationsCreateResponse201Headers struct {
-	Location   string
-	XRequestID *string
+	IdempotentReplayed *bool
+	Location           string
+	XRequestID         *string
 }
 
 // UserInvitationsCreateResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsCreate
@@ -21188,6 +21346,11 @@ type UserInvitationsCreateResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsCreateResponse409Headers the declared response headers of an HTTP 409 response for UserInvitationsCreate
+type UserInvitationsCreateResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCreateResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsCreate
 type UserInvitationsCreateResponse413Headers struct {
 	XRequestID *string
@@ -21200,6 +21363,11 @@ type UserInvitationsCreateResponse414Headers struct {
 
 // UserInvitationsCreateResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsCreate
 type UserInvitationsCreateResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCreateResponse422Headers the declared response headers of an HTTP 422 response for UserInvitationsCreate
+type UserInvitationsCreateResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -21237,12 +21405,16 @@ type UserInvitationsCreateResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -21263,12 +21435,16 @@ type UserInvitationsCreateResponse struct {
 	Headers405 *UserInvitationsCreateResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsCreateResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserInvitationsCreateResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsCreateResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserInvitationsCreateResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserInvitationsCreateResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserInvitationsCreateResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsCreateResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -21312,6 +21488,11 @@ func (r UserInvitationsCreateResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserInvitationsCreateResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsCreateResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -21325,6 +21506,11 @@ func (r UserInvitationsCreateResponse) GetJSON414() *URITooLong {
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
 func (r UserInvitationsCreateResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserInvitationsCreateResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -21866,13 +22052,15 @@ func (r UserInvitationsBulkCountResponse) ContentType() string {
 
 // UserInvitationsBulkCreateResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsBulkCreate
 type UserInvitationsBulkCreateResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserInvitationsBulkCreateResponse202Headers the declared response headers of an HTTP 202 response for UserInvitationsBulkCreate
 type UserInvitationsBulkCreateResponse202Headers struct {
-	Location   string
-	XRequestID *string
+	IdempotentReplayed *bool
+	Location           string
+	XRequestID         *string
 }
 
 // UserInvitationsBulkCreateResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsBulkCreate
@@ -21907,6 +22095,11 @@ type UserInvitationsBulkCreateResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsBulkCreateResponse409Headers the declared response headers of an HTTP 409 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsBulkCreateResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsBulkCreate
 type UserInvitationsBulkCreateResponse413Headers struct {
 	XRequestID *string
@@ -21919,6 +22112,11 @@ type UserInvitationsBulkCreateResponse414Headers struct {
 
 // UserInvitationsBulkCreateResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsBulkCreate
 type UserInvitationsBulkCreateResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCreateResponse422Headers the declared response headers of an HTTP 422 response for UserInvitationsBulkCreate
+type UserInvitationsBulkCreateResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -21958,12 +22156,16 @@ type UserInvitationsBulkCreateResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -21986,12 +22188,16 @@ type UserInvitationsBulkCreateResponse struct {
 	Headers405 *UserInvitationsBulkCreateResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsBulkCreateResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserInvitationsBulkCreateResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsBulkCreateResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserInvitationsBulkCreateResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserInvitationsBulkCreateResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserInvitationsBulkCreateResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsBulkCreateResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -22040,6 +22246,11 @@ func (r UserInvitationsBulkCreateResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsBulkCreateResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -22053,6 +22264,11 @@ func (r UserInvitationsBulkCreateResponse) GetJSON414() *URITooLong {
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
 func (r UserInvitationsBulkCreateResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserInvitationsBulkCreateResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -22295,7 +22511,8 @@ func (r UserInvitationsBulkRetrieveResponse) ContentType() string {
 
 // UserInvitationsBulkCancelResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsBulkCancel
 type UserInvitationsBulkCancelResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserInvitationsBulkCancelResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsBulkCancel
@@ -22330,6 +22547,11 @@ type UserInvitationsBulkCancelResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsBulkCancelResponse409Headers the declared response headers of an HTTP 409 response for UserInvitationsBulkCancel
+type UserInvitationsBulkCancelResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsBulkCancelResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsBulkCancel
 type UserInvitationsBulkCancelResponse413Headers struct {
 	XRequestID *string
@@ -22337,6 +22559,11 @@ type UserInvitationsBulkCancelResponse413Headers struct {
 
 // UserInvitationsBulkCancelResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsBulkCancel
 type UserInvitationsBulkCancelResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkCancelResponse422Headers the declared response headers of an HTTP 422 response for UserInvitationsBulkCancel
+type UserInvitationsBulkCancelResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -22374,10 +22601,14 @@ type UserInvitationsBulkCancelResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -22398,10 +22629,14 @@ type UserInvitationsBulkCancelResponse struct {
 	Headers405 *UserInvitationsBulkCancelResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsBulkCancelResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserInvitationsBulkCancelResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsBulkCancelResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserInvitationsBulkCancelResponse414Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserInvitationsBulkCancelResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsBulkCancelResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -22445,6 +22680,11 @@ func (r UserInvitationsBulkCancelResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserInvitationsBulkCancelResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsBulkCancelResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -22453,6 +22693,11 @@ func (r UserInvitationsBulkCancelResponse) GetJSON413() *ContentTooLarge {
 // GetJSON414 returns the response for an HTTP 414 `application/json` response
 func (r UserInvitationsBulkCancelResponse) GetJSON414() *URITooLong {
 	return r.JSON414
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserInvitationsBulkCancelResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -22686,7 +22931,8 @@ func (r UserInvitationsBulkCsvRetrieveResponse) ContentType() string {
 
 // UserInvitationsCheckDuplicatesResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsCheckDuplicates
 type UserInvitationsCheckDuplicatesResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserInvitationsCheckDuplicatesResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsCheckDuplicates
@@ -22721,6 +22967,11 @@ type UserInvitationsCheckDuplicatesResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsCheckDuplicatesResponse409Headers the declared response headers of an HTTP 409 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCheckDuplicatesResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsCheckDuplicates
 type UserInvitationsCheckDuplicatesResponse413Headers struct {
 	XRequestID *string
@@ -22733,6 +22984,11 @@ type UserInvitationsCheckDuplicatesResponse414Headers struct {
 
 // UserInvitationsCheckDuplicatesResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsCheckDuplicates
 type UserInvitationsCheckDuplicatesResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCheckDuplicatesResponse422Headers the declared response headers of an HTTP 422 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -22770,12 +23026,16 @@ type UserInvitationsCheckDuplicatesResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -22796,12 +23056,16 @@ type UserInvitationsCheckDuplicatesResponse struct {
 	Headers405 *UserInvitationsCheckDuplicatesResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsCheckDuplicatesResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserInvitationsCheckDuplicatesResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsCheckDuplicatesResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserInvitationsCheckDuplicatesResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserInvitationsCheckDuplicatesResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserInvitationsCheckDuplicatesResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsCheckDuplicatesResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -22845,6 +23109,11 @@ func (r UserInvitationsCheckDuplicatesResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsCheckDuplicatesResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -22858,6 +23127,11 @@ func (r UserInvitationsCheckDuplicatesResponse) GetJSON414() *URITooLong {
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
 func (r UserInvitationsCheckDuplicatesResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -23886,7 +24160,8 @@ func (r UserInvitationsUpdateResponse) ContentType() string {
 
 // UserInvitationsAcceptResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsAccept
 type UserInvitationsAcceptResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserInvitationsAcceptResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsAccept
@@ -23921,6 +24196,11 @@ type UserInvitationsAcceptResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsAcceptResponse409Headers the declared response headers of an HTTP 409 response for UserInvitationsAccept
+type UserInvitationsAcceptResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsAcceptResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsAccept
 type UserInvitationsAcceptResponse413Headers struct {
 	XRequestID *string
@@ -23928,6 +24208,11 @@ type UserInvitationsAcceptResponse413Headers struct {
 
 // UserInvitationsAcceptResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsAccept
 type UserInvitationsAcceptResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsAcceptResponse422Headers the declared response headers of an HTTP 422 response for UserInvitationsAccept
+type UserInvitationsAcceptResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -23965,10 +24250,14 @@ type UserInvitationsAcceptResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -23989,10 +24278,14 @@ type UserInvitationsAcceptResponse struct {
 	Headers405 *UserInvitationsAcceptResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsAcceptResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserInvitationsAcceptResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsAcceptResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserInvitationsAcceptResponse414Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserInvitationsAcceptResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsAcceptResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -24036,6 +24329,11 @@ func (r UserInvitationsAcceptResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserInvitationsAcceptResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsAcceptResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -24044,6 +24342,11 @@ func (r UserInvitationsAcceptResponse) GetJSON413() *ContentTooLarge {
 // GetJSON414 returns the response for an HTTP 414 `application/json` response
 func (r UserInvitationsAcceptResponse) GetJSON414() *URITooLong {
 	return r.JSON414
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserInvitationsAcceptResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -24092,7 +24395,8 @@ func (r UserInvitationsAcceptResponse) ContentType() string {
 
 // UserInvitationsApproveRequestResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsApproveRequest
 type UserInvitationsApproveRequestResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserInvitationsApproveRequestResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsApproveRequest
@@ -24127,6 +24431,11 @@ type UserInvitationsApproveRequestResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsApproveRequestResponse409Headers the declared response headers of an HTTP 409 response for UserInvitationsApproveRequest
+type UserInvitationsApproveRequestResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsApproveRequestResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsApproveRequest
 type UserInvitationsApproveRequestResponse413Headers struct {
 	XRequestID *string
@@ -24134,6 +24443,11 @@ type UserInvitationsApproveRequestResponse413Headers struct {
 
 // UserInvitationsApproveRequestResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsApproveRequest
 type UserInvitationsApproveRequestResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsApproveRequestResponse422Headers the declared response headers of an HTTP 422 response for UserInvitationsApproveRequest
+type UserInvitationsApproveRequestResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -24171,10 +24485,14 @@ type UserInvitationsApproveRequestResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -24195,10 +24513,14 @@ type UserInvitationsApproveRequestResponse struct {
 	Headers405 *UserInvitationsApproveRequestResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsApproveRequestResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserInvitationsApproveRequestResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsApproveRequestResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserInvitationsApproveRequestResponse414Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserInvitationsApproveRequestResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsApproveRequestResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -24242,6 +24564,11 @@ func (r UserInvitationsApproveRequestResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserInvitationsApproveRequestResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsApproveRequestResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -24250,6 +24577,11 @@ func (r UserInvitationsApproveRequestResponse) GetJSON413() *ContentTooLarge {
 // GetJSON414 returns the response for an HTTP 414 `application/json` response
 func (r UserInvitationsApproveRequestResponse) GetJSON414() *URITooLong {
 	return r.JSON414
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserInvitationsApproveRequestResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -24298,6 +24630,12 @@ func (r UserInvitationsApproveRequestResponse) ContentType() string {
 
 // UserInvitationsAskAgainResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsAskAgain
 type UserInvitationsAskAgainResponse200Headers struct {
+	IdempotentReplayed *bool
+	XRequestID         *string
+}
+
+// UserInvitationsAskAgainResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsAskAgain
+type UserInvitationsAskAgainResponse400Headers struct {
 	XRequestID *string
 }
 
@@ -24328,6 +24666,11 @@ type UserInvitationsAskAgainResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsAskAgainResponse409Headers the declared response headers of an HTTP 409 response for UserInvitationsAskAgain
+type UserInvitationsAskAgainResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsAskAgainResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsAskAgain
 type UserInvitationsAskAgainResponse413Headers struct {
 	XRequestID *string
@@ -24335,6 +24678,11 @@ type UserInvitationsAskAgainResponse413Headers struct {
 
 // UserInvitationsAskAgainResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsAskAgain
 type UserInvitationsAskAgainResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsAskAgainResponse422Headers the declared response headers of an HTTP 422 response for UserInvitationsAskAgain
+type UserInvitationsAskAgainResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -24360,6 +24708,8 @@ type UserInvitationsAskAgainResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Detail
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadIdempotencyKey
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
@@ -24370,10 +24720,14 @@ type UserInvitationsAskAgainResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -24382,6 +24736,8 @@ type UserInvitationsAskAgainResponse struct {
 	JSON503 *ServiceUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UserInvitationsAskAgainResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsAskAgainResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsAskAgainResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
@@ -24392,10 +24748,14 @@ type UserInvitationsAskAgainResponse struct {
 	Headers405 *UserInvitationsAskAgainResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsAskAgainResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserInvitationsAskAgainResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsAskAgainResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserInvitationsAskAgainResponse414Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserInvitationsAskAgainResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsAskAgainResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -24407,6 +24767,11 @@ type UserInvitationsAskAgainResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r UserInvitationsAskAgainResponse) GetJSON200() *Detail {
 	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsAskAgainResponse) GetJSON400() *BadIdempotencyKey {
+	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
@@ -24434,6 +24799,11 @@ func (r UserInvitationsAskAgainResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserInvitationsAskAgainResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsAskAgainResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -24442,6 +24812,11 @@ func (r UserInvitationsAskAgainResponse) GetJSON413() *ContentTooLarge {
 // GetJSON414 returns the response for an HTTP 414 `application/json` response
 func (r UserInvitationsAskAgainResponse) GetJSON414() *URITooLong {
 	return r.JSON414
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserInvitationsAskAgainResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -24490,7 +24865,8 @@ func (r UserInvitationsAskAgainResponse) ContentType() string {
 
 // UserInvitationsCancelResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsCancel
 type UserInvitationsCancelResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserInvitationsCancelResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsCancel
@@ -24525,6 +24901,11 @@ type UserInvitationsCancelResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsCancelResponse409Headers the declared response headers of an HTTP 409 response for UserInvitationsCancel
+type UserInvitationsCancelResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCancelResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsCancel
 type UserInvitationsCancelResponse413Headers struct {
 	XRequestID *string
@@ -24532,6 +24913,11 @@ type UserInvitationsCancelResponse413Headers struct {
 
 // UserInvitationsCancelResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsCancel
 type UserInvitationsCancelResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCancelResponse422Headers the declared response headers of an HTTP 422 response for UserInvitationsCancel
+type UserInvitationsCancelResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -24569,10 +24955,14 @@ type UserInvitationsCancelResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -24593,10 +24983,14 @@ type UserInvitationsCancelResponse struct {
 	Headers405 *UserInvitationsCancelResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsCancelResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserInvitationsCancelResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsCancelResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserInvitationsCancelResponse414Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserInvitationsCancelResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsCancelResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -24640,6 +25034,11 @@ func (r UserInvitationsCancelResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserInvitationsCancelResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsCancelResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -24648,6 +25047,11 @@ func (r UserInvitationsCancelResponse) GetJSON413() *ContentTooLarge {
 // GetJSON414 returns the response for an HTTP 414 `application/json` response
 func (r UserInvitationsCancelResponse) GetJSON414() *URITooLong {
 	return r.JSON414
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserInvitationsCancelResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -24859,7 +25263,8 @@ func (r UserInvitationsCheckResponse) ContentType() string {
 
 // UserInvitationsDeclineResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsDecline
 type UserInvitationsDeclineResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserInvitationsDeclineResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsDecline
@@ -24894,6 +25299,11 @@ type UserInvitationsDeclineResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsDeclineResponse409Headers the declared response headers of an HTTP 409 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsDeclineResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsDecline
 type UserInvitationsDeclineResponse413Headers struct {
 	XRequestID *string
@@ -24906,6 +25316,11 @@ type UserInvitationsDeclineResponse414Headers struct {
 
 // UserInvitationsDeclineResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsDecline
 type UserInvitationsDeclineResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDeclineResponse422Headers the declared response headers of an HTTP 422 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -24943,12 +25358,16 @@ type UserInvitationsDeclineResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -24969,12 +25388,16 @@ type UserInvitationsDeclineResponse struct {
 	Headers405 *UserInvitationsDeclineResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsDeclineResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserInvitationsDeclineResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsDeclineResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserInvitationsDeclineResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserInvitationsDeclineResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserInvitationsDeclineResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsDeclineResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -25018,6 +25441,11 @@ func (r UserInvitationsDeclineResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsDeclineResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -25031,6 +25459,11 @@ func (r UserInvitationsDeclineResponse) GetJSON414() *URITooLong {
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
 func (r UserInvitationsDeclineResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -25079,6 +25512,12 @@ func (r UserInvitationsDeclineResponse) ContentType() string {
 
 // UserInvitationsDeleteResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsDelete
 type UserInvitationsDeleteResponse200Headers struct {
+	IdempotentReplayed *bool
+	XRequestID         *string
+}
+
+// UserInvitationsDeleteResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsDelete
+type UserInvitationsDeleteResponse400Headers struct {
 	XRequestID *string
 }
 
@@ -25109,6 +25548,11 @@ type UserInvitationsDeleteResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsDeleteResponse409Headers the declared response headers of an HTTP 409 response for UserInvitationsDelete
+type UserInvitationsDeleteResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsDeleteResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsDelete
 type UserInvitationsDeleteResponse413Headers struct {
 	XRequestID *string
@@ -25116,6 +25560,11 @@ type UserInvitationsDeleteResponse413Headers struct {
 
 // UserInvitationsDeleteResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsDelete
 type UserInvitationsDeleteResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDeleteResponse422Headers the declared response headers of an HTTP 422 response for UserInvitationsDelete
+type UserInvitationsDeleteResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -25141,6 +25590,8 @@ type UserInvitationsDeleteResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Detail
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadIdempotencyKey
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
@@ -25151,10 +25602,14 @@ type UserInvitationsDeleteResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -25163,6 +25618,8 @@ type UserInvitationsDeleteResponse struct {
 	JSON503 *ServiceUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UserInvitationsDeleteResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsDeleteResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
@@ -25173,10 +25630,14 @@ type UserInvitationsDeleteResponse struct {
 	Headers405 *UserInvitationsDeleteResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsDeleteResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserInvitationsDeleteResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsDeleteResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserInvitationsDeleteResponse414Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserInvitationsDeleteResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsDeleteResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -25188,6 +25649,11 @@ type UserInvitationsDeleteResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r UserInvitationsDeleteResponse) GetJSON200() *Detail {
 	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsDeleteResponse) GetJSON400() *BadIdempotencyKey {
+	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
@@ -25215,6 +25681,11 @@ func (r UserInvitationsDeleteResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserInvitationsDeleteResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsDeleteResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -25223,6 +25694,11 @@ func (r UserInvitationsDeleteResponse) GetJSON413() *ContentTooLarge {
 // GetJSON414 returns the response for an HTTP 414 `application/json` response
 func (r UserInvitationsDeleteResponse) GetJSON414() *URITooLong {
 	return r.JSON414
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserInvitationsDeleteResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -25821,7 +26297,8 @@ func (r UserInvitationsLinkRetrieveResponse) ContentType() string {
 
 // UserInvitationsRejectRequestResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsRejectRequest
 type UserInvitationsRejectRequestResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserInvitationsRejectRequestResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsRejectRequest
@@ -25856,6 +26333,11 @@ type UserInvitationsRejectRequestResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsRejectRequestResponse409Headers the declared response headers of an HTTP 409 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsRejectRequestResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsRejectRequest
 type UserInvitationsRejectRequestResponse413Headers struct {
 	XRequestID *string
@@ -25868,6 +26350,11 @@ type UserInvitationsRejectRequestResponse414Headers struct {
 
 // UserInvitationsRejectRequestResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsRejectRequest
 type UserInvitationsRejectRequestResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsRejectRequestResponse422Headers the declared response headers of an HTTP 422 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -25905,12 +26392,16 @@ type UserInvitationsRejectRequestResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -25931,12 +26422,16 @@ type UserInvitationsRejectRequestResponse struct {
 	Headers405 *UserInvitationsRejectRequestResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsRejectRequestResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserInvitationsRejectRequestResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsRejectRequestResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserInvitationsRejectRequestResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserInvitationsRejectRequestResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserInvitationsRejectRequestResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsRejectRequestResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -25980,6 +26475,11 @@ func (r UserInvitationsRejectRequestResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsRejectRequestResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -25993,6 +26493,11 @@ func (r UserInvitationsRejectRequestResponse) GetJSON414() *URITooLong {
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
 func (r UserInvitationsRejectRequestResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -26041,7 +26546,8 @@ func (r UserInvitationsRejectRequestResponse) ContentType() string {
 
 // UserInvitationsSendResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsSend
 type UserInvitationsSendResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserInvitationsSendResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsSend
@@ -26076,6 +26582,11 @@ type UserInvitationsSendResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsSendResponse409Headers the declared response headers of an HTTP 409 response for UserInvitationsSend
+type UserInvitationsSendResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsSendResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsSend
 type UserInvitationsSendResponse413Headers struct {
 	XRequestID *string
@@ -26083,6 +26594,11 @@ type UserInvitationsSendResponse413Headers struct {
 
 // UserInvitationsSendResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsSend
 type UserInvitationsSendResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsSendResponse422Headers the declared response headers of an HTTP 422 response for UserInvitationsSend
+type UserInvitationsSendResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -26120,10 +26636,14 @@ type UserInvitationsSendResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -26144,10 +26664,14 @@ type UserInvitationsSendResponse struct {
 	Headers405 *UserInvitationsSendResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsSendResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserInvitationsSendResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsSendResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserInvitationsSendResponse414Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserInvitationsSendResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsSendResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -26191,6 +26715,11 @@ func (r UserInvitationsSendResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserInvitationsSendResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsSendResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -26199,6 +26728,11 @@ func (r UserInvitationsSendResponse) GetJSON413() *ContentTooLarge {
 // GetJSON414 returns the response for an HTTP 414 `application/json` response
 func (r UserInvitationsSendResponse) GetJSON414() *URITooLong {
 	return r.JSON414
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserInvitationsSendResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -26247,7 +26781,8 @@ func (r UserInvitationsSendResponse) ContentType() string {
 
 // UserInvitationsUndoDeclineResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsUndoDecline
 type UserInvitationsUndoDeclineResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserInvitationsUndoDeclineResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsUndoDecline
@@ -26282,6 +26817,11 @@ type UserInvitationsUndoDeclineResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsUndoDeclineResponse409Headers the declared response headers of an HTTP 409 response for UserInvitationsUndoDecline
+type UserInvitationsUndoDeclineResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsUndoDeclineResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsUndoDecline
 type UserInvitationsUndoDeclineResponse413Headers struct {
 	XRequestID *string
@@ -26289,6 +26829,11 @@ type UserInvitationsUndoDeclineResponse413Headers struct {
 
 // UserInvitationsUndoDeclineResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsUndoDecline
 type UserInvitationsUndoDeclineResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUndoDeclineResponse422Headers the declared response headers of an HTTP 422 response for UserInvitationsUndoDecline
+type UserInvitationsUndoDeclineResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -26326,10 +26871,14 @@ type UserInvitationsUndoDeclineResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -26350,10 +26899,14 @@ type UserInvitationsUndoDeclineResponse struct {
 	Headers405 *UserInvitationsUndoDeclineResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsUndoDeclineResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserInvitationsUndoDeclineResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsUndoDeclineResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserInvitationsUndoDeclineResponse414Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserInvitationsUndoDeclineResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsUndoDeclineResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -26397,6 +26950,11 @@ func (r UserInvitationsUndoDeclineResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserInvitationsUndoDeclineResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsUndoDeclineResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -26405,6 +26963,11 @@ func (r UserInvitationsUndoDeclineResponse) GetJSON413() *ContentTooLarge {
 // GetJSON414 returns the response for an HTTP 414 `application/json` response
 func (r UserInvitationsUndoDeclineResponse) GetJSON414() *URITooLong {
 	return r.JSON414
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserInvitationsUndoDeclineResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -27118,7 +27681,8 @@ func (r UserPermissionRequestsRetrieveResponse) ContentType() string {
 
 // UserPermissionRequestsApproveResponse200Headers the declared response headers of an HTTP 200 response for UserPermissionRequestsApprove
 type UserPermissionRequestsApproveResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserPermissionRequestsApproveResponse400Headers the declared response headers of an HTTP 400 response for UserPermissionRequestsApprove
@@ -27173,6 +27737,11 @@ type UserPermissionRequestsApproveResponse415Headers struct {
 	XRequestID *string
 }
 
+// UserPermissionRequestsApproveResponse422Headers the declared response headers of an HTTP 422 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse422Headers struct {
+	XRequestID *string
+}
+
 // UserPermissionRequestsApproveResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionRequestsApprove
 type UserPermissionRequestsApproveResponse429Headers struct {
 	RetryAfter int
@@ -27213,6 +27782,8 @@ type UserPermissionRequestsApproveResponse struct {
 	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -27241,6 +27812,8 @@ type UserPermissionRequestsApproveResponse struct {
 	Headers414 *UserPermissionRequestsApproveResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserPermissionRequestsApproveResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserPermissionRequestsApproveResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserPermissionRequestsApproveResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -27299,6 +27872,11 @@ func (r UserPermissionRequestsApproveResponse) GetJSON415() *UnsupportedMediaTyp
 	return r.JSON415
 }
 
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserPermissionRequestsApproveResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
+}
+
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
 func (r UserPermissionRequestsApproveResponse) GetJSON429() *TooManyRequests {
 	return r.JSON429
@@ -27345,7 +27923,8 @@ func (r UserPermissionRequestsApproveResponse) ContentType() string {
 
 // UserPermissionRequestsCancelRequestResponse200Headers the declared response headers of an HTTP 200 response for UserPermissionRequestsCancelRequest
 type UserPermissionRequestsCancelRequestResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserPermissionRequestsCancelRequestResponse400Headers the declared response headers of an HTTP 400 response for UserPermissionRequestsCancelRequest
@@ -27380,6 +27959,11 @@ type UserPermissionRequestsCancelRequestResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserPermissionRequestsCancelRequestResponse409Headers the declared response headers of an HTTP 409 response for UserPermissionRequestsCancelRequest
+type UserPermissionRequestsCancelRequestResponse409Headers struct {
+	XRequestID *string
+}
+
 // UserPermissionRequestsCancelRequestResponse413Headers the declared response headers of an HTTP 413 response for UserPermissionRequestsCancelRequest
 type UserPermissionRequestsCancelRequestResponse413Headers struct {
 	XRequestID *string
@@ -27387,6 +27971,11 @@ type UserPermissionRequestsCancelRequestResponse413Headers struct {
 
 // UserPermissionRequestsCancelRequestResponse414Headers the declared response headers of an HTTP 414 response for UserPermissionRequestsCancelRequest
 type UserPermissionRequestsCancelRequestResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCancelRequestResponse422Headers the declared response headers of an HTTP 422 response for UserPermissionRequestsCancelRequest
+type UserPermissionRequestsCancelRequestResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -27424,10 +28013,14 @@ type UserPermissionRequestsCancelRequestResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -27448,10 +28041,14 @@ type UserPermissionRequestsCancelRequestResponse struct {
 	Headers405 *UserPermissionRequestsCancelRequestResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserPermissionRequestsCancelRequestResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserPermissionRequestsCancelRequestResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserPermissionRequestsCancelRequestResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UserPermissionRequestsCancelRequestResponse414Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserPermissionRequestsCancelRequestResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserPermissionRequestsCancelRequestResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -27495,6 +28092,11 @@ func (r UserPermissionRequestsCancelRequestResponse) GetJSON406() *NotAcceptable
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserPermissionRequestsCancelRequestResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserPermissionRequestsCancelRequestResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -27503,6 +28105,11 @@ func (r UserPermissionRequestsCancelRequestResponse) GetJSON413() *ContentTooLar
 // GetJSON414 returns the response for an HTTP 414 `application/json` response
 func (r UserPermissionRequestsCancelRequestResponse) GetJSON414() *URITooLong {
 	return r.JSON414
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserPermissionRequestsCancelRequestResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -27551,7 +28158,8 @@ func (r UserPermissionRequestsCancelRequestResponse) ContentType() string {
 
 // UserPermissionRequestsRejectResponse200Headers the declared response headers of an HTTP 200 response for UserPermissionRequestsReject
 type UserPermissionRequestsRejectResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserPermissionRequestsRejectResponse400Headers the declared response headers of an HTTP 400 response for UserPermissionRequestsReject
@@ -27606,6 +28214,11 @@ type UserPermissionRequestsRejectResponse415Headers struct {
 	XRequestID *string
 }
 
+// UserPermissionRequestsRejectResponse422Headers the declared response headers of an HTTP 422 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse422Headers struct {
+	XRequestID *string
+}
+
 // UserPermissionRequestsRejectResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionRequestsReject
 type UserPermissionRequestsRejectResponse429Headers struct {
 	RetryAfter int
@@ -27646,6 +28259,8 @@ type UserPermissionRequestsRejectResponse struct {
 	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -27674,6 +28289,8 @@ type UserPermissionRequestsRejectResponse struct {
 	Headers414 *UserPermissionRequestsRejectResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserPermissionRequestsRejectResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserPermissionRequestsRejectResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserPermissionRequestsRejectResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -27730,6 +28347,11 @@ func (r UserPermissionRequestsRejectResponse) GetJSON414() *URITooLong {
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
 func (r UserPermissionRequestsRejectResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserPermissionRequestsRejectResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -28244,6 +28866,12 @@ func (r UsersMeRetrieveResponse) ContentType() string {
 
 // UsersTokenCreateResponse201Headers the declared response headers of an HTTP 201 response for UsersTokenCreate
 type UsersTokenCreateResponse201Headers struct {
+	IdempotentReplayed *bool
+	XRequestID         *string
+}
+
+// UsersTokenCreateResponse400Headers the declared response headers of an HTTP 400 response for UsersTokenCreate
+type UsersTokenCreateResponse400Headers struct {
 	XRequestID *string
 }
 
@@ -28274,6 +28902,11 @@ type UsersTokenCreateResponse406Headers struct {
 	XRequestID *string
 }
 
+// UsersTokenCreateResponse409Headers the declared response headers of an HTTP 409 response for UsersTokenCreate
+type UsersTokenCreateResponse409Headers struct {
+	XRequestID *string
+}
+
 // UsersTokenCreateResponse413Headers the declared response headers of an HTTP 413 response for UsersTokenCreate
 type UsersTokenCreateResponse413Headers struct {
 	XRequestID *string
@@ -28281,6 +28914,11 @@ type UsersTokenCreateResponse413Headers struct {
 
 // UsersTokenCreateResponse414Headers the declared response headers of an HTTP 414 response for UsersTokenCreate
 type UsersTokenCreateResponse414Headers struct {
+	XRequestID *string
+}
+
+// UsersTokenCreateResponse422Headers the declared response headers of an HTTP 422 response for UsersTokenCreate
+type UsersTokenCreateResponse422Headers struct {
 	XRequestID *string
 }
 
@@ -28306,6 +28944,8 @@ type UsersTokenCreateResponse struct {
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *PersonalAccessTokenCreated
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadIdempotencyKey
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
@@ -28316,10 +28956,14 @@ type UsersTokenCreateResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *SameKeyRuns
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON414 the response for an HTTP 414 `application/json` response
 	JSON414 *URITooLong
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -28328,6 +28972,8 @@ type UsersTokenCreateResponse struct {
 	JSON503 *ServiceUnavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *UsersTokenCreateResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UsersTokenCreateResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UsersTokenCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
@@ -28338,10 +28984,14 @@ type UsersTokenCreateResponse struct {
 	Headers405 *UsersTokenCreateResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UsersTokenCreateResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UsersTokenCreateResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UsersTokenCreateResponse413Headers
 	// Headers414 the parsed response headers for an HTTP 414 response
 	Headers414 *UsersTokenCreateResponse414Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UsersTokenCreateResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UsersTokenCreateResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -28353,6 +29003,11 @@ type UsersTokenCreateResponse struct {
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r UsersTokenCreateResponse) GetJSON201() *PersonalAccessTokenCreated {
 	return r.JSON201
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UsersTokenCreateResponse) GetJSON400() *BadIdempotencyKey {
+	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
@@ -28380,6 +29035,11 @@ func (r UsersTokenCreateResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
 }
 
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UsersTokenCreateResponse) GetJSON409() *SameKeyRuns {
+	return r.JSON409
+}
+
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UsersTokenCreateResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
@@ -28388,6 +29048,11 @@ func (r UsersTokenCreateResponse) GetJSON413() *ContentTooLarge {
 // GetJSON414 returns the response for an HTTP 414 `application/json` response
 func (r UsersTokenCreateResponse) GetJSON414() *URITooLong {
 	return r.JSON414
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UsersTokenCreateResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -33331,6 +33996,13 @@ func ParsePersonalAccessTokensCreateResponse(rsp *http.Response) (*PersonalAcces
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -33351,6 +34023,13 @@ func ParsePersonalAccessTokensCreateResponse(rsp *http.Response) (*PersonalAcces
 			return nil, err
 		}
 		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -33378,6 +34057,13 @@ func ParsePersonalAccessTokensCreateResponse(rsp *http.Response) (*PersonalAcces
 	switch {
 	case rsp.StatusCode == 201:
 		var headers PersonalAccessTokensCreateResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri"}); err != nil {
@@ -33457,6 +34143,16 @@ func ParsePersonalAccessTokensCreateResponse(rsp *http.Response) (*PersonalAcces
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers PersonalAccessTokensCreateResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers PersonalAccessTokensCreateResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -33487,6 +34183,16 @@ func ParsePersonalAccessTokensCreateResponse(rsp *http.Response) (*PersonalAcces
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers PersonalAccessTokensCreateResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers PersonalAccessTokensCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -36094,6 +36800,13 @@ func ParseUserGroupInvitationsCreateResponse(rsp *http.Response) (*UserGroupInvi
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -36114,6 +36827,13 @@ func ParseUserGroupInvitationsCreateResponse(rsp *http.Response) (*UserGroupInvi
 			return nil, err
 		}
 		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -36141,6 +36861,13 @@ func ParseUserGroupInvitationsCreateResponse(rsp *http.Response) (*UserGroupInvi
 	switch {
 	case rsp.StatusCode == 201:
 		var headers UserGroupInvitationsCreateResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri"}); err != nil {
@@ -36230,6 +36957,16 @@ func ParseUserGroupInvitationsCreateResponse(rsp *http.Response) (*UserGroupInvi
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserGroupInvitationsCreateResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserGroupInvitationsCreateResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -36260,6 +36997,16 @@ func ParseUserGroupInvitationsCreateResponse(rsp *http.Response) (*UserGroupInvi
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserGroupInvitationsCreateResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserGroupInvitationsCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -37384,6 +38131,13 @@ func ParseUserGroupInvitationsCancelResponse(rsp *http.Response) (*UserGroupInvi
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37397,6 +38151,13 @@ func ParseUserGroupInvitationsCancelResponse(rsp *http.Response) (*UserGroupInvi
 			return nil, err
 		}
 		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -37424,6 +38185,13 @@ func ParseUserGroupInvitationsCancelResponse(rsp *http.Response) (*UserGroupInvi
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserGroupInvitationsCancelResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -37506,6 +38274,16 @@ func ParseUserGroupInvitationsCancelResponse(rsp *http.Response) (*UserGroupInvi
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserGroupInvitationsCancelResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserGroupInvitationsCancelResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -37526,6 +38304,16 @@ func ParseUserGroupInvitationsCancelResponse(rsp *http.Response) (*UserGroupInvi
 			headers.XRequestID = &value
 		}
 		response.Headers414 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserGroupInvitationsCancelResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserGroupInvitationsCancelResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -38140,6 +38928,13 @@ func ParseUserGroupInvitationsRequestResponse(rsp *http.Response) (*UserGroupInv
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -38160,6 +38955,13 @@ func ParseUserGroupInvitationsRequestResponse(rsp *http.Response) (*UserGroupInv
 			return nil, err
 		}
 		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -38187,6 +38989,13 @@ func ParseUserGroupInvitationsRequestResponse(rsp *http.Response) (*UserGroupInv
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserGroupInvitationsRequestResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -38269,6 +39078,16 @@ func ParseUserGroupInvitationsRequestResponse(rsp *http.Response) (*UserGroupInv
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserGroupInvitationsRequestResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserGroupInvitationsRequestResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -38299,6 +39118,16 @@ func ParseUserGroupInvitationsRequestResponse(rsp *http.Response) (*UserGroupInv
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserGroupInvitationsRequestResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserGroupInvitationsRequestResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -38411,6 +39240,13 @@ func ParseUserGroupInvitationsSubmitRequestResponse(rsp *http.Response) (*UserGr
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -38431,6 +39267,13 @@ func ParseUserGroupInvitationsSubmitRequestResponse(rsp *http.Response) (*UserGr
 			return nil, err
 		}
 		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -38458,6 +39301,13 @@ func ParseUserGroupInvitationsSubmitRequestResponse(rsp *http.Response) (*UserGr
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserGroupInvitationsSubmitRequestResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -38540,6 +39390,16 @@ func ParseUserGroupInvitationsSubmitRequestResponse(rsp *http.Response) (*UserGr
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserGroupInvitationsSubmitRequestResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserGroupInvitationsSubmitRequestResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -38570,6 +39430,16 @@ func ParseUserGroupInvitationsSubmitRequestResponse(rsp *http.Response) (*UserGr
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserGroupInvitationsSubmitRequestResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserGroupInvitationsSubmitRequestResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -39080,6 +39950,13 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -39100,6 +39977,13 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 			return nil, err
 		}
 		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -39127,6 +40011,13 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 	switch {
 	case rsp.StatusCode == 201:
 		var headers UserInvitationsCreateResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri"}); err != nil {
@@ -39216,6 +40107,16 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserInvitationsCreateResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsCreateResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -39246,6 +40147,16 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserInvitationsCreateResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -39993,6 +40904,13 @@ func ParseUserInvitationsBulkCreateResponse(rsp *http.Response) (*UserInvitation
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40013,6 +40931,13 @@ func ParseUserInvitationsBulkCreateResponse(rsp *http.Response) (*UserInvitation
 			return nil, err
 		}
 		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -40040,6 +40965,13 @@ func ParseUserInvitationsBulkCreateResponse(rsp *http.Response) (*UserInvitation
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsBulkCreateResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -40050,6 +40982,13 @@ func ParseUserInvitationsBulkCreateResponse(rsp *http.Response) (*UserInvitation
 		response.Headers200 = &headers
 	case rsp.StatusCode == 202:
 		var headers UserInvitationsBulkCreateResponse202Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri"}); err != nil {
@@ -40139,6 +41078,16 @@ func ParseUserInvitationsBulkCreateResponse(rsp *http.Response) (*UserInvitation
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserInvitationsBulkCreateResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsBulkCreateResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -40169,6 +41118,16 @@ func ParseUserInvitationsBulkCreateResponse(rsp *http.Response) (*UserInvitation
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserInvitationsBulkCreateResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsBulkCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -40532,6 +41491,13 @@ func ParseUserInvitationsBulkCancelResponse(rsp *http.Response) (*UserInvitation
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40545,6 +41511,13 @@ func ParseUserInvitationsBulkCancelResponse(rsp *http.Response) (*UserInvitation
 			return nil, err
 		}
 		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -40572,6 +41545,13 @@ func ParseUserInvitationsBulkCancelResponse(rsp *http.Response) (*UserInvitation
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsBulkCancelResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -40654,6 +41634,16 @@ func ParseUserInvitationsBulkCancelResponse(rsp *http.Response) (*UserInvitation
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserInvitationsBulkCancelResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsBulkCancelResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -40674,6 +41664,16 @@ func ParseUserInvitationsBulkCancelResponse(rsp *http.Response) (*UserInvitation
 			headers.XRequestID = &value
 		}
 		response.Headers414 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserInvitationsBulkCancelResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsBulkCancelResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -41016,6 +42016,13 @@ func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvit
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -41036,6 +42043,13 @@ func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvit
 			return nil, err
 		}
 		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -41063,6 +42077,13 @@ func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvit
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsCheckDuplicatesResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -41145,6 +42166,16 @@ func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvit
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserInvitationsCheckDuplicatesResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsCheckDuplicatesResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -41175,6 +42206,16 @@ func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvit
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserInvitationsCheckDuplicatesResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsCheckDuplicatesResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -42495,6 +43536,13 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -42508,6 +43556,13 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 			return nil, err
 		}
 		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -42535,6 +43590,13 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsAcceptResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -42617,6 +43679,16 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserInvitationsAcceptResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsAcceptResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -42637,6 +43709,16 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 			headers.XRequestID = &value
 		}
 		response.Headers414 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserInvitationsAcceptResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsAcceptResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -42749,6 +43831,13 @@ func ParseUserInvitationsApproveRequestResponse(rsp *http.Response) (*UserInvita
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -42762,6 +43851,13 @@ func ParseUserInvitationsApproveRequestResponse(rsp *http.Response) (*UserInvita
 			return nil, err
 		}
 		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -42789,6 +43885,13 @@ func ParseUserInvitationsApproveRequestResponse(rsp *http.Response) (*UserInvita
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsApproveRequestResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -42871,6 +43974,16 @@ func ParseUserInvitationsApproveRequestResponse(rsp *http.Response) (*UserInvita
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserInvitationsApproveRequestResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsApproveRequestResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -42891,6 +44004,16 @@ func ParseUserInvitationsApproveRequestResponse(rsp *http.Response) (*UserInvita
 			headers.XRequestID = &value
 		}
 		response.Headers414 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserInvitationsApproveRequestResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsApproveRequestResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -42961,6 +44084,13 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadIdempotencyKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorized
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -42996,6 +44126,13 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -43009,6 +44146,13 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 			return nil, err
 		}
 		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -43036,6 +44180,13 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsAskAgainResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -43044,6 +44195,16 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 			headers.XRequestID = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsAskAgainResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers UserInvitationsAskAgainResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -43108,6 +44269,16 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserInvitationsAskAgainResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsAskAgainResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -43128,6 +44299,16 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 			headers.XRequestID = &value
 		}
 		response.Headers414 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserInvitationsAskAgainResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsAskAgainResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -43240,6 +44421,13 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -43253,6 +44441,13 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 			return nil, err
 		}
 		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -43280,6 +44475,13 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsCancelResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -43362,6 +44564,16 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserInvitationsCancelResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsCancelResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -43382,6 +44594,16 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 			headers.XRequestID = &value
 		}
 		response.Headers414 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserInvitationsCancelResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsCancelResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -43690,6 +44912,13 @@ func ParseUserInvitationsDeclineResponse(rsp *http.Response) (*UserInvitationsDe
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -43710,6 +44939,13 @@ func ParseUserInvitationsDeclineResponse(rsp *http.Response) (*UserInvitationsDe
 			return nil, err
 		}
 		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -43737,6 +44973,13 @@ func ParseUserInvitationsDeclineResponse(rsp *http.Response) (*UserInvitationsDe
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsDeclineResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -43819,6 +45062,16 @@ func ParseUserInvitationsDeclineResponse(rsp *http.Response) (*UserInvitationsDe
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserInvitationsDeclineResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsDeclineResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -43849,6 +45102,16 @@ func ParseUserInvitationsDeclineResponse(rsp *http.Response) (*UserInvitationsDe
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserInvitationsDeclineResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsDeclineResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -43919,6 +45182,13 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadIdempotencyKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorized
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -43954,6 +45224,13 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -43967,6 +45244,13 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 			return nil, err
 		}
 		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -43994,6 +45278,13 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsDeleteResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -44002,6 +45293,16 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 			headers.XRequestID = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsDeleteResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers UserInvitationsDeleteResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -44066,6 +45367,16 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserInvitationsDeleteResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsDeleteResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -44086,6 +45397,16 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 			headers.XRequestID = &value
 		}
 		response.Headers414 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserInvitationsDeleteResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsDeleteResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -44889,6 +46210,13 @@ func ParseUserInvitationsRejectRequestResponse(rsp *http.Response) (*UserInvitat
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -44909,6 +46237,13 @@ func ParseUserInvitationsRejectRequestResponse(rsp *http.Response) (*UserInvitat
 			return nil, err
 		}
 		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -44936,6 +46271,13 @@ func ParseUserInvitationsRejectRequestResponse(rsp *http.Response) (*UserInvitat
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsRejectRequestResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -45018,6 +46360,16 @@ func ParseUserInvitationsRejectRequestResponse(rsp *http.Response) (*UserInvitat
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserInvitationsRejectRequestResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsRejectRequestResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -45048,6 +46400,16 @@ func ParseUserInvitationsRejectRequestResponse(rsp *http.Response) (*UserInvitat
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserInvitationsRejectRequestResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsRejectRequestResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -45160,6 +46522,13 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -45173,6 +46542,13 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 			return nil, err
 		}
 		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -45200,6 +46576,13 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsSendResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -45282,6 +46665,16 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserInvitationsSendResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsSendResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -45302,6 +46695,16 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 			headers.XRequestID = &value
 		}
 		response.Headers414 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserInvitationsSendResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsSendResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -45414,6 +46817,13 @@ func ParseUserInvitationsUndoDeclineResponse(rsp *http.Response) (*UserInvitatio
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -45427,6 +46837,13 @@ func ParseUserInvitationsUndoDeclineResponse(rsp *http.Response) (*UserInvitatio
 			return nil, err
 		}
 		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -45454,6 +46871,13 @@ func ParseUserInvitationsUndoDeclineResponse(rsp *http.Response) (*UserInvitatio
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsUndoDeclineResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -45536,6 +46960,16 @@ func ParseUserInvitationsUndoDeclineResponse(rsp *http.Response) (*UserInvitatio
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserInvitationsUndoDeclineResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsUndoDeclineResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -45556,6 +46990,16 @@ func ParseUserInvitationsUndoDeclineResponse(rsp *http.Response) (*UserInvitatio
 			headers.XRequestID = &value
 		}
 		response.Headers414 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserInvitationsUndoDeclineResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsUndoDeclineResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -46543,6 +47987,13 @@ func ParseUserPermissionRequestsApproveResponse(rsp *http.Response) (*UserPermis
 		}
 		response.JSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46569,6 +48020,13 @@ func ParseUserPermissionRequestsApproveResponse(rsp *http.Response) (*UserPermis
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserPermissionRequestsApproveResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -46691,6 +48149,16 @@ func ParseUserPermissionRequestsApproveResponse(rsp *http.Response) (*UserPermis
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserPermissionRequestsApproveResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserPermissionRequestsApproveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -46803,6 +48271,13 @@ func ParseUserPermissionRequestsCancelRequestResponse(rsp *http.Response) (*User
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46816,6 +48291,13 @@ func ParseUserPermissionRequestsCancelRequestResponse(rsp *http.Response) (*User
 			return nil, err
 		}
 		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -46843,6 +48325,13 @@ func ParseUserPermissionRequestsCancelRequestResponse(rsp *http.Response) (*User
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserPermissionRequestsCancelRequestResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -46925,6 +48414,16 @@ func ParseUserPermissionRequestsCancelRequestResponse(rsp *http.Response) (*User
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserPermissionRequestsCancelRequestResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserPermissionRequestsCancelRequestResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -46945,6 +48444,16 @@ func ParseUserPermissionRequestsCancelRequestResponse(rsp *http.Response) (*User
 			headers.XRequestID = &value
 		}
 		response.Headers414 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserPermissionRequestsCancelRequestResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserPermissionRequestsCancelRequestResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -47081,6 +48590,13 @@ func ParseUserPermissionRequestsRejectResponse(rsp *http.Response) (*UserPermiss
 		}
 		response.JSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -47107,6 +48623,13 @@ func ParseUserPermissionRequestsRejectResponse(rsp *http.Response) (*UserPermiss
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserPermissionRequestsRejectResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -47229,6 +48752,16 @@ func ParseUserPermissionRequestsRejectResponse(rsp *http.Response) (*UserPermiss
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserPermissionRequestsRejectResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserPermissionRequestsRejectResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -47900,6 +49433,13 @@ func ParseUsersTokenCreateResponse(rsp *http.Response) (*UsersTokenCreateRespons
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadIdempotencyKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorized
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -47935,6 +49475,13 @@ func ParseUsersTokenCreateResponse(rsp *http.Response) (*UsersTokenCreateRespons
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest SameKeyRuns
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -47948,6 +49495,13 @@ func ParseUsersTokenCreateResponse(rsp *http.Response) (*UsersTokenCreateRespons
 			return nil, err
 		}
 		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -47975,6 +49529,13 @@ func ParseUsersTokenCreateResponse(rsp *http.Response) (*UsersTokenCreateRespons
 	switch {
 	case rsp.StatusCode == 201:
 		var headers UsersTokenCreateResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -47983,6 +49544,16 @@ func ParseUsersTokenCreateResponse(rsp *http.Response) (*UsersTokenCreateRespons
 			headers.XRequestID = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers UsersTokenCreateResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers UsersTokenCreateResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -48047,6 +49618,16 @@ func ParseUsersTokenCreateResponse(rsp *http.Response) (*UsersTokenCreateRespons
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UsersTokenCreateResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers UsersTokenCreateResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -48067,6 +49648,16 @@ func ParseUsersTokenCreateResponse(rsp *http.Response) (*UsersTokenCreateRespons
 			headers.XRequestID = &value
 		}
 		response.Headers414 = &headers
+	case rsp.StatusCode == 422:
+		var headers UsersTokenCreateResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UsersTokenCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

@@ -2922,6 +2922,9 @@ type GroupInvitationFilterScopeType = FilterText
 // GroupInvitationUUID defines model for GroupInvitationUUID.
 type GroupInvitationUUID = openapi_types.UUID
 
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // InvitationFilterCivilNumber Text that is compared literally, and is never a pattern.
 type InvitationFilterCivilNumber = FilterText
 
@@ -3017,6 +3020,9 @@ type BadGroupInvitation = FieldErrors
 // BadGroupInvitationEdit Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadGroupInvitationEdit = FieldErrors
 
+// BadIdempotencyKey Error messages by field. Those under `non_field_errors` are about the request as a whole.
+type BadIdempotencyKey = FieldErrors
+
 // BadParameter Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadParameter = FieldErrors
 
@@ -3057,6 +3063,12 @@ type NotPending = Detail
 
 // NotYourRequest One sentence about the outcome.
 type NotYourRequest = Detail
+
+// SameKeyRuns One sentence about the outcome.
+type SameKeyRuns = Detail
+
+// SameKeyUsed One sentence about the outcome.
+type SameKeyUsed = Detail
 
 // ServiceUnavailable One sentence about the outcome.
 type ServiceUnavailable = Detail
@@ -3234,6 +3246,14 @@ type PersonalAccessTokensListParams struct {
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// PersonalAccessTokensCreateParams defines parameters for PersonalAccessTokensCreate.
+type PersonalAccessTokensCreateParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ProjectsListParams defines parameters for ProjectsList.
@@ -3524,6 +3544,22 @@ type UserGroupInvitationsCountParams struct {
 	ScopeType *GroupInvitationFilterScopeType `form:"scope_type,omitempty" json:"scope_type,omitempty"`
 }
 
+// UserGroupInvitationsCreateParams defines parameters for UserGroupInvitationsCreate.
+type UserGroupInvitationsCreateParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UserGroupInvitationsCancelParams defines parameters for UserGroupInvitationsCancel.
+type UserGroupInvitationsCancelParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // UserGroupInvitationsEventsListParams defines parameters for UserGroupInvitationsEventsList.
 type UserGroupInvitationsEventsListParams struct {
 	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
@@ -3540,6 +3576,22 @@ type UserGroupInvitationsProjectsListParams struct {
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// UserGroupInvitationsRequestParams defines parameters for UserGroupInvitationsRequest.
+type UserGroupInvitationsRequestParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UserGroupInvitationsSubmitRequestParams defines parameters for UserGroupInvitationsSubmitRequest.
+type UserGroupInvitationsSubmitRequestParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // UserInvitationsListParams defines parameters for UserInvitationsList.
@@ -3644,6 +3696,14 @@ type UserInvitationsCountParams struct {
 	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
 }
 
+// UserInvitationsCreateParams defines parameters for UserInvitationsCreate.
+type UserInvitationsCreateParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // UserInvitationsBulkListParams defines parameters for UserInvitationsBulkList.
 type UserInvitationsBulkListParams struct {
 	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
@@ -3667,6 +3727,11 @@ type UserInvitationsBulkCreateParams struct {
 
 	// Scope The scope of the rows of a `text/csv` table that name none, by URL or uuid.
 	Scope *string `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // UserInvitationsBulkRetrieveParams defines parameters for UserInvitationsBulkRetrieve.
@@ -3681,10 +3746,74 @@ type UserInvitationsBulkRetrieveParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// UserInvitationsBulkCancelParams defines parameters for UserInvitationsBulkCancel.
+type UserInvitationsBulkCancelParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // UserInvitationsBulkCsvRetrieveParams defines parameters for UserInvitationsBulkCsvRetrieve.
 type UserInvitationsBulkCsvRetrieveParams struct {
 	// Result The row has one of these results. Repeat the parameter for more than one.
 	Result *BulkInvitationFilterResult `form:"result,omitempty" json:"result,omitempty"`
+}
+
+// UserInvitationsCheckDuplicatesParams defines parameters for UserInvitationsCheckDuplicates.
+type UserInvitationsCheckDuplicatesParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UserInvitationsAcceptParams defines parameters for UserInvitationsAccept.
+type UserInvitationsAcceptParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UserInvitationsApproveRequestParams defines parameters for UserInvitationsApproveRequest.
+type UserInvitationsApproveRequestParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UserInvitationsAskAgainParams defines parameters for UserInvitationsAskAgain.
+type UserInvitationsAskAgainParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UserInvitationsCancelParams defines parameters for UserInvitationsCancel.
+type UserInvitationsCancelParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UserInvitationsDeclineParams defines parameters for UserInvitationsDecline.
+type UserInvitationsDeclineParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UserInvitationsDeleteParams defines parameters for UserInvitationsDelete.
+type UserInvitationsDeleteParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // UserInvitationsEventsListParams defines parameters for UserInvitationsEventsList.
@@ -3698,6 +3827,30 @@ type UserInvitationsEventsListParams struct {
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// UserInvitationsRejectRequestParams defines parameters for UserInvitationsRejectRequest.
+type UserInvitationsRejectRequestParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UserInvitationsSendParams defines parameters for UserInvitationsSend.
+type UserInvitationsSendParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UserInvitationsUndoDeclineParams defines parameters for UserInvitationsUndoDecline.
+type UserInvitationsUndoDeclineParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // UserPermissionRequestsListParams defines parameters for UserPermissionRequestsList.
@@ -3744,6 +3897,30 @@ type UserPermissionRequestsCountParams struct {
 
 	// State The request is in one of these states. Repeat the parameter for more than one.
 	State *PermissionRequestFilterState `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// UserPermissionRequestsApproveParams defines parameters for UserPermissionRequestsApprove.
+type UserPermissionRequestsApproveParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UserPermissionRequestsCancelRequestParams defines parameters for UserPermissionRequestsCancelRequest.
+type UserPermissionRequestsCancelRequestParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UserPermissionRequestsRejectParams defines parameters for UserPermissionRequestsReject.
+type UserPermissionRequestsRejectParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // UserPermissionsListParams defines parameters for UserPermissionsList.
@@ -3848,6 +4025,14 @@ type UserPermissionsCountParams struct {
 
 	// Username The user has exactly this username.
 	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
+}
+
+// UsersTokenCreateParams defines parameters for UsersTokenCreate.
+type UsersTokenCreateParams struct {
+	// IdempotencyKey A name for this request, at best a random UUID, that lets the client repeat the request without doing it twice: for 24
+	// hours the same request with the same key gets the first answer again, with the header `Idempotent-Replayed`. See
+	// "Repeating a request" in the description of the API.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // APIAuthTokenExchangeJSONRequestBody defines body for APIAuthTokenExchange for application/json ContentType.
@@ -3958,7 +4143,7 @@ type ServerInterface interface {
 	PersonalAccessTokensCount(ctx echo.Context) error
 	// PersonalAccessTokensCreate Create a personal access token
 	// (POST /api/personal-access-tokens/)
-	PersonalAccessTokensCreate(ctx echo.Context) error
+	PersonalAccessTokensCreate(ctx echo.Context, params PersonalAccessTokensCreateParams) error
 	// PersonalAccessTokensDestroy Revoke a personal access token
 	// (DELETE /api/personal-access-tokens/{uuid}/)
 	PersonalAccessTokensDestroy(ctx echo.Context, uuid openapi_types.UUID) error
@@ -3997,7 +4182,7 @@ type ServerInterface interface {
 	UserGroupInvitationsCount(ctx echo.Context, params UserGroupInvitationsCountParams) error
 	// UserGroupInvitationsCreate Create group invitation
 	// (POST /api/user-group-invitations/)
-	UserGroupInvitationsCreate(ctx echo.Context) error
+	UserGroupInvitationsCreate(ctx echo.Context, params UserGroupInvitationsCreateParams) error
 	// UserGroupInvitationsDestroy Delete a group invitation
 	// (DELETE /api/user-group-invitations/{uuid}/)
 	UserGroupInvitationsDestroy(ctx echo.Context, uuid GroupInvitationUUID) error
@@ -4012,7 +4197,7 @@ type ServerInterface interface {
 	UserGroupInvitationsUpdate(ctx echo.Context, uuid GroupInvitationUUID) error
 	// UserGroupInvitationsCancel Cancel a group invitation
 	// (POST /api/user-group-invitations/{uuid}/cancel/)
-	UserGroupInvitationsCancel(ctx echo.Context, uuid GroupInvitationUUID) error
+	UserGroupInvitationsCancel(ctx echo.Context, uuid GroupInvitationUUID, params UserGroupInvitationsCancelParams) error
 	// UserGroupInvitationsEventsList List events of a group invitation
 	// (GET /api/user-group-invitations/{uuid}/events/)
 	UserGroupInvitationsEventsList(ctx echo.Context, uuid GroupInvitationUUID, params UserGroupInvitationsEventsListParams) error
@@ -4023,10 +4208,10 @@ type ServerInterface interface {
 	// (POST /api/user-group-invitations/{uuid}/request/)
 	//
 	// Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
-	UserGroupInvitationsRequest(ctx echo.Context, uuid GroupInvitationUUID) error
+	UserGroupInvitationsRequest(ctx echo.Context, uuid GroupInvitationUUID, params UserGroupInvitationsRequestParams) error
 	// UserGroupInvitationsSubmitRequest Submit a permission request
 	// (POST /api/user-group-invitations/{uuid}/submit_request/)
-	UserGroupInvitationsSubmitRequest(ctx echo.Context, uuid GroupInvitationUUID) error
+	UserGroupInvitationsSubmitRequest(ctx echo.Context, uuid GroupInvitationUUID, params UserGroupInvitationsSubmitRequestParams) error
 	// UserInvitationsList List invitations
 	// (GET /api/user-invitations/)
 	UserInvitationsList(ctx echo.Context, params UserInvitationsListParams) error
@@ -4035,7 +4220,7 @@ type ServerInterface interface {
 	UserInvitationsCount(ctx echo.Context, params UserInvitationsCountParams) error
 	// UserInvitationsCreate Create an invitation
 	// (POST /api/user-invitations/)
-	UserInvitationsCreate(ctx echo.Context) error
+	UserInvitationsCreate(ctx echo.Context, params UserInvitationsCreateParams) error
 	// UserInvitationsApprove Approve an invitation with a token from a mail
 	// (POST /api/user-invitations/approve/)
 	UserInvitationsApprove(ctx echo.Context) error
@@ -4053,13 +4238,13 @@ type ServerInterface interface {
 	UserInvitationsBulkRetrieve(ctx echo.Context, uuid BulkInvitationUUID, params UserInvitationsBulkRetrieveParams) error
 	// UserInvitationsBulkCancel Stop a bulk invitation
 	// (POST /api/user-invitations/bulk/{uuid}/cancel/)
-	UserInvitationsBulkCancel(ctx echo.Context, uuid BulkInvitationUUID) error
+	UserInvitationsBulkCancel(ctx echo.Context, uuid BulkInvitationUUID, params UserInvitationsBulkCancelParams) error
 	// UserInvitationsBulkCsvRetrieve Download the results of a bulk invitation
 	// (GET /api/user-invitations/bulk/{uuid}/csv/)
 	UserInvitationsBulkCsvRetrieve(ctx echo.Context, uuid BulkInvitationUUID, params UserInvitationsBulkCsvRetrieveParams) error
 	// UserInvitationsCheckDuplicates Check planned invitations for duplicates
 	// (POST /api/user-invitations/check-duplicates/)
-	UserInvitationsCheckDuplicates(ctx echo.Context) error
+	UserInvitationsCheckDuplicates(ctx echo.Context, params UserInvitationsCheckDuplicatesParams) error
 	// UserInvitationsReject Reject an invitation with a token from a mail
 	// (POST /api/user-invitations/reject/)
 	UserInvitationsReject(ctx echo.Context) error
@@ -4077,25 +4262,25 @@ type ServerInterface interface {
 	UserInvitationsUpdate(ctx echo.Context, uuid InvitationUUID) error
 	// UserInvitationsAccept Accept an invitation
 	// (POST /api/user-invitations/{uuid}/accept/)
-	UserInvitationsAccept(ctx echo.Context, uuid InvitationUUID) error
+	UserInvitationsAccept(ctx echo.Context, uuid InvitationUUID, params UserInvitationsAcceptParams) error
 	// UserInvitationsApproveRequest Approve a requested invitation as staff
 	// (POST /api/user-invitations/{uuid}/approve-request/)
-	UserInvitationsApproveRequest(ctx echo.Context, uuid InvitationUUID) error
+	UserInvitationsApproveRequest(ctx echo.Context, uuid InvitationUUID, params UserInvitationsApproveRequestParams) error
 	// UserInvitationsAskAgain Ask for a new invitation
 	// (POST /api/user-invitations/{uuid}/ask-again/)
-	UserInvitationsAskAgain(ctx echo.Context, uuid InvitationUUID) error
+	UserInvitationsAskAgain(ctx echo.Context, uuid InvitationUUID, params UserInvitationsAskAgainParams) error
 	// UserInvitationsCancel Cancel an invitation
 	// (POST /api/user-invitations/{uuid}/cancel/)
-	UserInvitationsCancel(ctx echo.Context, uuid InvitationUUID) error
+	UserInvitationsCancel(ctx echo.Context, uuid InvitationUUID, params UserInvitationsCancelParams) error
 	// UserInvitationsCheck Check whether an invitation can be accepted
 	// (POST /api/user-invitations/{uuid}/check/)
 	UserInvitationsCheck(ctx echo.Context, uuid InvitationUUID) error
 	// UserInvitationsDecline Decline an invitation
 	// (POST /api/user-invitations/{uuid}/decline/)
-	UserInvitationsDecline(ctx echo.Context, uuid InvitationUUID) error
+	UserInvitationsDecline(ctx echo.Context, uuid InvitationUUID, params UserInvitationsDeclineParams) error
 	// UserInvitationsDelete Delete an invitation as staff
 	// (POST /api/user-invitations/{uuid}/delete/)
-	UserInvitationsDelete(ctx echo.Context, uuid InvitationUUID) error
+	UserInvitationsDelete(ctx echo.Context, uuid InvitationUUID, params UserInvitationsDeleteParams) error
 	// UserInvitationsDetailsRetrieve Read an invitation before accepting it
 	// (GET /api/user-invitations/{uuid}/details/)
 	UserInvitationsDetailsRetrieve(ctx echo.Context, uuid InvitationUUID) error
@@ -4107,13 +4292,13 @@ type ServerInterface interface {
 	UserInvitationsLinkRetrieve(ctx echo.Context, uuid InvitationUUID) error
 	// UserInvitationsRejectRequest Reject a requested invitation as staff
 	// (POST /api/user-invitations/{uuid}/reject-request/)
-	UserInvitationsRejectRequest(ctx echo.Context, uuid InvitationUUID) error
+	UserInvitationsRejectRequest(ctx echo.Context, uuid InvitationUUID, params UserInvitationsRejectRequestParams) error
 	// UserInvitationsSend Send an invitation again
 	// (POST /api/user-invitations/{uuid}/send/)
-	UserInvitationsSend(ctx echo.Context, uuid InvitationUUID) error
+	UserInvitationsSend(ctx echo.Context, uuid InvitationUUID, params UserInvitationsSendParams) error
 	// UserInvitationsUndoDecline Undo the decline of an invitation
 	// (POST /api/user-invitations/{uuid}/undo-decline/)
-	UserInvitationsUndoDecline(ctx echo.Context, uuid InvitationUUID) error
+	UserInvitationsUndoDecline(ctx echo.Context, uuid InvitationUUID, params UserInvitationsUndoDeclineParams) error
 	// UserPermissionRequestsList List permission requests
 	// (GET /api/user-permission-requests/)
 	UserPermissionRequestsList(ctx echo.Context, params UserPermissionRequestsListParams) error
@@ -4128,13 +4313,13 @@ type ServerInterface interface {
 	UserPermissionRequestsRetrieve(ctx echo.Context, uuid PermissionRequestUUID) error
 	// UserPermissionRequestsApprove Approve a permission request
 	// (POST /api/user-permission-requests/{uuid}/approve/)
-	UserPermissionRequestsApprove(ctx echo.Context, uuid PermissionRequestUUID) error
+	UserPermissionRequestsApprove(ctx echo.Context, uuid PermissionRequestUUID, params UserPermissionRequestsApproveParams) error
 	// UserPermissionRequestsCancelRequest Cancel a permission request
 	// (POST /api/user-permission-requests/{uuid}/cancel_request/)
-	UserPermissionRequestsCancelRequest(ctx echo.Context, uuid PermissionRequestUUID) error
+	UserPermissionRequestsCancelRequest(ctx echo.Context, uuid PermissionRequestUUID, params UserPermissionRequestsCancelRequestParams) error
 	// UserPermissionRequestsReject Reject a permission request
 	// (POST /api/user-permission-requests/{uuid}/reject/)
-	UserPermissionRequestsReject(ctx echo.Context, uuid PermissionRequestUUID) error
+	UserPermissionRequestsReject(ctx echo.Context, uuid PermissionRequestUUID, params UserPermissionRequestsRejectParams) error
 	// UserPermissionsList List user permissions
 	// (GET /api/user-permissions/)
 	UserPermissionsList(ctx echo.Context, params UserPermissionsListParams) error
@@ -4146,7 +4331,7 @@ type ServerInterface interface {
 	UsersMeRetrieve(ctx echo.Context) error
 	// UsersTokenCreate Create a token for a user
 	// (POST /api/users/{uuid}/token/)
-	UsersTokenCreate(ctx echo.Context, uuid openapi_types.UUID) error
+	UsersTokenCreate(ctx echo.Context, uuid openapi_types.UUID, params UsersTokenCreateParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -4650,8 +4835,28 @@ func (w *ServerInterfaceWrapper) PersonalAccessTokensCount(ctx echo.Context) err
 func (w *ServerInterfaceWrapper) PersonalAccessTokensCreate(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PersonalAccessTokensCreateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.PersonalAccessTokensCreate(ctx)
+	err = w.Handler.PersonalAccessTokensCreate(ctx, params)
 	return err
 }
 
@@ -5406,8 +5611,28 @@ func (w *ServerInterfaceWrapper) UserGroupInvitationsCount(ctx echo.Context) err
 func (w *ServerInterfaceWrapper) UserGroupInvitationsCreate(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserGroupInvitationsCreateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserGroupInvitationsCreate(ctx)
+	err = w.Handler.UserGroupInvitationsCreate(ctx, params)
 	return err
 }
 
@@ -5486,8 +5711,28 @@ func (w *ServerInterfaceWrapper) UserGroupInvitationsCancel(ctx echo.Context) er
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserGroupInvitationsCancelParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserGroupInvitationsCancel(ctx, uuid)
+	err = w.Handler.UserGroupInvitationsCancel(ctx, uuid, params)
 	return err
 }
 
@@ -5566,8 +5811,28 @@ func (w *ServerInterfaceWrapper) UserGroupInvitationsRequest(ctx echo.Context) e
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserGroupInvitationsRequestParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserGroupInvitationsRequest(ctx, uuid)
+	err = w.Handler.UserGroupInvitationsRequest(ctx, uuid, params)
 	return err
 }
 
@@ -5582,8 +5847,28 @@ func (w *ServerInterfaceWrapper) UserGroupInvitationsSubmitRequest(ctx echo.Cont
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserGroupInvitationsSubmitRequestParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserGroupInvitationsSubmitRequest(ctx, uuid)
+	err = w.Handler.UserGroupInvitationsSubmitRequest(ctx, uuid, params)
 	return err
 }
 
@@ -5823,8 +6108,28 @@ func (w *ServerInterfaceWrapper) UserInvitationsCount(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) UserInvitationsCreate(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsCreateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserInvitationsCreate(ctx)
+	err = w.Handler.UserInvitationsCreate(ctx, params)
 	return err
 }
 
@@ -5905,6 +6210,23 @@ func (w *ServerInterfaceWrapper) UserInvitationsBulkCreate(ctx echo.Context) err
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UserInvitationsBulkCreate(ctx, params)
 	return err
@@ -5960,8 +6282,28 @@ func (w *ServerInterfaceWrapper) UserInvitationsBulkCancel(ctx echo.Context) err
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsBulkCancelParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserInvitationsBulkCancel(ctx, uuid)
+	err = w.Handler.UserInvitationsBulkCancel(ctx, uuid, params)
 	return err
 }
 
@@ -5994,8 +6336,28 @@ func (w *ServerInterfaceWrapper) UserInvitationsBulkCsvRetrieve(ctx echo.Context
 func (w *ServerInterfaceWrapper) UserInvitationsCheckDuplicates(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsCheckDuplicatesParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserInvitationsCheckDuplicates(ctx)
+	err = w.Handler.UserInvitationsCheckDuplicates(ctx, params)
 	return err
 }
 
@@ -6083,8 +6445,28 @@ func (w *ServerInterfaceWrapper) UserInvitationsAccept(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsAcceptParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserInvitationsAccept(ctx, uuid)
+	err = w.Handler.UserInvitationsAccept(ctx, uuid, params)
 	return err
 }
 
@@ -6099,8 +6481,28 @@ func (w *ServerInterfaceWrapper) UserInvitationsApproveRequest(ctx echo.Context)
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsApproveRequestParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserInvitationsApproveRequest(ctx, uuid)
+	err = w.Handler.UserInvitationsApproveRequest(ctx, uuid, params)
 	return err
 }
 
@@ -6115,8 +6517,28 @@ func (w *ServerInterfaceWrapper) UserInvitationsAskAgain(ctx echo.Context) error
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsAskAgainParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserInvitationsAskAgain(ctx, uuid)
+	err = w.Handler.UserInvitationsAskAgain(ctx, uuid, params)
 	return err
 }
 
@@ -6131,8 +6553,28 @@ func (w *ServerInterfaceWrapper) UserInvitationsCancel(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsCancelParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserInvitationsCancel(ctx, uuid)
+	err = w.Handler.UserInvitationsCancel(ctx, uuid, params)
 	return err
 }
 
@@ -6163,8 +6605,28 @@ func (w *ServerInterfaceWrapper) UserInvitationsDecline(ctx echo.Context) error 
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsDeclineParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserInvitationsDecline(ctx, uuid)
+	err = w.Handler.UserInvitationsDecline(ctx, uuid, params)
 	return err
 }
 
@@ -6179,8 +6641,28 @@ func (w *ServerInterfaceWrapper) UserInvitationsDelete(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsDeleteParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserInvitationsDelete(ctx, uuid)
+	err = w.Handler.UserInvitationsDelete(ctx, uuid, params)
 	return err
 }
 
@@ -6266,8 +6748,28 @@ func (w *ServerInterfaceWrapper) UserInvitationsRejectRequest(ctx echo.Context) 
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsRejectRequestParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserInvitationsRejectRequest(ctx, uuid)
+	err = w.Handler.UserInvitationsRejectRequest(ctx, uuid, params)
 	return err
 }
 
@@ -6282,8 +6784,28 @@ func (w *ServerInterfaceWrapper) UserInvitationsSend(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsSendParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserInvitationsSend(ctx, uuid)
+	err = w.Handler.UserInvitationsSend(ctx, uuid, params)
 	return err
 }
 
@@ -6298,8 +6820,28 @@ func (w *ServerInterfaceWrapper) UserInvitationsUndoDecline(ctx echo.Context) er
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsUndoDeclineParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserInvitationsUndoDecline(ctx, uuid)
+	err = w.Handler.UserInvitationsUndoDecline(ctx, uuid, params)
 	return err
 }
 
@@ -6459,8 +7001,28 @@ func (w *ServerInterfaceWrapper) UserPermissionRequestsApprove(ctx echo.Context)
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserPermissionRequestsApproveParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserPermissionRequestsApprove(ctx, uuid)
+	err = w.Handler.UserPermissionRequestsApprove(ctx, uuid, params)
 	return err
 }
 
@@ -6475,8 +7037,28 @@ func (w *ServerInterfaceWrapper) UserPermissionRequestsCancelRequest(ctx echo.Co
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserPermissionRequestsCancelRequestParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserPermissionRequestsCancelRequest(ctx, uuid)
+	err = w.Handler.UserPermissionRequestsCancelRequest(ctx, uuid, params)
 	return err
 }
 
@@ -6491,8 +7073,28 @@ func (w *ServerInterfaceWrapper) UserPermissionRequestsReject(ctx echo.Context) 
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserPermissionRequestsRejectParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UserPermissionRequestsReject(ctx, uuid)
+	err = w.Handler.UserPermissionRequestsReject(ctx, uuid, params)
 	return err
 }
 
@@ -6762,8 +7364,28 @@ func (w *ServerInterfaceWrapper) UsersTokenCreate(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UsersTokenCreateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UsersTokenCreate(ctx, uuid)
+	err = w.Handler.UsersTokenCreate(ctx, uuid, params)
 	return err
 }
 
@@ -6940,6 +7562,15 @@ type BadGroupInvitationEditJSONResponse struct {
 	Headers BadGroupInvitationEditResponseHeaders
 }
 
+type BadIdempotencyKeyResponseHeaders struct {
+	XRequestID *string
+}
+type BadIdempotencyKeyJSONResponse struct {
+	Body FieldErrors
+
+	Headers BadIdempotencyKeyResponseHeaders
+}
+
 type BadParameterResponseHeaders struct {
 	XRequestID *string
 }
@@ -7063,6 +7694,24 @@ type NotYourRequestJSONResponse struct {
 	Body Detail
 
 	Headers NotYourRequestResponseHeaders
+}
+
+type SameKeyRunsResponseHeaders struct {
+	XRequestID *string
+}
+type SameKeyRunsJSONResponse struct {
+	Body Detail
+
+	Headers SameKeyRunsResponseHeaders
+}
+
+type SameKeyUsedResponseHeaders struct {
+	XRequestID *string
+}
+type SameKeyUsedJSONResponse struct {
+	Body Detail
+
+	Headers SameKeyUsedResponseHeaders
 }
 
 type ServiceUnavailableResponseHeaders struct {
@@ -9836,7 +10485,8 @@ func (response PersonalAccessTokensCount503Response) VisitPersonalAccessTokensCo
 }
 
 type PersonalAccessTokensCreateRequestObject struct {
-	Body *PersonalAccessTokensCreateJSONRequestBody
+	Params PersonalAccessTokensCreateParams
+	Body   *PersonalAccessTokensCreateJSONRequestBody
 }
 
 type PersonalAccessTokensCreateResponseObject interface {
@@ -9844,8 +10494,9 @@ type PersonalAccessTokensCreateResponseObject interface {
 }
 
 type PersonalAccessTokensCreate201ResponseHeaders struct {
-	Location   string
-	XRequestID *string
+	IdempotentReplayed *bool
+	Location           string
+	XRequestID         *string
 }
 
 type PersonalAccessTokensCreate201JSONResponse struct {
@@ -9860,6 +10511,9 @@ func (response PersonalAccessTokensCreate201JSONResponse) VisitPersonalAccessTok
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
@@ -9963,6 +10617,23 @@ func (response PersonalAccessTokensCreate406JSONResponse) VisitPersonalAccessTok
 	return err
 }
 
+type PersonalAccessTokensCreate409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response PersonalAccessTokensCreate409JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PersonalAccessTokensCreate413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response PersonalAccessTokensCreate413JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
@@ -10012,6 +10683,23 @@ func (response PersonalAccessTokensCreate415JSONResponse) VisitPersonalAccessTok
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensCreate422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response PersonalAccessTokensCreate422JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12335,7 +13023,8 @@ func (response UserGroupInvitationsCount503Response) VisitUserGroupInvitationsCo
 }
 
 type UserGroupInvitationsCreateRequestObject struct {
-	Body *UserGroupInvitationsCreateJSONRequestBody
+	Params UserGroupInvitationsCreateParams
+	Body   *UserGroupInvitationsCreateJSONRequestBody
 }
 
 type UserGroupInvitationsCreateResponseObject interface {
@@ -12343,8 +13032,9 @@ type UserGroupInvitationsCreateResponseObject interface {
 }
 
 type UserGroupInvitationsCreate201ResponseHeaders struct {
-	Location   string
-	XRequestID *string
+	IdempotentReplayed *bool
+	Location           string
+	XRequestID         *string
 }
 
 type UserGroupInvitationsCreate201JSONResponse struct {
@@ -12359,6 +13049,9 @@ func (response UserGroupInvitationsCreate201JSONResponse) VisitUserGroupInvitati
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
@@ -12472,6 +13165,23 @@ func (response UserGroupInvitationsCreate406JSONResponse) VisitUserGroupInvitati
 	return err
 }
 
+type UserGroupInvitationsCreate409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserGroupInvitationsCreate409JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserGroupInvitationsCreate413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserGroupInvitationsCreate413JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
@@ -12521,6 +13231,23 @@ func (response UserGroupInvitationsCreate415JSONResponse) VisitUserGroupInvitati
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCreate422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserGroupInvitationsCreate422JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -13490,7 +14217,8 @@ func (response UserGroupInvitationsUpdate503JSONResponse) VisitUserGroupInvitati
 }
 
 type UserGroupInvitationsCancelRequestObject struct {
-	UUID GroupInvitationUUID `json:"uuid"`
+	UUID   GroupInvitationUUID `json:"uuid"`
+	Params UserGroupInvitationsCancelParams
 }
 
 type UserGroupInvitationsCancelResponseObject interface {
@@ -13498,7 +14226,8 @@ type UserGroupInvitationsCancelResponseObject interface {
 }
 
 type UserGroupInvitationsCancel200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserGroupInvitationsCancel200JSONResponse struct {
@@ -13513,6 +14242,9 @@ func (response UserGroupInvitationsCancel200JSONResponse) VisitUserGroupInvitati
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -13632,6 +14364,23 @@ func (response UserGroupInvitationsCancel406JSONResponse) VisitUserGroupInvitati
 	return err
 }
 
+type UserGroupInvitationsCancel409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserGroupInvitationsCancel409JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserGroupInvitationsCancel413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserGroupInvitationsCancel413JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
@@ -13662,6 +14411,23 @@ func (response UserGroupInvitationsCancel414JSONResponse) VisitUserGroupInvitati
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCancel422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserGroupInvitationsCancel422JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -14162,8 +14928,9 @@ func (response UserGroupInvitationsProjectsList503JSONResponse) VisitUserGroupIn
 }
 
 type UserGroupInvitationsRequestRequestObject struct {
-	UUID GroupInvitationUUID `json:"uuid"`
-	Body *UserGroupInvitationsRequestJSONRequestBody
+	UUID   GroupInvitationUUID `json:"uuid"`
+	Params UserGroupInvitationsRequestParams
+	Body   *UserGroupInvitationsRequestJSONRequestBody
 }
 
 type UserGroupInvitationsRequestResponseObject interface {
@@ -14171,7 +14938,8 @@ type UserGroupInvitationsRequestResponseObject interface {
 }
 
 type UserGroupInvitationsRequest200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserGroupInvitationsRequest200JSONResponse struct {
@@ -14186,6 +14954,9 @@ func (response UserGroupInvitationsRequest200JSONResponse) VisitUserGroupInvitat
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -14300,6 +15071,23 @@ func (response UserGroupInvitationsRequest406JSONResponse) VisitUserGroupInvitat
 	return err
 }
 
+type UserGroupInvitationsRequest409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserGroupInvitationsRequest409JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserGroupInvitationsRequest413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserGroupInvitationsRequest413JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
@@ -14349,6 +15137,23 @@ func (response UserGroupInvitationsRequest415JSONResponse) VisitUserGroupInvitat
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRequest422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserGroupInvitationsRequest422JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -14409,8 +15214,9 @@ func (response UserGroupInvitationsRequest503JSONResponse) VisitUserGroupInvitat
 }
 
 type UserGroupInvitationsSubmitRequestRequestObject struct {
-	UUID GroupInvitationUUID `json:"uuid"`
-	Body *UserGroupInvitationsSubmitRequestJSONRequestBody
+	UUID   GroupInvitationUUID `json:"uuid"`
+	Params UserGroupInvitationsSubmitRequestParams
+	Body   *UserGroupInvitationsSubmitRequestJSONRequestBody
 }
 
 type UserGroupInvitationsSubmitRequestResponseObject interface {
@@ -14418,7 +15224,8 @@ type UserGroupInvitationsSubmitRequestResponseObject interface {
 }
 
 type UserGroupInvitationsSubmitRequest200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserGroupInvitationsSubmitRequest200JSONResponse struct {
@@ -14433,6 +15240,9 @@ func (response UserGroupInvitationsSubmitRequest200JSONResponse) VisitUserGroupI
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -14547,6 +15357,23 @@ func (response UserGroupInvitationsSubmitRequest406JSONResponse) VisitUserGroupI
 	return err
 }
 
+type UserGroupInvitationsSubmitRequest409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserGroupInvitationsSubmitRequest409JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserGroupInvitationsSubmitRequest413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserGroupInvitationsSubmitRequest413JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
@@ -14596,6 +15423,23 @@ func (response UserGroupInvitationsSubmitRequest415JSONResponse) VisitUserGroupI
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsSubmitRequest422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserGroupInvitationsSubmitRequest422JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15038,7 +15882,8 @@ func (response UserInvitationsCount503Response) VisitUserInvitationsCountRespons
 }
 
 type UserInvitationsCreateRequestObject struct {
-	Body *UserInvitationsCreateJSONRequestBody
+	Params UserInvitationsCreateParams
+	Body   *UserInvitationsCreateJSONRequestBody
 }
 
 type UserInvitationsCreateResponseObject interface {
@@ -15046,8 +15891,9 @@ type UserInvitationsCreateResponseObject interface {
 }
 
 type UserInvitationsCreate201ResponseHeaders struct {
-	Location   string
-	XRequestID *string
+	IdempotentReplayed *bool
+	Location           string
+	XRequestID         *string
 }
 
 type UserInvitationsCreate201JSONResponse struct {
@@ -15062,6 +15908,9 @@ func (response UserInvitationsCreate201JSONResponse) VisitUserInvitationsCreateR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
@@ -15182,6 +16031,23 @@ func (response UserInvitationsCreate406JSONResponse) VisitUserInvitationsCreateR
 	return err
 }
 
+type UserInvitationsCreate409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserInvitationsCreate409JSONResponse) VisitUserInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsCreate413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsCreate413JSONResponse) VisitUserInvitationsCreateResponse(w http.ResponseWriter) error {
@@ -15231,6 +16097,23 @@ func (response UserInvitationsCreate415JSONResponse) VisitUserInvitationsCreateR
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCreate422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserInvitationsCreate422JSONResponse) VisitUserInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15877,7 +16760,8 @@ type UserInvitationsBulkCreateResponseObject interface {
 }
 
 type UserInvitationsBulkCreate200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserInvitationsBulkCreate200JSONResponse struct {
@@ -15892,6 +16776,9 @@ func (response UserInvitationsBulkCreate200JSONResponse) VisitUserInvitationsBul
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -15901,8 +16788,9 @@ func (response UserInvitationsBulkCreate200JSONResponse) VisitUserInvitationsBul
 }
 
 type UserInvitationsBulkCreate202ResponseHeaders struct {
-	Location   string
-	XRequestID *string
+	IdempotentReplayed *bool
+	Location           string
+	XRequestID         *string
 }
 
 type UserInvitationsBulkCreate202JSONResponse struct {
@@ -15917,6 +16805,9 @@ func (response UserInvitationsBulkCreate202JSONResponse) VisitUserInvitationsBul
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
@@ -16037,6 +16928,23 @@ func (response UserInvitationsBulkCreate406JSONResponse) VisitUserInvitationsBul
 	return err
 }
 
+type UserInvitationsBulkCreate409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserInvitationsBulkCreate409JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsBulkCreate413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsBulkCreate413JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
@@ -16086,6 +16994,23 @@ func (response UserInvitationsBulkCreate415JSONResponse) VisitUserInvitationsBul
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCreate422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserInvitationsBulkCreate422JSONResponse) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16359,7 +17284,8 @@ func (response UserInvitationsBulkRetrieve503JSONResponse) VisitUserInvitationsB
 }
 
 type UserInvitationsBulkCancelRequestObject struct {
-	UUID BulkInvitationUUID `json:"uuid"`
+	UUID   BulkInvitationUUID `json:"uuid"`
+	Params UserInvitationsBulkCancelParams
 }
 
 type UserInvitationsBulkCancelResponseObject interface {
@@ -16367,7 +17293,8 @@ type UserInvitationsBulkCancelResponseObject interface {
 }
 
 type UserInvitationsBulkCancel200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserInvitationsBulkCancel200JSONResponse struct {
@@ -16382,6 +17309,9 @@ func (response UserInvitationsBulkCancel200JSONResponse) VisitUserInvitationsBul
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -16501,6 +17431,23 @@ func (response UserInvitationsBulkCancel406JSONResponse) VisitUserInvitationsBul
 	return err
 }
 
+type UserInvitationsBulkCancel409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserInvitationsBulkCancel409JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsBulkCancel413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsBulkCancel413JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
@@ -16531,6 +17478,23 @@ func (response UserInvitationsBulkCancel414JSONResponse) VisitUserInvitationsBul
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkCancel422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserInvitationsBulkCancel422JSONResponse) VisitUserInvitationsBulkCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16804,7 +17768,8 @@ func (response UserInvitationsBulkCsvRetrieve503JSONResponse) VisitUserInvitatio
 }
 
 type UserInvitationsCheckDuplicatesRequestObject struct {
-	Body *UserInvitationsCheckDuplicatesJSONRequestBody
+	Params UserInvitationsCheckDuplicatesParams
+	Body   *UserInvitationsCheckDuplicatesJSONRequestBody
 }
 
 type UserInvitationsCheckDuplicatesResponseObject interface {
@@ -16812,7 +17777,8 @@ type UserInvitationsCheckDuplicatesResponseObject interface {
 }
 
 type UserInvitationsCheckDuplicates200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserInvitationsCheckDuplicates200JSONResponse struct {
@@ -16827,6 +17793,9 @@ func (response UserInvitationsCheckDuplicates200JSONResponse) VisitUserInvitatio
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -16946,6 +17915,23 @@ func (response UserInvitationsCheckDuplicates406JSONResponse) VisitUserInvitatio
 	return err
 }
 
+type UserInvitationsCheckDuplicates409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserInvitationsCheckDuplicates409JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsCheckDuplicates413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsCheckDuplicates413JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
@@ -16995,6 +17981,23 @@ func (response UserInvitationsCheckDuplicates415JSONResponse) VisitUserInvitatio
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCheckDuplicates422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserInvitationsCheckDuplicates422JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -18142,7 +19145,8 @@ func (response UserInvitationsUpdate503JSONResponse) VisitUserInvitationsUpdateR
 }
 
 type UserInvitationsAcceptRequestObject struct {
-	UUID InvitationUUID `json:"uuid"`
+	UUID   InvitationUUID `json:"uuid"`
+	Params UserInvitationsAcceptParams
 }
 
 type UserInvitationsAcceptResponseObject interface {
@@ -18150,7 +19154,8 @@ type UserInvitationsAcceptResponseObject interface {
 }
 
 type UserInvitationsAccept200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserInvitationsAccept200JSONResponse struct {
@@ -18165,6 +19170,9 @@ func (response UserInvitationsAccept200JSONResponse) VisitUserInvitationsAcceptR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -18284,6 +19292,23 @@ func (response UserInvitationsAccept406JSONResponse) VisitUserInvitationsAcceptR
 	return err
 }
 
+type UserInvitationsAccept409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserInvitationsAccept409JSONResponse) VisitUserInvitationsAcceptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsAccept413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsAccept413JSONResponse) VisitUserInvitationsAcceptResponse(w http.ResponseWriter) error {
@@ -18314,6 +19339,23 @@ func (response UserInvitationsAccept414JSONResponse) VisitUserInvitationsAcceptR
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsAccept422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserInvitationsAccept422JSONResponse) VisitUserInvitationsAcceptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -18374,7 +19416,8 @@ func (response UserInvitationsAccept503JSONResponse) VisitUserInvitationsAcceptR
 }
 
 type UserInvitationsApproveRequestRequestObject struct {
-	UUID InvitationUUID `json:"uuid"`
+	UUID   InvitationUUID `json:"uuid"`
+	Params UserInvitationsApproveRequestParams
 }
 
 type UserInvitationsApproveRequestResponseObject interface {
@@ -18382,7 +19425,8 @@ type UserInvitationsApproveRequestResponseObject interface {
 }
 
 type UserInvitationsApproveRequest200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserInvitationsApproveRequest200JSONResponse struct {
@@ -18397,6 +19441,9 @@ func (response UserInvitationsApproveRequest200JSONResponse) VisitUserInvitation
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -18516,6 +19563,23 @@ func (response UserInvitationsApproveRequest406JSONResponse) VisitUserInvitation
 	return err
 }
 
+type UserInvitationsApproveRequest409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserInvitationsApproveRequest409JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsApproveRequest413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsApproveRequest413JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
@@ -18546,6 +19610,23 @@ func (response UserInvitationsApproveRequest414JSONResponse) VisitUserInvitation
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsApproveRequest422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserInvitationsApproveRequest422JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -18606,7 +19687,8 @@ func (response UserInvitationsApproveRequest503JSONResponse) VisitUserInvitation
 }
 
 type UserInvitationsAskAgainRequestObject struct {
-	UUID InvitationUUID `json:"uuid"`
+	UUID   InvitationUUID `json:"uuid"`
+	Params UserInvitationsAskAgainParams
 }
 
 type UserInvitationsAskAgainResponseObject interface {
@@ -18614,7 +19696,8 @@ type UserInvitationsAskAgainResponseObject interface {
 }
 
 type UserInvitationsAskAgain200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserInvitationsAskAgain200JSONResponse struct {
@@ -18629,10 +19712,30 @@ func (response UserInvitationsAskAgain200JSONResponse) VisitUserInvitationsAskAg
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsAskAgain400JSONResponse struct{ BadIdempotencyKeyJSONResponse }
+
+func (response UserInvitationsAskAgain400JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -18724,6 +19827,23 @@ func (response UserInvitationsAskAgain406JSONResponse) VisitUserInvitationsAskAg
 	return err
 }
 
+type UserInvitationsAskAgain409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserInvitationsAskAgain409JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsAskAgain413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsAskAgain413JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
@@ -18754,6 +19874,23 @@ func (response UserInvitationsAskAgain414JSONResponse) VisitUserInvitationsAskAg
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsAskAgain422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserInvitationsAskAgain422JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -18814,7 +19951,8 @@ func (response UserInvitationsAskAgain503JSONResponse) VisitUserInvitationsAskAg
 }
 
 type UserInvitationsCancelRequestObject struct {
-	UUID InvitationUUID `json:"uuid"`
+	UUID   InvitationUUID `json:"uuid"`
+	Params UserInvitationsCancelParams
 }
 
 type UserInvitationsCancelResponseObject interface {
@@ -18822,7 +19960,8 @@ type UserInvitationsCancelResponseObject interface {
 }
 
 type UserInvitationsCancel200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserInvitationsCancel200JSONResponse struct {
@@ -18837,6 +19976,9 @@ func (response UserInvitationsCancel200JSONResponse) VisitUserInvitationsCancelR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -18956,6 +20098,23 @@ func (response UserInvitationsCancel406JSONResponse) VisitUserInvitationsCancelR
 	return err
 }
 
+type UserInvitationsCancel409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserInvitationsCancel409JSONResponse) VisitUserInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsCancel413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsCancel413JSONResponse) VisitUserInvitationsCancelResponse(w http.ResponseWriter) error {
@@ -18986,6 +20145,23 @@ func (response UserInvitationsCancel414JSONResponse) VisitUserInvitationsCancelR
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCancel422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserInvitationsCancel422JSONResponse) VisitUserInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -19219,8 +20395,9 @@ func (response UserInvitationsCheck503JSONResponse) VisitUserInvitationsCheckRes
 }
 
 type UserInvitationsDeclineRequestObject struct {
-	UUID InvitationUUID `json:"uuid"`
-	Body *UserInvitationsDeclineJSONRequestBody
+	UUID   InvitationUUID `json:"uuid"`
+	Params UserInvitationsDeclineParams
+	Body   *UserInvitationsDeclineJSONRequestBody
 }
 
 type UserInvitationsDeclineResponseObject interface {
@@ -19228,7 +20405,8 @@ type UserInvitationsDeclineResponseObject interface {
 }
 
 type UserInvitationsDecline200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserInvitationsDecline200JSONResponse struct {
@@ -19243,6 +20421,9 @@ func (response UserInvitationsDecline200JSONResponse) VisitUserInvitationsDeclin
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -19362,6 +20543,23 @@ func (response UserInvitationsDecline406JSONResponse) VisitUserInvitationsDeclin
 	return err
 }
 
+type UserInvitationsDecline409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserInvitationsDecline409JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsDecline413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsDecline413JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
@@ -19411,6 +20609,23 @@ func (response UserInvitationsDecline415JSONResponse) VisitUserInvitationsDeclin
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDecline422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserInvitationsDecline422JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -19471,7 +20686,8 @@ func (response UserInvitationsDecline503JSONResponse) VisitUserInvitationsDeclin
 }
 
 type UserInvitationsDeleteRequestObject struct {
-	UUID InvitationUUID `json:"uuid"`
+	UUID   InvitationUUID `json:"uuid"`
+	Params UserInvitationsDeleteParams
 }
 
 type UserInvitationsDeleteResponseObject interface {
@@ -19479,7 +20695,8 @@ type UserInvitationsDeleteResponseObject interface {
 }
 
 type UserInvitationsDelete200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserInvitationsDelete200JSONResponse struct {
@@ -19494,10 +20711,30 @@ func (response UserInvitationsDelete200JSONResponse) VisitUserInvitationsDeleteR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDelete400JSONResponse struct{ BadIdempotencyKeyJSONResponse }
+
+func (response UserInvitationsDelete400JSONResponse) VisitUserInvitationsDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -19589,6 +20826,23 @@ func (response UserInvitationsDelete406JSONResponse) VisitUserInvitationsDeleteR
 	return err
 }
 
+type UserInvitationsDelete409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserInvitationsDelete409JSONResponse) VisitUserInvitationsDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsDelete413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsDelete413JSONResponse) VisitUserInvitationsDeleteResponse(w http.ResponseWriter) error {
@@ -19619,6 +20873,23 @@ func (response UserInvitationsDelete414JSONResponse) VisitUserInvitationsDeleteR
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDelete422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserInvitationsDelete422JSONResponse) VisitUserInvitationsDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -20288,8 +21559,9 @@ func (response UserInvitationsLinkRetrieve503JSONResponse) VisitUserInvitationsL
 }
 
 type UserInvitationsRejectRequestRequestObject struct {
-	UUID InvitationUUID `json:"uuid"`
-	Body *UserInvitationsRejectRequestJSONRequestBody
+	UUID   InvitationUUID `json:"uuid"`
+	Params UserInvitationsRejectRequestParams
+	Body   *UserInvitationsRejectRequestJSONRequestBody
 }
 
 type UserInvitationsRejectRequestResponseObject interface {
@@ -20297,7 +21569,8 @@ type UserInvitationsRejectRequestResponseObject interface {
 }
 
 type UserInvitationsRejectRequest200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserInvitationsRejectRequest200JSONResponse struct {
@@ -20312,6 +21585,9 @@ func (response UserInvitationsRejectRequest200JSONResponse) VisitUserInvitations
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -20431,6 +21707,23 @@ func (response UserInvitationsRejectRequest406JSONResponse) VisitUserInvitations
 	return err
 }
 
+type UserInvitationsRejectRequest409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserInvitationsRejectRequest409JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsRejectRequest413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsRejectRequest413JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
@@ -20480,6 +21773,23 @@ func (response UserInvitationsRejectRequest415JSONResponse) VisitUserInvitations
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRejectRequest422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserInvitationsRejectRequest422JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -20540,7 +21850,8 @@ func (response UserInvitationsRejectRequest503JSONResponse) VisitUserInvitations
 }
 
 type UserInvitationsSendRequestObject struct {
-	UUID InvitationUUID `json:"uuid"`
+	UUID   InvitationUUID `json:"uuid"`
+	Params UserInvitationsSendParams
 }
 
 type UserInvitationsSendResponseObject interface {
@@ -20548,7 +21859,8 @@ type UserInvitationsSendResponseObject interface {
 }
 
 type UserInvitationsSend200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserInvitationsSend200JSONResponse struct {
@@ -20563,6 +21875,9 @@ func (response UserInvitationsSend200JSONResponse) VisitUserInvitationsSendRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -20682,6 +21997,23 @@ func (response UserInvitationsSend406JSONResponse) VisitUserInvitationsSendRespo
 	return err
 }
 
+type UserInvitationsSend409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserInvitationsSend409JSONResponse) VisitUserInvitationsSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsSend413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsSend413JSONResponse) VisitUserInvitationsSendResponse(w http.ResponseWriter) error {
@@ -20712,6 +22044,23 @@ func (response UserInvitationsSend414JSONResponse) VisitUserInvitationsSendRespo
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsSend422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserInvitationsSend422JSONResponse) VisitUserInvitationsSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -20772,7 +22121,8 @@ func (response UserInvitationsSend503JSONResponse) VisitUserInvitationsSendRespo
 }
 
 type UserInvitationsUndoDeclineRequestObject struct {
-	UUID InvitationUUID `json:"uuid"`
+	UUID   InvitationUUID `json:"uuid"`
+	Params UserInvitationsUndoDeclineParams
 }
 
 type UserInvitationsUndoDeclineResponseObject interface {
@@ -20780,7 +22130,8 @@ type UserInvitationsUndoDeclineResponseObject interface {
 }
 
 type UserInvitationsUndoDecline200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserInvitationsUndoDecline200JSONResponse struct {
@@ -20795,6 +22146,9 @@ func (response UserInvitationsUndoDecline200JSONResponse) VisitUserInvitationsUn
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -20914,6 +22268,23 @@ func (response UserInvitationsUndoDecline406JSONResponse) VisitUserInvitationsUn
 	return err
 }
 
+type UserInvitationsUndoDecline409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserInvitationsUndoDecline409JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsUndoDecline413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsUndoDecline413JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
@@ -20944,6 +22315,23 @@ func (response UserInvitationsUndoDecline414JSONResponse) VisitUserInvitationsUn
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUndoDecline422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserInvitationsUndoDecline422JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -21763,8 +23151,9 @@ func (response UserPermissionRequestsRetrieve503JSONResponse) VisitUserPermissio
 }
 
 type UserPermissionRequestsApproveRequestObject struct {
-	UUID PermissionRequestUUID `json:"uuid"`
-	Body *UserPermissionRequestsApproveJSONRequestBody
+	UUID   PermissionRequestUUID `json:"uuid"`
+	Params UserPermissionRequestsApproveParams
+	Body   *UserPermissionRequestsApproveJSONRequestBody
 }
 
 type UserPermissionRequestsApproveResponseObject interface {
@@ -21772,7 +23161,8 @@ type UserPermissionRequestsApproveResponseObject interface {
 }
 
 type UserPermissionRequestsApprove200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserPermissionRequestsApprove200Response struct {
@@ -21780,6 +23170,9 @@ type UserPermissionRequestsApprove200Response struct {
 }
 
 func (response UserPermissionRequestsApprove200Response) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -21961,6 +23354,23 @@ func (response UserPermissionRequestsApprove415JSONResponse) VisitUserPermission
 	return err
 }
 
+type UserPermissionRequestsApprove422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserPermissionRequestsApprove422JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserPermissionRequestsApprove429JSONResponse struct{ TooManyRequestsJSONResponse }
 
 func (response UserPermissionRequestsApprove429JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
@@ -22017,7 +23427,8 @@ func (response UserPermissionRequestsApprove503JSONResponse) VisitUserPermission
 }
 
 type UserPermissionRequestsCancelRequestRequestObject struct {
-	UUID PermissionRequestUUID `json:"uuid"`
+	UUID   PermissionRequestUUID `json:"uuid"`
+	Params UserPermissionRequestsCancelRequestParams
 }
 
 type UserPermissionRequestsCancelRequestResponseObject interface {
@@ -22025,7 +23436,8 @@ type UserPermissionRequestsCancelRequestResponseObject interface {
 }
 
 type UserPermissionRequestsCancelRequest200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserPermissionRequestsCancelRequest200JSONResponse struct {
@@ -22040,6 +23452,9 @@ func (response UserPermissionRequestsCancelRequest200JSONResponse) VisitUserPerm
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -22159,6 +23574,23 @@ func (response UserPermissionRequestsCancelRequest406JSONResponse) VisitUserPerm
 	return err
 }
 
+type UserPermissionRequestsCancelRequest409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UserPermissionRequestsCancelRequest409JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserPermissionRequestsCancelRequest413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserPermissionRequestsCancelRequest413JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
@@ -22189,6 +23621,23 @@ func (response UserPermissionRequestsCancelRequest414JSONResponse) VisitUserPerm
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsCancelRequest422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserPermissionRequestsCancelRequest422JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -22249,8 +23698,9 @@ func (response UserPermissionRequestsCancelRequest503JSONResponse) VisitUserPerm
 }
 
 type UserPermissionRequestsRejectRequestObject struct {
-	UUID PermissionRequestUUID `json:"uuid"`
-	Body *UserPermissionRequestsRejectJSONRequestBody
+	UUID   PermissionRequestUUID `json:"uuid"`
+	Params UserPermissionRequestsRejectParams
+	Body   *UserPermissionRequestsRejectJSONRequestBody
 }
 
 type UserPermissionRequestsRejectResponseObject interface {
@@ -22258,7 +23708,8 @@ type UserPermissionRequestsRejectResponseObject interface {
 }
 
 type UserPermissionRequestsReject200ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UserPermissionRequestsReject200Response struct {
@@ -22266,6 +23717,9 @@ type UserPermissionRequestsReject200Response struct {
 }
 
 func (response UserPermissionRequestsReject200Response) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -22443,6 +23897,23 @@ func (response UserPermissionRequestsReject415JSONResponse) VisitUserPermissionR
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsReject422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UserPermissionRequestsReject422JSONResponse) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -23044,7 +24515,8 @@ func (response UsersMeRetrieve503JSONResponse) VisitUsersMeRetrieveResponse(w ht
 }
 
 type UsersTokenCreateRequestObject struct {
-	UUID openapi_types.UUID `json:"uuid"`
+	UUID   openapi_types.UUID `json:"uuid"`
+	Params UsersTokenCreateParams
 }
 
 type UsersTokenCreateResponseObject interface {
@@ -23052,7 +24524,8 @@ type UsersTokenCreateResponseObject interface {
 }
 
 type UsersTokenCreate201ResponseHeaders struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 type UsersTokenCreate201JSONResponse struct {
@@ -23067,10 +24540,30 @@ func (response UsersTokenCreate201JSONResponse) VisitUsersTokenCreateResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersTokenCreate400JSONResponse struct{ BadIdempotencyKeyJSONResponse }
+
+func (response UsersTokenCreate400JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -23169,6 +24662,23 @@ func (response UsersTokenCreate406JSONResponse) VisitUsersTokenCreateResponse(w 
 	return err
 }
 
+type UsersTokenCreate409JSONResponse struct{ SameKeyRunsJSONResponse }
+
+func (response UsersTokenCreate409JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UsersTokenCreate413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UsersTokenCreate413JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
@@ -23199,6 +24709,23 @@ func (response UsersTokenCreate414JSONResponse) VisitUsersTokenCreateResponse(w 
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersTokenCreate422JSONResponse struct{ SameKeyUsedJSONResponse }
+
+func (response UsersTokenCreate422JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -23927,8 +25454,10 @@ func (sh *strictHandler) PersonalAccessTokensCount(ctx echo.Context) error {
 }
 
 // PersonalAccessTokensCreate operation middleware
-func (sh *strictHandler) PersonalAccessTokensCreate(ctx echo.Context) error {
+func (sh *strictHandler) PersonalAccessTokensCreate(ctx echo.Context, params PersonalAccessTokensCreateParams) error {
 	var request PersonalAccessTokensCreateRequestObject
+
+	request.Params = params
 
 	var body PersonalAccessTokensCreateJSONRequestBody
 	var err error
@@ -24275,8 +25804,10 @@ func (sh *strictHandler) UserGroupInvitationsCount(ctx echo.Context, params User
 }
 
 // UserGroupInvitationsCreate operation middleware
-func (sh *strictHandler) UserGroupInvitationsCreate(ctx echo.Context) error {
+func (sh *strictHandler) UserGroupInvitationsCreate(ctx echo.Context, params UserGroupInvitationsCreateParams) error {
 	var request UserGroupInvitationsCreateRequestObject
+
+	request.Params = params
 
 	var body UserGroupInvitationsCreateJSONRequestBody
 	var err error
@@ -24473,10 +26004,11 @@ func (sh *strictHandler) UserGroupInvitationsUpdate(ctx echo.Context, uuid Group
 }
 
 // UserGroupInvitationsCancel operation middleware
-func (sh *strictHandler) UserGroupInvitationsCancel(ctx echo.Context, uuid GroupInvitationUUID) error {
+func (sh *strictHandler) UserGroupInvitationsCancel(ctx echo.Context, uuid GroupInvitationUUID, params UserGroupInvitationsCancelParams) error {
 	var request UserGroupInvitationsCancelRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UserGroupInvitationsCancel(ctx.Request().Context(), request.(UserGroupInvitationsCancelRequestObject))
@@ -24550,10 +26082,11 @@ func (sh *strictHandler) UserGroupInvitationsProjectsList(ctx echo.Context, uuid
 }
 
 // UserGroupInvitationsRequest operation middleware
-func (sh *strictHandler) UserGroupInvitationsRequest(ctx echo.Context, uuid GroupInvitationUUID) error {
+func (sh *strictHandler) UserGroupInvitationsRequest(ctx echo.Context, uuid GroupInvitationUUID, params UserGroupInvitationsRequestParams) error {
 	var request UserGroupInvitationsRequestRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	var body UserGroupInvitationsRequestJSONRequestBody
 	var err error
@@ -24601,10 +26134,11 @@ func (sh *strictHandler) UserGroupInvitationsRequest(ctx echo.Context, uuid Grou
 }
 
 // UserGroupInvitationsSubmitRequest operation middleware
-func (sh *strictHandler) UserGroupInvitationsSubmitRequest(ctx echo.Context, uuid GroupInvitationUUID) error {
+func (sh *strictHandler) UserGroupInvitationsSubmitRequest(ctx echo.Context, uuid GroupInvitationUUID, params UserGroupInvitationsSubmitRequestParams) error {
 	var request UserGroupInvitationsSubmitRequestRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	var body UserGroupInvitationsSubmitRequestJSONRequestBody
 	var err error
@@ -24702,8 +26236,10 @@ func (sh *strictHandler) UserInvitationsCount(ctx echo.Context, params UserInvit
 }
 
 // UserInvitationsCreate operation middleware
-func (sh *strictHandler) UserInvitationsCreate(ctx echo.Context) error {
+func (sh *strictHandler) UserInvitationsCreate(ctx echo.Context, params UserInvitationsCreateParams) error {
 	var request UserInvitationsCreateRequestObject
+
+	request.Params = params
 
 	var body UserInvitationsCreateJSONRequestBody
 	var err error
@@ -24921,10 +26457,11 @@ func (sh *strictHandler) UserInvitationsBulkRetrieve(ctx echo.Context, uuid Bulk
 }
 
 // UserInvitationsBulkCancel operation middleware
-func (sh *strictHandler) UserInvitationsBulkCancel(ctx echo.Context, uuid BulkInvitationUUID) error {
+func (sh *strictHandler) UserInvitationsBulkCancel(ctx echo.Context, uuid BulkInvitationUUID, params UserInvitationsBulkCancelParams) error {
 	var request UserInvitationsBulkCancelRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UserInvitationsBulkCancel(ctx.Request().Context(), request.(UserInvitationsBulkCancelRequestObject))
@@ -24972,8 +26509,10 @@ func (sh *strictHandler) UserInvitationsBulkCsvRetrieve(ctx echo.Context, uuid B
 }
 
 // UserInvitationsCheckDuplicates operation middleware
-func (sh *strictHandler) UserInvitationsCheckDuplicates(ctx echo.Context) error {
+func (sh *strictHandler) UserInvitationsCheckDuplicates(ctx echo.Context, params UserInvitationsCheckDuplicatesParams) error {
 	var request UserInvitationsCheckDuplicatesRequestObject
+
+	request.Params = params
 
 	var body UserInvitationsCheckDuplicatesJSONRequestBody
 	var err error
@@ -25213,10 +26752,11 @@ func (sh *strictHandler) UserInvitationsUpdate(ctx echo.Context, uuid Invitation
 }
 
 // UserInvitationsAccept operation middleware
-func (sh *strictHandler) UserInvitationsAccept(ctx echo.Context, uuid InvitationUUID) error {
+func (sh *strictHandler) UserInvitationsAccept(ctx echo.Context, uuid InvitationUUID, params UserInvitationsAcceptParams) error {
 	var request UserInvitationsAcceptRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UserInvitationsAccept(ctx.Request().Context(), request.(UserInvitationsAcceptRequestObject))
@@ -25238,10 +26778,11 @@ func (sh *strictHandler) UserInvitationsAccept(ctx echo.Context, uuid Invitation
 }
 
 // UserInvitationsApproveRequest operation middleware
-func (sh *strictHandler) UserInvitationsApproveRequest(ctx echo.Context, uuid InvitationUUID) error {
+func (sh *strictHandler) UserInvitationsApproveRequest(ctx echo.Context, uuid InvitationUUID, params UserInvitationsApproveRequestParams) error {
 	var request UserInvitationsApproveRequestRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UserInvitationsApproveRequest(ctx.Request().Context(), request.(UserInvitationsApproveRequestRequestObject))
@@ -25263,10 +26804,11 @@ func (sh *strictHandler) UserInvitationsApproveRequest(ctx echo.Context, uuid In
 }
 
 // UserInvitationsAskAgain operation middleware
-func (sh *strictHandler) UserInvitationsAskAgain(ctx echo.Context, uuid InvitationUUID) error {
+func (sh *strictHandler) UserInvitationsAskAgain(ctx echo.Context, uuid InvitationUUID, params UserInvitationsAskAgainParams) error {
 	var request UserInvitationsAskAgainRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UserInvitationsAskAgain(ctx.Request().Context(), request.(UserInvitationsAskAgainRequestObject))
@@ -25288,10 +26830,11 @@ func (sh *strictHandler) UserInvitationsAskAgain(ctx echo.Context, uuid Invitati
 }
 
 // UserInvitationsCancel operation middleware
-func (sh *strictHandler) UserInvitationsCancel(ctx echo.Context, uuid InvitationUUID) error {
+func (sh *strictHandler) UserInvitationsCancel(ctx echo.Context, uuid InvitationUUID, params UserInvitationsCancelParams) error {
 	var request UserInvitationsCancelRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UserInvitationsCancel(ctx.Request().Context(), request.(UserInvitationsCancelRequestObject))
@@ -25338,10 +26881,11 @@ func (sh *strictHandler) UserInvitationsCheck(ctx echo.Context, uuid InvitationU
 }
 
 // UserInvitationsDecline operation middleware
-func (sh *strictHandler) UserInvitationsDecline(ctx echo.Context, uuid InvitationUUID) error {
+func (sh *strictHandler) UserInvitationsDecline(ctx echo.Context, uuid InvitationUUID, params UserInvitationsDeclineParams) error {
 	var request UserInvitationsDeclineRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	var body UserInvitationsDeclineJSONRequestBody
 	var err error
@@ -25389,10 +26933,11 @@ func (sh *strictHandler) UserInvitationsDecline(ctx echo.Context, uuid Invitatio
 }
 
 // UserInvitationsDelete operation middleware
-func (sh *strictHandler) UserInvitationsDelete(ctx echo.Context, uuid InvitationUUID) error {
+func (sh *strictHandler) UserInvitationsDelete(ctx echo.Context, uuid InvitationUUID, params UserInvitationsDeleteParams) error {
 	var request UserInvitationsDeleteRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UserInvitationsDelete(ctx.Request().Context(), request.(UserInvitationsDeleteRequestObject))
@@ -25490,10 +27035,11 @@ func (sh *strictHandler) UserInvitationsLinkRetrieve(ctx echo.Context, uuid Invi
 }
 
 // UserInvitationsRejectRequest operation middleware
-func (sh *strictHandler) UserInvitationsRejectRequest(ctx echo.Context, uuid InvitationUUID) error {
+func (sh *strictHandler) UserInvitationsRejectRequest(ctx echo.Context, uuid InvitationUUID, params UserInvitationsRejectRequestParams) error {
 	var request UserInvitationsRejectRequestRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	var body UserInvitationsRejectRequestJSONRequestBody
 	var err error
@@ -25541,10 +27087,11 @@ func (sh *strictHandler) UserInvitationsRejectRequest(ctx echo.Context, uuid Inv
 }
 
 // UserInvitationsSend operation middleware
-func (sh *strictHandler) UserInvitationsSend(ctx echo.Context, uuid InvitationUUID) error {
+func (sh *strictHandler) UserInvitationsSend(ctx echo.Context, uuid InvitationUUID, params UserInvitationsSendParams) error {
 	var request UserInvitationsSendRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UserInvitationsSend(ctx.Request().Context(), request.(UserInvitationsSendRequestObject))
@@ -25566,10 +27113,11 @@ func (sh *strictHandler) UserInvitationsSend(ctx echo.Context, uuid InvitationUU
 }
 
 // UserInvitationsUndoDecline operation middleware
-func (sh *strictHandler) UserInvitationsUndoDecline(ctx echo.Context, uuid InvitationUUID) error {
+func (sh *strictHandler) UserInvitationsUndoDecline(ctx echo.Context, uuid InvitationUUID, params UserInvitationsUndoDeclineParams) error {
 	var request UserInvitationsUndoDeclineRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UserInvitationsUndoDecline(ctx.Request().Context(), request.(UserInvitationsUndoDeclineRequestObject))
@@ -25691,10 +27239,11 @@ func (sh *strictHandler) UserPermissionRequestsRetrieve(ctx echo.Context, uuid P
 }
 
 // UserPermissionRequestsApprove operation middleware
-func (sh *strictHandler) UserPermissionRequestsApprove(ctx echo.Context, uuid PermissionRequestUUID) error {
+func (sh *strictHandler) UserPermissionRequestsApprove(ctx echo.Context, uuid PermissionRequestUUID, params UserPermissionRequestsApproveParams) error {
 	var request UserPermissionRequestsApproveRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	var body UserPermissionRequestsApproveJSONRequestBody
 	var err error
@@ -25742,10 +27291,11 @@ func (sh *strictHandler) UserPermissionRequestsApprove(ctx echo.Context, uuid Pe
 }
 
 // UserPermissionRequestsCancelRequest operation middleware
-func (sh *strictHandler) UserPermissionRequestsCancelRequest(ctx echo.Context, uuid PermissionRequestUUID) error {
+func (sh *strictHandler) UserPermissionRequestsCancelRequest(ctx echo.Context, uuid PermissionRequestUUID, params UserPermissionRequestsCancelRequestParams) error {
 	var request UserPermissionRequestsCancelRequestRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UserPermissionRequestsCancelRequest(ctx.Request().Context(), request.(UserPermissionRequestsCancelRequestRequestObject))
@@ -25767,10 +27317,11 @@ func (sh *strictHandler) UserPermissionRequestsCancelRequest(ctx echo.Context, u
 }
 
 // UserPermissionRequestsReject operation middleware
-func (sh *strictHandler) UserPermissionRequestsReject(ctx echo.Context, uuid PermissionRequestUUID) error {
+func (sh *strictHandler) UserPermissionRequestsReject(ctx echo.Context, uuid PermissionRequestUUID, params UserPermissionRequestsRejectParams) error {
 	var request UserPermissionRequestsRejectRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	var body UserPermissionRequestsRejectJSONRequestBody
 	var err error
@@ -25891,10 +27442,11 @@ func (sh *strictHandler) UsersMeRetrieve(ctx echo.Context) error {
 }
 
 // UsersTokenCreate operation middleware
-func (sh *strictHandler) UsersTokenCreate(ctx echo.Context, uuid openapi_types.UUID) error {
+func (sh *strictHandler) UsersTokenCreate(ctx echo.Context, uuid openapi_types.UUID, params UsersTokenCreateParams) error {
 	var request UsersTokenCreateRequestObject
 
 	request.UUID = uuid
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UsersTokenCreate(ctx.Request().Context(), request.(UsersTokenCreateRequestObject))
@@ -25920,720 +27472,739 @@ func (sh *strictHandler) UsersTokenCreate(ctx echo.Context, uuid openapi_types.U
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37cts6ljf6Kiidr2p375EU+ZaLU1NnvB1nj7tz+2ynM9NxPgkSIQttClATpB3NrlSdpzkPdp7kFNYC",
-	"QIAEJcqWsy/t/qN3LIIgLgsL6/pbv3Qmcr6QgolcdQ5/6bCvdL5IGfz7pyK9PhU3PKc5l+IVyylP4YEq",
-	"5nOaLTuHnVdSsC655fmM5DNGMnmrSD6jObllGSNC5uSGpjzpdDs3NC2YfnkiC/OtCRUTlrKkczjodiYZ",
-	"o7n+9/6Lp4NuJykWKZ/QnMFDLrCbw/1BtzNn8zHL4PeMTQtlOlBM5J3DwTevq87uYPdpb2ent7t3MXhx",
-	"uDc4HAz6A/jf3zuu3XC8HE6LNB0KOmedw877lN9wSt7fCpaFrQrFMtNIQqPK40IPsfNivMueJjuD3v7k",
-	"2bS3Pz2gvefJ3l5vhw3os8nB+Ol0sNvpdhIpWOfwYDAYdDtTLriaNQz5qTdkKYbeynTUNV909DKoItVr",
-	"+vmXDptTnnYOOzSh/2E2s9PtsCyTGW4wPv/cORE5ywjFDSLwM6FJkjGl+p0v3/SiJ+xr5/Bpt5NyPdTn",
-	"9kOdQ7ch3Q5OWhRp+u1Lt6NyHBhMrtvJZU5TO8ki0+Oa5fni8MmTnd1n/UF/0N85fD54PnhCF/yJXt0e",
-	"d/SmnoyL9PrJwXjAnk92aO9Zsr/b22cvxr3n08HT3t5kJ9mlL8bP2M7giRtHp03zzrdv3Qpxv+EqDyn7",
-	"iOjPk3I8RE7JQXcwGACVlxT9+ZGkH4CkfyeE9KVGSWdsIbMKLV3cyipr1PMiNCdSTNgm3HEnoKMdj47a",
-	"kFGSLYdZITqHU5oqtpZx9Cdy7jOPkikMLFPY9ZiCHaRbw8H0gL6Y7rLeM3pwoGmH9V5MB7T3dLxHn9LB",
-	"5Cnd2e1865bfHjPR9O2ScX1gIuHiyj+aNM0YTZaEfeUqV2QqM5LPuLJcTSQkkykL2NqOncGeN4NyaTeZ",
-	"w05Hsz5Dort15nJBr5moUIT+qQsj05fkmF0VYhMyaGYnfzRuErASfc2s4xj/LFgBRPgbvnx+zmSxKAnk",
-	"SEixnMtCVa+gRTFO+YQ4IUsWOaEkl5qePGqhaSpvh5NC5XI+XGTyH2ySDxMrr5mzjo3mRZrzRcqGGftn",
-	"wVTuPS9yOaSLRSZvWPgj7qDtuHOYZwW7LxHhTnrP+JxexX4vSco8wlnm7GuOS4Sj0rfzUhYZkbfCnH9G",
-	"bmV2rWZy0e/Y91hmifhoMmf+z2YLnyU70/3x093eAd2b9PbZ4Hnv+fTFs97u+OnkRTJgO3Swo9nS1wXP",
-	"tJSMg+JqSCc51wuHi8PVEPfO/mB3RX99mLP5IkVq/WSGqMf/i53rt075gmZc9jP4787e5IDtTp8PeoPx",
-	"i6S3TzVLmuzu9J5O95PndGf8jA32Oth6mDA1yfhCU1nnsPPBLNacCnoFhxcamSX5cPb+LyfHF/23R++O",
-	"fj4502dqIhfVPo4EkdkVFfx/kPfCnZYVQt9uXFwp91qwo/hTuPb4W75c6N/sRrjfN9uQVuf7Sh+74JS3",
-	"4e5wwBXLhnQ65SnHNzuHn7+Yn+GSGS5onrMseMATJnKeL4dKFtmE2Ueb3Ct1XnFsj11wncwYEeyWwAS9",
-	"i/FXZBLm2YNdNev5hXcFBTzj12QGZlUauAG+f7+Tf7Dm5KNs0HDwT97+1HzuHauFEz+jiqicZijwrT3x",
-	"C5mmsnrmLbFsfuR3/5WO/MmNtc74ssHq8w5a6XwOIl+n0/4cgrw9nDOlYCv1q0x/3rFpJ+NPMzkfWqGr",
-	"o6VO+87PlVHBfYwUAGQzZkwQ0xEZLwmeU31JL1g250pxKSzrGZb2BS3NTviCuznZJrC4+9MXyc5kd/yM",
-	"PmX7yWD6fLxHDyY77EXybLpLnw7WkTw8NBvV8pitovDNSDmX/koCJa3ggvA8xufwwQZCNuivFWqrm0Le",
-	"C7aa0h6vlser5fFq+e1fLZHTbjZP1Q1WC/vEP+nrFsa+9KTNQnuac6t9+dbd7gD2NhvAXnQBPy6SuDx+",
-	"m/GcjlNGppyliSJ0CvZ2QVjC89+AYB7q0eqajNlUZqymODsWZNjsbm93P8ZmvzsrgoO9ZWrc1sHUUtwa",
-	"ne0vhcpJKU6Vpj9+w9OhKNCGt4ns9h0uum3dawmbpFxoOqYKroDyt2RIczsmZ5NO+YTFLMMVSfUrmxR6",
-	"wZ00dT6ZsaRIYYWrhLzT2xtEReCveUaHJV+3Z+QTw1uJSEHeSpHQJdhvb2WRJiSVN4zkWr69YWQpC/SJ",
-	"FkqfIH8zjvRMyIlzzP1Djoc5z4Huz5hiNJvMYJsE1fe8fa3T7fhGl85hx3RBPgp+wzLF86WWn2dSsIB2",
-	"2h+p/fjtfr5UOZsTmsy54CrPaC6b7vijV29P3939in/A+9ySwwJdB5072INb3+0b6nq+gz3VW1nlE+7n",
-	"LrgK6GTCFlpxWrL8kW08ENt4/9dHfvHIL37z/CISkPMTCnHIJXDoJYv43R307R/qfxWKDUnlJOE1+fNI",
-	"yHzGMsJ6zklOzU/ABB7vlg3IUGZXjyLp1q+YX9Pg9K9+u8ScDkaPBRpLnLQa+BxmVAimJwPHZDWj2PUp",
-	"fEPu7vsk/KE0sP3AWVGuu3/WfedCbBSBt2HN/bChM2E/dAF4dFH1BESs/2AWa+3euccyl7aK1UytaVG3",
-	"5LF58DV+WG/LOkdLkzPv8Qp+VO8e1bs/9gUc8oczZsLxV0vuj4L6o6D+yCz+xaX1MxSsXhdpGvKKkxuW",
-	"LSEwczWfWHmn/mGI+t/2nu2Sg4MDMtgZDDam8K07HKN7+IbRqlx4MWMk1T/jAeCKCMaS0G24agN/A9N8",
-	"w6dsspyk7I56Zdtr7I5hNt9BLeKJzdexx2iT4/5bVqvuGfFWMlazouUS9b2Uou+npnXvYcf4FQjw7uYP",
-	"PcLdByDJX8F88oA0CHlTbW0xWoT/4KJYDUs/KnJ5hLE5VVHe/GpTAbuEC0L9pBaeKyJvw0h+L9YnqSaY",
-	"OEINf7YZSslg/CzZYb29yQ7r7U8HrPecHuz2Bsle8nz6dLIzfvas8x2yNTYUdGoreuyy4qr3pKEzf722",
-	"F6d773HHbT5l2HN9+JtcfqUWtoqfNKh6VUEsrtNBh1tX6Tyj1x3CLtsQ9RMvpSrULjphoFr9l1roWsZu",
-	"OLsduvh6/9dABXU/xXLf/IfVJLctOT22QfJ3VH9Kku7ZWMWHs5nUjtkZ02tVY7YkM78TzCqvesYfT9hv",
-	"9IRhQK1NleSK6GXtdyqHbs3mNZzGqiAZP5elPPkbPJuWrH9zhzN2Ns+L8ZzntcP5iXKTuU8FMcJNtkLq",
-	"qcQYuxMcRhf72UMPnzWw0dJ863ZmjCYM0Q3ecHGt/xsS1sezN0oLgfmMkdGUZyofdclokbEb/V/BvuYj",
-	"UJpHKVX5iCzoFSN/Ont9TJ7vPn/+5z45wp/AapBIpiCCEEAS9CFK2TQnssj7lwJUB+RLh53LYjDYm2xg",
-	"34IX2EuSsfTfLzswzstOl9yzHz2nS6ve8qyUadVkxuZUr5bZNpVnNuZFr6P6dRdyk+GesYRnbJK/kRPD",
-	"nKsj/zRjJih/nMlbxTJyJZnqr/zOVGZzYIhFxkuVJvhsni17R9OcZfUvnrOJFIkiuSS3lOcuLyBbcnFF",
-	"6BXlou/Ty0GroXCR7+lDMueCz4s5ADs4XStnmI3+tXcle+WvMNb/6hnG0Tt9VR+svhh4YrfWcLMuoUor",
-	"UvonxbIblv2gSCqvgmG3MZSU85jTr2+YuMpnncOn+zAL++dObIH1oFWR5r1jWYg8Pmy0SuqhAzYMwJik",
-	"QGeOVFOu8mDQOw+51t+6nQXN6JzlhimFMCaveZqz7MxgpcRmlMlbsM5LwcwMlN4TwJjpkzO2YDSHebnP",
-	"AMOfY9oJFfrFYLqfPaApC2XyBbwxqUzKJDiBsB/ZEszEc7wSYZj+8vCczWFa/ytj085h5/96UkKfPcFm",
-	"6kkVzEf3cqy/9a2raeAU+9jbdQtKs4wu9VOVL4Gs9C50ahgwHz/GqFf/ave6AjfVJbczPplp9gJMS18u",
-	"I92WwjLLKRlh9knJP4e6i6GmmZHmWHBzlhZjmRNK4INXLFeXYn+wX2X8rfBLzHovaD4rlxuuvnYsCVvW",
-	"j0wlrwqp7dhIu/HlqyYaA8+Cm9ucIK6IlZe7sIz2L8JzxdIp4WKSFglLQs7QWqau010onm9hBU7Vkcn4",
-	"jNwM4AbWZKDIhAqS02tGeE6KRTCf5lNS5pNGrqmxlCmjYtXQPpiEr6ahcSA9NZO3oopfE4zQCHMNQzRp",
-	"ZXcZ4plM2TvoKM6vUgYMi32lkzxdIsXoD4f0UBPhoxzHyfz+QFfxGhziBfuar55AnPiDCcDANWGFA28Z",
-	"Y9k4nW0R8Tm6lFqdX7i0dXsLK8kV+Xj2xvLDOV2iT5GKJZlJlfcJmv00p0b9wbweEdYuBYCCLfJllfVt",
-	"MYkwtproU2tLGLBcH8/erFnQi+WigbBxARxh6F2qL5MghbgW+mjq58StTLAupUbUOC1UnrZD9OuvySoQ",
-	"wdqbjuiLLphTS+/Gw1xztRuO3/D0nXFQx/YSfPVWWOQVXpWzr6GA2Gm6l3yP/x33arPL+fSPci1Xp32C",
-	"lr/YXplciokUOeVCeXtEjqmCM8avhMyqM7M2v9jQmfFAbmXLYOwnmoJWToBvOPSK/bNxGkMg3q1Nxjo7",
-	"z9EOFpuQcY4uYfwi1EzAfHZXxcR37b//a0utpOqe3Vg9Cad8Ior55opJfRkhtg0zx+KrmPM508s3MnFw",
-	"I72cDi9AEwqfM31D05zdMATfgxkSrvrkWM7HXIBkClf6CB79u/EogOHlUtgf8b4ZOQy/QDrQHJ6JhCgp",
-	"RfUG3x28eNHb2e3t7Vzs7h0evDg8ePH3JlrEWQxxBnF2kNCc9fS0WvGE35Oc+bsXMVtKl6f3kyutEYla",
-	"q5LuBM3MWnbyJJBL0V4CJb8/ATS63K/8pW4UQX9QxHuy+b0Yhno2S6D+57d0KmCWzUfaTk8PY/N5Oe9D",
-	"85S2ecL/MNpCbWLNF78HP7ftq790heNF0tYmecc7v5w0TvceF/569ep+BkiwPXaJzILumD4oKRfX5NY6",
-	"My6FXLAMt0fRpSJKtlPkKlzzV1XlPkA8XnU1javIKGz6rjGeiAW94gLiXM25Uizvkmkm52Snbz1PZrX1",
-	"H9CPcz0tMPyXgfzD61rtTpzm9LsBySVsSsGAv9ONOAzoV3QY7O7sP9t/vvd0/5nnRdhp6bHR63LO/yey",
-	"Nu9Klwd6BfSdmrG8yARZsMzM+K07e3uDAUEodH0Z7w0G4ZQHzXMeKj2A+MQH3RWuktaTrPq1jU6Mfuif",
-	"lnGupE+MJ39o0iJzmjDfexWy1BYhq3tNSq+LL9lQwGqa20p93zRFH/7vV9tvmPupFz/TOPPxMmqiqmz4",
-	"3Y1RVdO4nyq6hTk2yNHBxj6kdfZ3KBs3rWSzXGKViYcSSh5UFDljc5kzE+6EyIc2qufu9ojaGq6XUuoB",
-	"s783M/CHTN7wpMnmO1qYxxWBy0EN2ufKunvfi/iRik/dmBQjU7Mdr5yeFwyxP6jP7htUVFlIoUwdMZpg",
-	"nDtNsbaJyBkGRdAFlvHgUjz5h0Le6lcgcwGAYforcglinwZ1U8wLnzsXmjUB9iZwJSyzQsYpFdf9DgA0",
-	"YlpULYBcpozcUqXlEh7mIXXO9DNLW+A4NV21Yx0/0cSQOK5SxNiP47ffgNgHkKcpyYqUaS4w5gnKiBht",
-	"qGYcvL1eLFk1YiY2JNP8SdAWBvUTTSDgYbOdYiKpRvR9VCwxRsIukWkCdkEqCCVzLoqcwbwE2Auv+A0T",
-	"RBaVvUyY20j9R0nbtzK7hitGc8Q+OedXAkw1GJsEOwL8QVyFQ3onoaPGryC5cEUs7UNn39prqyxNTrBi",
-	"UeMGJ0BBZnhd3Gn4GdYjmOL299Udp3Zbu9mR2uoy1c/Btlej4nrckOAR1Tckr9eI9Gv4cDlyvGtLkvOh",
-	"dz93ToQqrB0dF3dGgSjK6/5A60EzmtFJzjLV15c8Mq+VdOvCYM9qjM7CPhOaQZbumIEaYitSIRPkyhxM",
-	"VGDn/hxC+N7Pwd/+QLTKL0gEiBiEPUHHqcn7DI0PbgB6Dc0bPZDT3NRc6Ik3K/itq+VwalStmbS9qJxO",
-	"p/4UPMDiz533Il1iEy+exlh7TRUmz9Cx/gLhNpYZoRrAZianxIqabhBCiiHs3tBWOjO3jF4TlJTVDBKq",
-	"xyyV4spZsq3dUZ8SsNjZi8jI8AHTU8Vkhr0h05VWWgB1jKYpy2DCirFa4pQe0TEVP+Rais81ScoxbCBY",
-	"LoosPSRbk89hCmUyQLCy7GuuykFjWKce9A+53rEYbVZSCz53TjGYkCxSOmEzuJIwTtS0OUSfDDlKU3nL",
-	"Ku1oxg6xoFyXuPSBLnEpAo040e6zGbtiX4l9ckg+//CnH75s84I5KhmBJz14KhvFB1NZCBQr9DODT24Y",
-	"1pUkubyC8K0HZrgnCc83ZLoqr9HFOyeKrTtWcMSxaeBV1IQ/ZgDLvuULv3k/aiaCQKj8/lvzweqZG8oG",
-	"YTLS587bQoFMYMvKavVri6LBkacQP6RoUFNJv59wEGZKtZIOdg8OQukAc0vSSHas4fWapylTsdmH+vys",
-	"hfbMldN0LiG80kTJSmwpTepiU8Pv1E1gFA4aJO1q6kZv+KKqYMEZXdQLfJozapR9PKZWZ41BI1khA2fA",
-	"0E1Xu/FmUgWT1yMPatvp14NsbOe4t2vUJUr6xltA5lDu3kcf/xeIrAe2X1+q4IOBhY0mc8j+hp4sFpQi",
-	"UqTL2paZi8mrXQBMxBoMCNYmKNWLOc0nWLPbzk7f7hmfOPnGpeyzFXSk10ddaxEOl8Mf14eakaaxTqtH",
-	"U3YYsa/GuKbuA1bIL1TS+W9ZgGgLPNXc5rk0sMj4TT+E8L9lYZYQfFf+jsw1RytXyxdRKwu2RTOA2RPr",
-	"X25jDfCcB9vkhBfS1K7dgPvxQKcKt9Bbv1LVpdzYhq2VyNtJKzx5L5aXSpOSX6uQij+sVZfoMpW0Qnjn",
-	"/EqwpEvGBQ5SyTkDQCXC0pB9OPESuzH3Hr8SNC+yiNiioGf0GuhDACIt3v1SEpkmsc5df9i9Fjnrqwy6",
-	"D1oWjMBT0X7K/qCpXdEtkjCsuGfpQL3jQe5rmfCUKdUQ0aiFCWs3nsgMLZNwv/x8cuGX1R3LZLnVgR3j",
-	"kbmQ8g3NrthmohUWACrdLzA8SDbUfRlT2s5T8lf+U7/Tet8QM75pz2Kf0MvmfPU/KDL62pvTrz3dtDde",
-	"5kyNjLTqhlN6+csXITUF6BFWGfw7W1vn18AGk034VLDC+rIwEhn4rjzvQi71X1OZzfGMUmD3W1twc43O",
-	"6VKr3rUADM1ywABSH8JLKyrYqxWuYkGOPpyao2f9ICmfa8WG5PJSoFu26wwulY2FF9HMMrKXTumhmm95",
-	"206FFohoeg58D4T+O26g7claBeDMb22TTKdTylOW9MlpDrmkTrQ0lbpIIRIWbsmW+dxbls9k8k7mxjxx",
-	"x8XCbshl58PHi8uOLyFtbcUWNJ+V17sqFguZGalrDl+vrAtMKM6+sb1n+IG+TZeqEj77/vxiw/zr++3I",
-	"O3leTGY2DOhOhGslhiu2xdW/ApHRjxhCZSBXXh4J+kcXUnFjEYFol61S7Du5ofgYLM6Rz83Q0JdIoKLS",
-	"4yNdaJVma1o6Y1DHAiR9pczLcgoRu0oVbHtsoYnxWu5qUBpBgWSZ0jrwDOvfGrkP0+i3uNj5Eag3dJze",
-	"lR6PwdIMh5bmXE2XAT/D7gkOYWvriN2REfY+IuwrRAMpMqqOelQJSZRg0LuhPIU6i2BjB9CGFzs7gy5R",
-	"DG5KsrPbP+jv/HnLt9c7mb+WhbgrF35nzbBbW0djlQ/9/86S6EkasL2MEZ5vm/4+mBiUuy3J31C/gSAY",
-	"VOutdHJoTUJbP7zWw2QsTs6lvOWF+W9ZZBtbEmsy6gQCf9KlMaSRpSwyIm9FJBxGPcRKwR0MvFS6xPO7",
-	"yKFkhRh6Kb67HKrlTz5hH4VjJXfcI9MRuJNkRjOeLklR9rq1LUloTscmvaAQGaOTme7fnXUjsHJFxoVa",
-	"9sk7ifYKsMHOqLhiyUuSZ8sSy8Vbywo0zKql9JveW5YCScFFIN5h9fXKlFSX0sm18mypnsPnMGM0eXAx",
-	"YEO6//7q14WUb6lYnrlKwveyTtyCNpTJPAcl6eTrAoH2yuuZC7Kr72Qpki1xJynJXHPszAWoZnIOKzZJ",
-	"ORP5Oso3JZnxyCDmkZySkUfWo9WH4364SbvfFzdpM+r4eHZ6IeUbeefbXJ8NCDqFMyCFMyjtD148JWA5",
-	"2toZXPudLR6bj4IW+Uxm/H820cDhw3SsasGM7yCnELw0NFW+ybrUg4p8pp9PjCusbE5umfFxmLBNzda+",
-	"lWlJNbvwNVv+oEw2ryJVhL1y74CBeS467LbZ3YexNlSRhEGTak1r1zP4qmw/EO/GUpbbD5gMs0oYoUk7",
-	"u2bLaJdWhzaoMht47zcSEWm5C6xqv/j06VPP26XGNLsZm0O0ld8XGKBDO8aF8V40cwcmNCf4bFp+6W7d",
-	"suFT+Wr7+splIp9WWdf/iMtmLFMsecsSTm3O5R34p9cVmeu+UL+97OTsa/5kkVIuLjv6UnWOvy07AfRu",
-	"/uX8/butcs9PlOdb9desu+JTmteMWr+OiOu2x8TET66ZSM4YOubP2D/fQ/ZEJJ3wmi019cssYVnNBa7I",
-	"ePmSjHojMmdUYLq10ZUJ4l9A1pve0FHPJISN8BGOBtj8J5omRWbczV2tfF8KlKGM1sfnYMLlFivUHKSy",
-	"PIPtu36qtHSi2/duKATKQSxWJRRM/bQ8dl01Pnvl5qa/gr2+21qP6O/2tPRwH0ZeaNKI8Glo6a866Edn",
-	"Rcq8xsZhj0C9qJegH+dQKw1oujGefcB81Bt0KbwdEhLOf5eM2YQWipEpuyVXTDAoqoRBbOzrImNKkbHM",
-	"Z3qfaiCEMeqqwA72EZp5wbKc2xyMwhRsaY+beIzvfPPqZjRAa2hd7L1Il5ZZVzhyE5Z2dR4nkBBidgVe",
-	"AXezFQgx3qS/4fdK9Ofv8zmIoaunzKZpmy9VU45EkRpbBn557UgSKVgroFJThOuGATSGKtI8+H5MYWn4",
-	"+AoFptuZcsHVjCVRdEFRZkln8hZFTynYS6KnbTSvYFQ+zW28NFIMkwKvbbbZQXgvXrkXv3XL+NX2Pbic",
-	"/1zmNG2zQQ+yG4ArXkMWXrtylqar1LnmxW++FPfZvqTH0HWpi8GmdL2ryBFO/XTFj3cDk7FLbo5G13LC",
-	"8oZDvl3ns8eOZa5H/Z0SRicz7yBVuK9X6GTrmxpjztvqOzgwW+/dwgI/RN8Gxf8hurYYxg/Rt7UtbLnj",
-	"ylEsj5kpi+SfQVf/oI7a3C0pef35eYVCKxpN0vT9FMrgbADbLG87377ElBswHzh47akXko1JtimjN/p5",
-	"gdIYmEAQ5iYySIj7aCFTYao8Rce8KelkUbEfxa1HcetR3HogccscskaMHlc1ALFo7J9u1WnGYJ5dm/uA",
-	"OrjXTk/6zrjyFaiEQfPOedgJjwLk716ALAlz/VVocqH0RZgkXP9C0w/BheHIr7Z2cy4Mbe3UKanCYcHq",
-	"ZmpMApAN3I2AgViH+cLZjmwI5LxPLmZSMRMCOaom343gINGxLHJ7cHS/9FLczmTK+gT5uwsbzkzGg2Bo",
-	"bVqzRP6h93GeOuqaLzrdGjejgOSYSHst6+FMZWZiiwJoR/CSLJiwiSt9z/ZleldMtDV6NQ77HLtqfm6+",
-	"UTF53bO/2kKesYXMmkp7lDySpqljE9uUXZJsOcyKiJHKN/HeZjzPmTgMGLcmr1u9r7cmU3qFLOBKBqy4",
-	"HvwJfwfOvzMYtOH9vyb/rvBTu1Ulh7sDa2s0tR75iKuIIIiO/gWTi5TV6S7x9IX2W+G0DMjkv22gA/xm",
-	"OZIQdsmru53QCgp2UPovoa7wn9ZM7kI5WqmJkM0KLl/ZNZhkm32JV/gBzjlmEzoHyUkKOAj13WBr8dHL",
-	"Y4Qguxg+ohXKVkI8K+/EOyiHNrv4S/VLYFZI2NcGOkjphHkjt4zBlZyC4JPBg8hOKW/SFfQThIgagV9w",
-	"om5GBCKACQQcc5O2qAc8ZldcKIs4aWR3hGQz87HuvpXoiC3F+TV2EEtid1LvvapMsV2Ma3aV7EMQ8DXZ",
-	"AfwiRo6X4bJw6TuUDJVTkbir4JYuzeLFJJb764aVU4s0aYig68oBuAJX5iPmULQ93hbiaeURB8LokyP0",
-	"opKMpYwqBkHENEmcDeNSXIofych6F0mvmilrlxma6XXWbUJBSzfxJS0MkrNsAZ258LoT2et98GoXiFvM",
-	"aJZyPXxN5Mqhp0BvaLGCrgJsTseqwkx52zW8a4xc+HId6OElGVnx16YKWfkaXjeWMbtclQBtc+0Bbfkp",
-	"v8ZFOOc5wQ7s4G4j38P67Lg5xvpmP1czUQHStlwsHGaX4xtW22/w/G7BDtheaDbE6z4ee3qOA4o9euUN",
-	"Mvb8rR147OGpm0zs6ZmbYHTE3qRXSvG//wnWGU4st8uUPVeYY2lEK8QKLVJWYo0agy3AVIGOGcWdNgqp",
-	"ZlWaYoFpjzNGr7EWIYAgAuq0ASJ1ZxfZjOLiGlzsGNeumR4Qe0W78UvorC/VEyJgl6FQYE+iYglxNhOT",
-	"qrSoV/Gpiz1r5aq4kBoRTet9Y0WMFcY/j1cwkShbHaF5L9bP52ueUe9VA4hWHcEHoBKaAq6+ows93/AT",
-	"nxiWCtCCz1spEgraeu2rK6zaFxYopLJ1IXS/J8lHuv+HHA9znqdNl6vXL6bqAIcPP3HGFKPZZAYHtW7V",
-	"cbCPw/W7BpfWlvZL0JzfsM3WTn8SMExuBcHm67/jw2/EPxQAdOTVZUWgNEVyGX7L7Br5KPgNyxTPl7Gv",
-	"L2ZSsJWnPGcpg1bxkw7GYq2tajEwHMG/7T3bJQcHB2SwMxjEPm4B5eJlWLoWYBpgw81BEL6sBtxRN7W4",
-	"sKvLy9S+r+II0K5IBIzg49kb/XEchP9hC/aG34YwKAsQFR3PFmGd6yL0Gil4BUIzFi6CmVWDo4yk+8+C",
-	"FShKAVQiiJVaQiJLlqNsVwgBpY166E3Q19eYcXFlBCktx0oBIiyD6lS2cq518dRkNiObvax4KFwAOHwe",
-	"yUOgt6g0kHk9BTIcTkMLZzhcz1B9HxkNlvZ/274jz87c5yIPX+EIIk9ay1APP4Bv3Q7+YWxYZwbuOOpp",
-	"qsMgOd0zp9dMkDGdXNfNKH65+l/WG0X8gvUbu0u27GepVLBxA4spp8cyY0dFPnOZ4pX181Kq6muUr3+p",
-	"C4lXkBWuyAgzG7Aw/TVbYsH5Ub+zbmJ5JWLcG7/hcNFR+BdVxFx+X2d9EhZhqj3n83iFkvSWLhWYMEJz",
-	"BbjkNrNW6KMo5zyHKAlTyNdDZqtfr/aOmLQpjG5bu3hwWzmiCuWmGHsYt6VKi6sV0g4XJJW3AESqWNd6",
-	"lGbLhWbD6FSyaPTk6Pz49JSkLM/15DKS8CueW+cXnxKem0hfwSCsnRSC/7NgrUyixrtaQczXF3W4cF1C",
-	"UyXB+2ZB17qb+2RjMKf1qhFXRUozG5QMoepyap1sBDx/Vm8x2HZot5AGbQ2W4QRuR/ucK8TEy1liYjQy",
-	"ZmDewFf4BlDl7O03x2RpNNKNwEAzgl1TXjrlCu/ppv4ZwA1uR9cIMez8jyW4oiNwmVnR2ZRSiVG8E+h7",
-	"5SWjRg/jvt/O/QAO+NCTbmsPmLMWcrUawwiXOU6Lq9g0RvE3ZFqgEQ8kP7sRvsf3DqNHDnzPWawSvYJ5",
-	"fTx706lMFWppVH4rrUvBz+9wHsFv5zip4LdXwQyDR6dmusGPFmv82Ew2HJ9eh8YnUK72g7ciFbnvX2r2",
-	"HhVrRqeZ01qhAwtYpoAEguwmTYGrmNDHcZEbk0BIfQjqZozhUjEDBD9eWkb6KM08SjOP0syjNPOvJs2E",
-	"gkXYuVMFPU7dLquzfQ6n3nGTv6kPqV5+JIJKqdnmBE0nsPRs2YINxIwgrbL+o5dPGTyuXK7ml5X5nA/+",
-	"xW/djkmEjjqnFBM5ExM/blEW+UTOo/FHtp/V4q9pF5NPI4XdVxsn8XxlGRO5K3Jv7ZOuNv2I9Aha+eD3",
-	"D5mcMEDj1Q/QIKnnCQ/f/xU82eCMsqjE6GcxgELQ6iTLsFuEw7RO56Fxbdd9zx4x+iXzy6Fg/fxuB3pu",
-	"SY7havn9hk+Cr4SP8JvhqtsRVEjxQb/2rdvxix78SoG+m0bwWjx3ZS+/PnJlf8Q7ETL36jnXyZt9zR1q",
-	"0kTOFzRjCUl5zjKapiYiBFAVb1gG6TRwW/exbq0tSLcLt5tD2+/8n8//5/Ly62Dw5cf/FfN4RIpA1QTq",
-	"WtTQTMIQZhC7ZkobTyiCHJNiUWcQALA6NHWfbIWHpEwgqsem4hvzIs35ImXDzENpijQucjlE8HS2okVY",
-	"gCne8DslEL0r0rRbBtuYIkm3srsu98ZQgdZqTFmmWlGAQqQA/VlKF1yZ0k4yu7SwGqDgzOmSzKkAwFQr",
-	"nKAktXHSijdvp6jcSxdpTo7avB+/4NgvTc9Z1t7bUCn8cgeHw2rfNc/B46XMJWVqLRKbnQUsoG9gKyw+",
-	"AhS5Qm7WNhWprmOqYYlxFI7rtVYGidQigQlYbahnYkLXZjz1qAqrDczlDcpn64PTvepkNaCxGZThlzY2",
-	"uYREcW6Sen8NRbF+Wb8mYam3X9aGNzZ6tddURcWGw4oZYC0hwUsbuskq31iRbYib5zTZNpSNn/gO1opv",
-	"3bs5CXODSrS2yjHAF23Bt7hGna9y8Dtr8V71mzUSU0zbXWsEAMKAQJrgzgLzmure41Ii7e6kDafjigUj",
-	"xNCmK/KQBn/L/A1v8A9xhAsEBBj1Lsdaw8DC09itVYYPb77GPL61SX+2//L+8Dl4XP6qcNYmFl0R7+K0",
-	"GjsATWQQygPNomZ3tdga02KrFf5uWMx6dO4q6Jjc5sWCCVOgqX5yoByOxUHF1HkDcUw+wP3XtUYlfe1C",
-	"8FMZAIO2EeAzNAfgw/6leA9w8LbYUNdW2zJve9lkVJGrjIqcJYfG8FYWA/NTB0w9Ra+aVjR+tKy+2xAY",
-	"mLEbzm5ZRhTliWdLFZgAt0mGe7NcZZe7UUhql39jNf7Yh5aEouHAFpyE1J7afGxJjVbf1KTU6uaK0aC9",
-	"yKaZnA9Vi9AvX8k16e3ElwsyW0yzpUywYrH8E8Ax6cTanlp1XRpL7dFdA23AQcEulfl6VbVcsXS6FZSD",
-	"jE34grMmG7I1hYPLFUJ677XKdv5N6T8jH5NvVN1nYBEArobozEByAdW6pglvR7WbyabQ+s5S1veNF8vl",
-	"xucI0JZrG8w32F+4zwKrQrtXfOW55RuNKWSurHTCE8LzUif1kNfNo62ngnkCVMkOS+bSzAsCzudtXtdd",
-	"Sv5RrXJ4f02qK1rblFXCWkngFYmvPLdtpQqLrBpuUJiFZlK64JaOMTowaBeLpNLeoIgSXo/CtS2s4m+a",
-	"GBBjr4X5xTZQxRgdfV4TrJuZS7Qa8pwUC2hrBD3TNPPw1e0Tkz72D0BYrzezT0wzXNpwFn7zMgY1eCGY",
-	"k9/ePIDGQuZ8ysusMs9bUHoSjCyAF47ry3sf0XCHKA3gB2NvkImrTjNmxm8RdXWZLfXjmLsdM2xNknYz",
-	"tIRrlhSIEJfNo0fv9cqy6KNs5u7+GUzjbjioQNqNuKXw9KObXPTdcsSxx6/c6GNPz72FiT0/Khcr9vis",
-	"XMD4Y1jBNSM0rVYP9F259M2PcTteu91YjRf7uPIPtfJ1Bt4O+GGu2WJdH+yTTzOeM6IWdKJ1Na162SzB",
-	"0Ma6mQumEdncJuVC0WeREGw4ZoG65+e1QNRQdzOfTnUdzMW11LeEQbJGg3LJDVG64hlM2xYwckV0TRjA",
-	"+jFVXEeVgeCDssIGzcECDkawVIorawxDnv+DIguZ8skSKwoqIwS1HEXdPRUO5metinsRJqUujmBdpUpP",
-	"phyKeWRARKpLMorGuhkkjPtlzNuMruI+iRnjqSIAyY5Jirl0PkK5YAKXKOXiupJKqK79XOtbmV2rmVxU",
-	"HJoHcX9mT///c/1/Y/1/E/1/TP+4M728/Ppsqv/5Ytrg9byz8wUslCmb5giR2MIPU053d7D7tLez29vd",
-	"vxi8ONwbHA4Gf7+Po2aVe0TPodlBQqDMPFpfJ1Sgs5E12W5VOyppdLCsTJRUjoco4w8d/WKF62+jLhn9",
-	"Apa+byPgPaNfnKD9raq/mljlMh/WkJNuVnZZcZYfHIDb3v4dgfeIU14bIqv6jSr2/4+nr0xhRlMNBFMc",
-	"byEOAVYIAUvMqtjkxREk9IBZzhxlbwnDFdibHLDd6fNBbzB+kfT26TPWezHZ3ek9ne4nz+nO+Bkb7LXQ",
-	"0VpmadoJubRbO0xbtdDEA46ZPVGbDvYgMtjmFM613p2PZ28aPSeVa8B7CiBTluIURKItwWR6zRY5ZtNr",
-	"jvhScwK4xbAw1pIsWd4nF5LMGcOyVkzk2dKuWD7LGENPir7PmJDFVVjf43NH5UWi9VMfP2k1Md+deIN4",
-	"yTv6i2JBo386O9n9M15YGBgKnN8PH62s77Ep9GaD++63hP0f/6Nw6c+Xl337qGFJdyzC1Hdb05jTKlzV",
-	"UyjjCqFLeK7K1UK7f1le9X5rNcvzhTp88iSVV1zYlerL7OpJxmg6V0/Klfz1SbIG9ZU6U0wbmwrqNvHb",
-	"6jbjiChlcgbAWFszGmMtNWqsJ7/rEKg10TK/2ciVf7l4kQa4Ai+0oCkr4DvFD3xHj/0qBvCH90WXh7I1",
-	"r2tnhEBuFjVDvPbB4zPmtCKSSLBR3pURPhoiHg0Rj4aIR0PEoyHi0RDxaIh4NEQ8GiIeDRG/L0NETQA/",
-	"NWv5AatUx7CSyC1dEm4hq811qa9EvYj6AQJVTzMpcsJEzMFX5LNhNNT8kwnddC8DHhQKQ+NM3iqWvSSK",
-	"MTKiCz6Efrjg+TBjecbZDRv1ySnGzBGnWnJlRM2uX6afikvBgSwwAHSd1ok1Vhvj1RBgz/vYD8qUtico",
-	"Z+K3dKP3CyZOX5FjKYRWA0yUlV60kT7MoygW5opsF5OnoC+euH0gpWOWrpAq9KdLvP7YndxACjUkSUM8",
-	"tsY5pJJ/PHuj1qN2uY/Y4for3i0pxl+JmAK5Jj9QTqe4CQiJj0oBxHFCYLGJXg7RAUBxwcR5TXkcsgrL",
-	"uP/+huizxxXkWcSiTOALfXI6DaFpDUx1wqZcMyh9Kdq4JhO2U8nGCLSATYKOAS+Tz/XNwkSQs5zyKYMn",
-	"PnommhLH7IqKu4cn/4olzBqSftoUFbNJZEIS6GUb2UHfu7jar5BGmLBJygUbYrp5PBg9wNzF9kkYh7qE",
-	"kE2IVEfY4LbfTYY0Xwea7H2VUD+e0LcmeSTiBrO9imoN0NElX8Mc5lsO1dwQcj+XePMwjMt+J3NTDaGZ",
-	"VaCGlHDND3UXzKI0u1nY6gWBaLJ/txyDHKAxEPnApBKYzEtb4SmEo7FbPDWDapGiavL1h63KrkUgHFZZ",
-	"OBxrhHocZakObzn1IpcnEfQ1jKm8R+5GE+h2LYV+NXJ2KJuvA8L2W+8O1mNLr+29ihG99oUqrHNVNv69",
-	"J63+zHJzINyvBs4OyKtMZcWzYLg6OWN5kQlT5JTgF3UTbJtIpsQPrvpkre9+54+SotrqgEdqKq5Lbb1n",
-	"UutWcjDvkTy5Ll1yTdrmfbMpg+xR45iKJZHaW8UmNVTTF+JMr87gw2u9JlysVg2OZ1SIJpVIa7fOTqBc",
-	"/qMre0WOatV1MKbVQvqAEleGxnuIPLdsPJPy2obgmz9LAlQ5TVOT7+CFy5slM81bhqvXZvsWe6n9/qns",
-	"thJ3vXkXlVVmk+tWKC368vSuTERlgD2Q89Xq1bA8PbW9zApgoYDFVi0ZVI5A6+m+wuVLS3mfvM9nLLvl",
-	"ihE6tlXP6hq2E9pq0tPq846tVhNrpWJmQz0RvWLOigxhH67Kz4qyb+uGq88dVzkXV/6RbM64gppOVSET",
-	"RdNymBkUErVSNGyPn3tmK5WS/JZPWhXpuqtAEN0Mx70aZ95yu4D8T3M2X+G+XqT6/CSVu+eONfqiNVBo",
-	"yiesWu1wnYgfWh839GUYZ6ut/gKX1A+K6F5MQbvmshctHBr76x0aq/Z1k81r3LgPtW1TmBHvHMThFnrt",
-	"GisWVjtsLF4Z2VDckHar17qkZRuSrqFVRspgb+ZbiglEWJ3MreBmW9hU7aFh2Q1smClOWzJRg2aVl2VG",
-	"b2cSSs5VgDQbSKDsKIgU2nADYuFIjk/BqYojJOrDyOhkFpkxTAueoQMSwiK825LnKiywV53nhnM5McM9",
-	"0zS7LjTKW7XaRFeTwR3wLERg5bGAFcYIvAFmRV1gKcXNdjU065KqPrXhTP5T3kakU4i1UDMgXxjlmDFh",
-	"5VYQYKr5+mY1sPBGXUv8TjAVG91xfhRrmf2/JTiMwFRlCzfJnE8YmdHEGK+6zdarBwXMaMDKiFi/2hFa",
-	"zA5Wo7QaSoBbnrVbUMPx2JT+jfa+YkwO8uOfBYWyeiObMj9yqf7Q0NoUMdgPd5BGj0QM4uAbpg5P7jSL",
-	"d/hmfBrXXIDvELsvj6nARfXCFvXobaK1aR0b5zr7OvB2m0INeODW5F0xg9zT7t4SUAQC35p07UolYK1w",
-	"o4VLIKaX4Q7jJRHytn4KL4XrCvjyvxQsSbwyXTtOei+Qke0fcoNHEtxg1ZK4Jt0/eiS2gUayCnmwiiWy",
-	"deSS11gfmU5KtdoEJqJKhbamLuratnIyxCq6rq5kXpbjvBThWgYz6EJd6UI5WkHnb0aSAozO1Eex3pxY",
-	"vq0X3FqWfhElwdahJQLclY1QUZoAWHxFMoaNUrdRVq2b5grpOpEwxHLxuI9j45ta+8r1KyESoqvrBIj4",
-	"84+KZaYmS+Pjcg2bmrwu0vRdc5PXmZyfm7WKPb+Qq56ezKv2yPKZVi9WDF8/XjGuUC5qaqQ3963b21iT",
-	"d3a/o/vjaCA6Qo8u4s+BVppn6Min0ar7SCqPpOKTSp0Px6GbPq1Rndc5SOq4T+aXyrVew1jCG83+YhGb",
-	"fHglbOGEW9PCOhas48XGejjcI9dTUOffNivBjJxjoLwiy4Ym50eaMAtmy8SIJZnLjLVAqCIy6xr0SieN",
-	"2Ugj3bbrgVQjfNTcgUxZIb46eCfcOwAsdJQVwpa19VsXQosAWo41CyLYLU2HAIAF6yvnDKqh387k3IJr",
-	"Q7wnQGRh5Kdgt1g63a6RKTBkQLcRZouJ3FsEG4+bOMneihjtkL/WwnqZb+sGWAfAhLQxkbDkJSTO5kwQ",
-	"g+4p2NecqFvGFmBQ8RJu4Al+3JBWzm/s2HTPNr8ICpw7ZK8519+xCF3wV4ZhO+Xag6piK1bYWek1iIN2",
-	"GduEdSJWadmun4fVpYdXicLZBBoMhZdVYGCh7WTq3nEfiwpqcWAv+2H4FY5lFSQM6drz/SJJwwse2Xa6",
-	"HYW8sQQbK6HBDF3AB81OQge4YdgU96D8t13TbSGLRZhu44WsH3oQU5GnHsJU7N1yWaPv2pWOjalc/MjT",
-	"V+V+ND/9aHco+m3YtCOzZ5EW59ErTj8p8b6i37abHXl44vY/ulglSURH7Kgk/llHOM2Pl68tKUXaeBBe",
-	"jU/XYKc90tYjbW2JtkLx0HfjtPJsG4vrXd1Md3SKxz3sG8Q9tE3cs8DgmL+mp9Bvk3oXfGd13KBXzrTN",
-	"p9d8qqHYj5fNsVHnXA0VnbOG5fo0YyaZmkEZBnSjUSNT6Rf7BLkHmH9B3s5nDKKCzO0fD7xpuTvtiOFe",
-	"USKxv0vDUNMmVxZutU+ztVUsnJ+VuP74wYV+536YciWmuBKT7AdAl0a+IInnO8YrthMUseYxRE1ULRfl",
-	"o5rVonwUlkaOtajZe9AQYTY+/lX7NP7hqCHFPVk5IiOy/LSMGonCJlFTU9jEVn+uPMeq1NUfozM9QyKM",
-	"f6D+4MSRaOVB83zeAf3Gn33Q1PzOkmbl4fuQtitP/yLHF4bSq2OsmchwTvocNH2rbvNabe4yi5FntPzt",
-	"Ag9MrVGjWc3U9sbTdJQ3PmthAX08Ro/H6PEYtTtGgSjyhovruPgN2WlOarS2La7AqhRDe47mZUB0Hr1i",
-	"RIpqvpWz26pWYGHNPtaCJ1bL0IO2kBsG36lrvtIlkxmbXBsYJ1gRwOHfXHK07sdsXcT3G67y05zN18XO",
-	"A55RylVu67+nKehRFvxPy9tSMXLFb7QovbS1yB8zlh8zlh8zlh8zlh8zlh8zlh8zlh8zlh8zlh8zlu8e",
-	"vafV6yvZMz96+DuBTPvOBU9XDZd+/ahAvJUl/maFdZmqh2sDTVxUATinJUaHHJIFvmP8zlo2Qr9zLZok",
-	"cNBn1TiCyFM/gCR42jWYQSviQw6JkBBaUd5+fvBAVuuU1eM+6iNC0jWBIvU2hy78JIxowSMqM9AnfH5Y",
-	"izuphYiEHzA1Yc3Ku/ARqq6VFy1SLfQmzNWr5ZDYoCv0YC/fK4kQo/qiNmpInnF9cwMa7nhpKKceFFTb",
-	"LBuD4ydla/lNESWDOAZHY2H4QhlXUEYv2J0MoxeCHYoELwSL4QdGbGozxiN45o23/izi3sVHMV+mfanu",
-	"17VP3Hyrj6IeXXwEnPfMLUe90wZXLj7+WFmt6vMjb/UazYKPKxWsVMDI3zc5oK7ZEvDTskSLk8uXZNQb",
-	"kTmjQsHdjmDTmNGRsCktUsDpG/VsNGDfBQYOx8sR9gOIjZ7q+IMiWlC8FJq8MTSrzGkBJLpqsdKXZGSS",
-	"gcoONU/TjfsNAUm98p/liLzf8S+rbfSqkBY9/Ee74/lej+qnZWnyDH945Vau9uinZeSnWHtrkfT/jLWz",
-	"JkL/T69d/cD8jsYekDBaNFeiyusG1iCob+1xCRofrWqHhZobK9qtMCB0wYwnlp59TZ935eU+oVEtl1Vw",
-	"7FOUnYU0qh4Y/Lgihch5itd4MZ8jxnMNoHWr6OCrUzpa4vcjoHYllvhuFQR/VXtmuUF14+bdkVx/bSvL",
-	"w0JKNFoOKsALLFNS0BQh8y3EBKY+qQiovgstArP9OGP0uoL3/YlhpC6RgryVItF6hEhMCEqq1YNc4jFb",
-	"ygL7K1TlQO0OHgBuf4V1uQa7GgP+ONK7RE7M392aEePulBgYXyKZAYFtUjKFF3I4ujOmGM0mMxB5qgac",
-	"uw+tYulptWya/4KWcysINl91iO+5dlXTUgRCx1e2an60MUuluNKXQThIs8/kYwkvvc1hVw1cEWMjSxm0",
-	"8viqN3B3y2lGEQ793/ae7ZKDgwMy2BkMIqUG7j7qTYoI/Jp4NfcFSakUEGoDKnWeNwJKuVT/8CY2JhWT",
-	"3qCV5lsKzkazbubBD8rw04Qu6zaY8hVXdmVsimrUjC8uiSdoYYrW1L/v20R81d4lMIyXtXZ+No5Lwxlb",
-	"tLCutX/EE248S1CZGsQSuCMMS7FuyEDPKOs4NZgOFk649XIgvMwHa1rYVP+HPf/gvl55ENd2zaOIsou9",
-	"uaFWHkRDweFJNNIbnRrlvBo189/NHOqnzerN28yOh+sMUQcALF2ROU2Ql8lU6+FwGZgKHKbiDp8vZIbC",
-	"06jylVE/5BJlqcFNB90w3ijogK2+Ffn0ZpW/almILoCZK7/mF1Mrq35tDLhGjsCIaR5esVx5KfIm6h2E",
-	"c61roKSxSqKW2dXDg7R9n8vv4I7h1bHL6w2fsslykrJ7QjsBnP8IsVVwWhAawbEQjX6W0JyOMH/NZtdh",
-	"iwgq1KVoBwtFTl0mJxT1eoSJukvwTTWio35CbZMVVSVbeu0eMakeMal+85hUTcdgkdKJWxvMI3ehjirv",
-	"k9NEkYwr80nBmIlekWkqbxEOENyvwcnhIn+630w8XOTsimWQDVQHi934/D3CbT3CbT3Cba0MZGn+tPHf",
-	"1+JEDLmjDBRcpyPCVddyJ8MxlNEiXAzGlJkwuCpQhwfA5aMlQHuMuL0LUtRvHVbMXo/tRhYKsHhPRgen",
-	"u7V7ZwTQ6iDdBlk7v5Cu6SMA2m8fAM1XeeCV6o3ZjSOZrVeM7gLZA+wAOfwik1cZnZvkXJkm66OsPPbS",
-	"jOzDbVhODtIGKELWBljtJTAZVvqBYC2J0/D6rBsWq52uxxEKRrAOUshrbKFs1gC06MH5QNNVwBavxw2w",
-	"W4JBlygzK2BcGuBnauvVEjMpGHY7CCKfYFbiIa2xwHr9rIT3qTZehSbUXQFFVCM+/akQOYnayeqhXwrS",
-	"CAkU7vYK7CLPclw/aAHj6Pv25AjlVxs7g2iFlsNf6pg3EZKrfLA0nEaoI/zVs2vXtzP8sYTvqS9eS2N4",
-	"nVWWwSv1Z745uf7UQ0qJvepWt/7QYI3UH9RwO2IduxWPDKlc+Fjnbv0jy1BuQ/1hGdFWf1aio0Snw+Kh",
-	"do/78Kvsw7du5y3NrlkO5gFb4temGxu3SrsAP1s9fYNIP30KR/jzhKJshYbSslI13OeXwnVeFuEfAfMc",
-	"JmBDmcg5c2qUVMxafG8YkYLhJ1DqBpsrOj5+wKC/LlzE1l2CSHfGJcLzNhGBFeiLXvUH+7vF1nDjNqGB",
-	"9q92HMtsivLD7Gq/BRFx3tMwjzz+oOHd2jsr2p7rSb3CGUZ+XRlD+Aeb37du5x2wKuujjEEjGXHA6BbO",
-	"Ym0wka4yWSyCbAcQbBsTp3+dSnVrkpnfT6dMv/eBZXMOZexbshXXXt0thljriSOn6I5APxiBKX/UvRST",
-	"amF88G5FY4PJB28osDWC3UDKqmbCDSwokT7zuRQtuA/ZhPnUYo5hNCZiDp0ovfpPPixOz//DBI70zH89",
-	"EJ6e+3dLNlUuVnCSIz+Hh8xvYIN96z+ueMfN9gInu+Jpcy8efkT09+Y3DYJF7bfmNzxgjejvq9nl4zo/",
-	"xDp/63Y+0HwyY8nPmvveLwyhxsH75DUiMjjXgheMsDIUgaapvB3iDTE098bQAFQ02JyNrGzAiKnmUoBc",
-	"oRuOmR+qFXjzpzRVLIawhkOYF2nOFykbmv5VbC1AdwUbkbo2KVe3M54yMDrgMuGdxzMQ+kygE3FWG5a0",
-	"HFORy6F5JTIQk9dnh0poTqSYMLBypVJcEao8m98PiixkyidLAlNVxoLZchTIm+3eRFJnMypyr0QYddc/",
-	"EoMoI+GmXCBqx5xeM9UlGS0TIKtoiOtHZ4gmHkd9HomVBseQhDtOLphQDhilElesrn0L/63MrtVMLmpA",
-	"HtuPiG5MdrcBBiqXC0XGDEy0EN2C0AdgRrJHrov3eN+GQ5mgDFVMZmXecTnd3cHu097Obm93/2Lw4nBv",
-	"cDgY/L0tckIMJHFRjFM+ie+InkMuXX05p/uAmbtPtHBmrJETKmy+BHZY4zmqHZVYnqIZxTBn80XaGBfq",
-	"hU4rx0OUgZ4Z/WIFhm+jLhn9AvLJNyN+/eJkjm9VHx56mL1wfENOulnZZSQqOIx+qq78PSKdzYJsEj4F",
-	"yb3KrNCYXXGhzKp8OHv/l5Pji/6oqzf2CngBHmVvCTeOqtq7T03UdTimZpg2+QmqsUqEh4AT9QAhYBvH",
-	"Pxv3EZ1Oecqb6moeeU/1FB3FYWrVEi7ia7bAuC/IHnlpgfZh2lQsyZLlfXIhyZwxfYkwwkSO2ObgFppl",
-	"DCMq4D5jQhZXs7BwZ0flRcJE3vHLbq4m5rsTb1CLs14pEhYNTubQfCOybGfsqkgp6DkZM+rPn85Odv+M",
-	"F9Zci0nI+WeaXspQKH99j6t61r2WsP/jfxQur+Hysm8fNSwp5rd9zzXleod5vhwqWWST2BV1qlRhNEw8",
-	"V+Vqod1K8StEpr3nWs3yfKEOnzxJ5RUXfS+k9EnGaDpXT8qV/PVJMpY2aOTwbUYC31X6fgwE/s6BwHVi",
-	"cIpbdOOrSOIOObyxErMXpPqQ+G/vp2XoF4Qe6CuVlRXaw1gvL8gPPZ5TUohrYajjrkBs3wNRbUX8rUtd",
-	"Q99tmbiGU1R3i8mt2LZaQAKWFkVjulMlHhr3sgHw4ZZQ0bqdrz0518x1kS+N+I3yPx62CDWnt3SpiO7s",
-	"kHBhzqRvDrUhiRmgKrFkZYhdRMRfEyzWNQvCVamjmpUCL/gtV62K8d9pYb4DzFUQq3fHeDuuHE5L0wbC",
-	"jA6DjePCRi3gSt99K38XaFellLkiaEzzOk1q7bkcdNuc2KsfG3QQtN+3D0LbhGcGYWubL81WXS/VkpZ+",
-	"OctqeUuHal/GjThetCE+/xqsf784ZlBDoLn8wLrqArXD92WlqNCyTIJ3Rv0qCdtZ3boT5ne03sGNsXL5",
-	"27mEfADw6q9l6cjIk5qrIFZPMvK07uCo4IpXiaXZuQHPT9WR3bp4lw2ejUZE9UoTD9I98iSEdI80iC+g",
-	"Dz8fe7TirYaJhKD1DU/j7xp3+IpvnqqzkrwavV6PpPRISpuQUnAxrMBVX69LdrcJt/6ohT5qoY9a6KMW",
-	"+qiFPmqhvyMtdBXws2eqDS7dRsP9e+HW65arGaSj0GtGigV4PmpBNA96i26fUpqu6N/yRboxKZXbsxKo",
-	"PLaXm4atltFPm/FnP8JhBWBdGTc1oWmqgjipWp5zf5MB10IrNi6wkbEbzm6HEzmfR9O7/Qow2JZlRFHM",
-	"H7fjveNXXRGS7dQKcZ2ullxhRiWMqfXwAeQndtC/79f9s7V5R9+rLMOGzR+2RIHWqhz6VuCWDYqSrCtb",
-	"4MnCZmO/b/mCwJbqVxb1uFmJ5hzDgt6siqmrGBul/QaqDM9fjQfcx7y3xqAY51sVRhrnxw12WYBsPZpM",
-	"mFIX8pqJaF2zow+nJp/b5kXQNAUsfhMHBxEQ0MCUf9i+QGBUs9Vll3AMGGt4K7NryEiwLBhiC23slBQp",
-	"QoDoQULlqwkVYB7o3y2EcHOF7sINGOMcrYa5Cg3DE/VTqnJNk0mbJbmligAWh34LAt4sesqciyJnlVV6",
-	"WCV3zXVvCAkza/z7HapT6LXS92e/MVZNtek75XPAlc5laGkpW+gNMa30t1w0ziouHDlQoDh1vkWik7bp",
-	"cPK9MSpWgRk5VUAzPnG25A5o5GwR7zNFSAjHOBrC51kybNwym5oz5iYSfepQJXJJFBdXKSM4WowaLAsL",
-	"EP2Hq2nvI9K42iZGZ7AFzDG9x4Vq+dFXtXUpw6YiMWd3ZVNdQnMylyone08PSAKGgkzOEcvnxSD8xdRA",
-	"4QF4Yi02+llvsNvb3VkfGx2Bat7ggB7PaEYnEC0XwDMtMi5yzSvgF69SfDnId/xqlqdLkrGFzPIIKvK2",
-	"It3uxBfC4D0vfPtQH9FOt5PwjE1ymS3xhy9bYBJ+SB5M3/4VCc/z2UB4/jc6zTFLFYTKlYcX8ubQOzuC",
-	"X0YQQCoQ0SVjaiGFYoSmBgrtQa/+zUh4BSlsnaPncQHqoiIcYZ7h6KjIZzIzaOKj/nePUTAkg4Ned3W0",
-	"pKhzGytey6sFGH+8YY8+nG4CXIPHDVGnaeKnUdQa3mY8h5pUOIcuYQnPuwCL2TXYJV0D4GFLCAe1g72+",
-	"uqQQiQSO1i1zprqXgrjaZAAuChgGhCpM/uiaH2nix57+ADUOrrEkWMAz3Kx8ZHnV9TI4ILDTwkdK4/ky",
-	"YcoyRWQYrZioQ3Mwe5CihASHOKdMGCEPbz5o/dIIwK6VYtkNn6DVT4EsbBBTuUF4aUA7ccywtg91BonG",
-	"UTPSlpEKJVmVUcfqDHuLPvtkvl0+fGVHUXvtox7OhR1NxbH93b78zWWur8lIpyKgk4ewuhp1dKWNoO7A",
-	"s2MMKyCsK//961QNDuxC9atGJMMkmmZlvDdaATosETZMlDoTSQVtzIBKbMcpGC8u7Y3o3jWjm7XXlu4s",
-	"679yK3NXD1bzxZ0WVyuy37ggWqHIAL/ERgGQ2XKhhW7N924N2LiQ5Oj8+PSUpCw3RRATfsXzsGbwzCK7",
-	"kncyJ4Xg/yzaeYw8FJHoYBOKZaU+Xhx3wwr6ARRV6IO2iZC2ekO/Bam12uC19kAcU5fQVEl9zdEYanNL",
-	"q+BdU5zk1KwSDRObLGyqyYPD9CfYsxNM6jDPuSI0mfMcYLtsPAXSp2D9S4g9KRHC53g1ooplwkQMGI5+",
-	"inRc1Q4bkmq0DtOwLtu2A/jGUqsN6BPjMfX15sfQ2hgEpJZFMGP7GJUPkXZah3x6me823vNBJxWg/zjG",
-	"b9ntRpNugRKEUWtnbzrhwthQKe+nEP4GQ6dw0v5Px+UCxH6O9BuH5IFHldgz/6Uq8g+Op466Y7Y5ifx6",
-	"ahY0+E2VxTGD9bBxfR+8VY7jEj2u6F1XtDycq8Lu7H20JrZuXOSoglSOxwjCuOCN7xd79yi/Psqvj/Lr",
-	"o/z6KL/+DuTXlSFrxiKCV9VCKpqegZt9U6y6EmroTph1a+EqL8WdEePuVJS6Fr3XADZWe9qAxlW2s3Wa",
-	"G5+1RD/7Vcel6QVQd46lmPKrIltRznPiN+lqySTYXlUXUF6fHF18PDs5j1S/1TzPq+TmXGF4exCo74A3",
-	"DrAwz33tocUfvfv549HPsf71eFMqrgp6xRTCKUgtVE0zOe9iURhXUHciE2bA15ULdXUnvs3R3/V9T7sR",
-	"T0flbzvw4fH7VyerB4+INVccCwVEvfifjt68+ng2PH5/drLWPWP2OmPhflfV43CA/kp3y00NvxxVaRs+",
-	"F6/z4/k8AlIzxVGkmOg7BOBFuLgiXHRDEHpTyyOV8tqVzOJ5xMN29PHiP0/eXZweH12cvn83fHty8Z/v",
-	"X503ijyj8/fHp0dvhuenP7/7+GFkK6e5iuULqtStzBJFbHHgZpqpUsKrk9dHH99cDE9ffWj8PhyAQyxC",
-	"kkkB4id65vGatJAt+vYGFGRNMwUmF9QG8PrjmzfDD3prL04v3jQQn9ISlj0JtS7+8/3bkw/vzy6GWpmM",
-	"vj+mZb0JN+QfFPl49kYBdB0XAOmv2ugNp+/+dnoBO3U+PHl39NObk1crsz28MXty5tuj84uTs7en7161",
-	"GTZUIzGIenrQbcb5/vTV8fDo+Pjk/Hx48f6vJ+/WjtbI0uHGGqgVL37MDQb9WoqJBGv8KTICnwi5LAaD",
-	"vck1W8I/2Ci+BOf/qTftfnt/fnpxMnx1cn58dvpBb8lqom3u4uTt0embu7787ujtyfqa2Pbs1/r4eH5y",
-	"Nnx79O7V0cX7s/8evj49ebPi9LuxtD3UFVZajjiyA/XzGFniYMlqlFw5j/Hz0m3ieSEHWkXETesW4/tt",
-	"omvXFGyOhdZuCIYeCJfoTc7oFOqbmHg1VYyNnrBk+Uu/yFZ48AhXzRWbHe4ly7Bis1edJQzHv6XKWHVs",
-	"2mKtUrTXmQ17r5V3DjvN9XXHczKmk+tAhobJhjWYy/ICXskMV7bijgI1ypTmY/GnH5oFVixPXA4s3sCr",
-	"fRBvcOxNYp2k/RsbMJwXraodY0B0Y7igl+DhEiOWykbozumSjEtAsD75NOM5I2pBJ1r7lQVWF+Ku7kzE",
-	"ntiUlXGKBe/LcvgpFwyjCD1K1BpsDXK284mlADBuSvQ0gKy2B7q7I+ZqDJIL08gbEIiPgKvo6xa4gZ9/",
-	"qE+9STyUUwiN1F3H1lPkbUuPBgmD68yWK6KkX2uZwmXQyJRBcIqQgBbMMk0iJne6TyCqwsXJaOq4Zmxh",
-	"dnADU523Ng2ivbd4Bi9uBuX4VIMa2V6AhhCZ4UQWTcUiS6ItwumWqeMeGi0IWMUC7o0rlpu18MuG7u12",
-	"gFD5XLPZwdoSoqGdhov8oSLTKqkP3p5UEFt8qvyy+li0dUbCOtaRZzYcmb+XjeNcdTfpkftOLfe38Ti5",
-	"v0N3k/v5QzA097MHdFF+QY/12AzV/XqMY74wQ67cRL+t4YU7vRZQYouQEY9s8ZEtbpktrrKN+9d8SPTt",
-	"jONYEX/j4lAjEBH8giwjn/J1C2+XRqBjGJBhUogUChy73DGojwpboWUP3InQZO4z0p7/R7WIE8Qcdzs9",
-	"+4+Q6/b8P9tzXfXTssKGvF8Ck7V55rG8WMUi8/u5GaP/Z6xdjd0Fv600xP+uRq/Jt0jZSZbJrLFqBlWa",
-	"odyamt2mzCzI/aiTrOYkK5Ioup2SHcfD9r1qv4hSw4Xz5eEtosiMpYlVyK2H36i+frguKtxoQsB6ks2h",
-	"vdBWmjpNti/zZ1Nzfa6wX/0vkOkXxnOm7LfhL/dx+AtyAeGV0GFVBsPY+hndjh0CKNlpai5C3UvLk+WW",
-	"24u1cb99cN9xP70vP1i+il/2X3NDqByFh/2cJZ+o+dX4oB1AlUSNcyZVfqhXn0JYDAUTKZiPR0/ogj+x",
-	"y66e/KKvim9PRt1LgY9sZEL5xLwzL8sG9qzFvGe3Kt4RzEA3zuEA9QBXwbXULLneFCnJNepfitPcVnMe",
-	"FVk6spLzrf6HpXQDSg1duskZoOow6Q7g0Q+fPNnZfdYf9Af9ncPng+eDcOrPkp3p/vjpbu+A7k16+2zw",
-	"vPd8+uJZb3f8dPIiGbAdOth9UoHh3hRxviGF7BxMa8aW0cakYa0Iii5VJRwhasvA/JeV9owGnI1IkEb5",
-	"Sy0SAgMDYtAfJGW58tHvXWUinvdJg82kYhvhVzPNoyBY5Wgh01SScSaLq1lOZhLumNrebLkUzWpQkapR",
-	"/S7LYlyvelGOyDil4tqmk2LEjXUB02umyMFgQCYuRTJcrrdSCpLJybWKVFG5a7ZjzDBUIV7M12vK+6sb",
-	"qm3+Ec3JxKwdCsyVlF6v9FOysgQWhLTYEt/Wz2kEQ0xxKqX2UNMx74O1ur8RutmkKdvxwotduqWKzGlS",
-	"+ayB39ObbNQa609qGaW2EdiaF3dZBleBsAH2dqvVhcgy3rLY4uZWPqnWp7ofPtvvBmRsmxapAMMjgu5h",
-	"YH3DA1AD661S4pd1JxXMKnEws4IbS1X8xEYqkm5vPWLjBr/tyVcs19F4PWLUTeLQPD0vscxjhpWkgYVL",
-	"gUHBXm/AmYxR3vUb8tvB9IC+mO6y3jN6cNDbnzxjvRfTAe09He/Rp3QweUp3dloVw/CXBAbZuCQrsBLQ",
-	"Iw45/XrMEBIIwjjqxVpvLTEMtA7U5BmprRs2j0knyzIvlVbVqK7HbjBzFbT0XKZJn6CDCMJUQKWv+0V8",
-	"1mXiPTMp5wYq6i0GfdY8JFu+/NemYLvlhlovhjXapYeFD2d1s9M/+rsqxmc/vZ0OXtB/XLxlx+LreHx7",
-	"8uHT4nnB0r+9nS6e/5X+z+Kfr36WZ0f6fz+rk58Orvq7Hxe3s7fp318N/3n9evKf/zW8Ka6HN+wfn+gz",
-	"PmZ/OXn9t8He35LekeTX4crsD148XVM6pkKD1Yzakgi12v224RDpC1fvqKa0yG1+lTE2Z2JVMDDEVlBF",
-	"RrrJ8B+SCxM0WXqaDSnkLJtD3Bp0CyCv1Eb9ILLLy9I+WLKFa8YW6lI4k55iZBQODKAIIKaBQGQV46D3",
-	"TnnKIiHt7TMJ+A1PhyjsxmDIWkUne6tyD/SDTeEPaz1MeaZWycPwnNzKDK4Ur0Jzq4DxACqubsK2sf9r",
-	"wvs3B1Oqi1ZcDeEERyo4MobxdHMqIICS3bBs6fD34l2hUbKhs3UdANLOChyVqcSCpvnK9a+hGwIacatt",
-	"EVQvVMMQqqFA63uTOZ/yCUYmDpnQWxcRX3/WmhLGtgO8lB/OCJe0FlAxyMRUVu1aERaQsK1ROL6mK/0P",
-	"R2lKIpjIsuy9q2UlACfS670JppMHnrouGn4xk4J5fOOe6x7Nb3hng/mtjAAyPnLPPjnVopD4Idcigu7/",
-	"rqkOjUf6ARJWPWg9H33PY1z+iQqJu6y8Hqy9xw5Cp6x3tEMO3a1eeU1kH1Ji0627JhhjFai9y1DTB6U0",
-	"UTyC3LfF5m3UrVcMxdOnV4/kQfDNf+e49d8Taf0h4cM3g4PGAqPx7EbfPOPK1goDkPUQuY6/V6jyOrts",
-	"G6SDIoNliv5Vr7BBlI9GwnpW1YaqIbL6hafszVOhnYZSVP6bFmSgBXBtaHJZ5V6z6+jH5AS/lQlZwc+1",
-	"wjjBU69sTe332Ef80jy1B14Bndozr3JO/VnDh2wmfGyaQbmeeAPotu44fFzIuy1k/Sy3i0hpc27vlr/5",
-	"Wma+RnUpoOo9nNtRF3Ktg1rYUEjXD3Fxxn7iBauh3AZIueZ2JRASTKcQwA5CGDRJZIs0UMtEevYfdSbU",
-	"q//kc4teAFktU/jN/NdjQj337/bsJMjiDH8IIj/MI59c7Z/RdrGDUvs99maFEr1fYq3PcBG8v2KtKufF",
-	"+2VlpM3j+lRTb//GFR+nHiheowIERhBbC5wxohgGnwflwcmYTWXGDFQjGJ/zRmXmXtU82pqp/lAVQgzs",
-	"5RoAcbtDtjWhfvZOuVme+2AJwagAoAlFy0sEykDNWpIE62BsSTdpNpaees58Lq7JLU9TMtZUJ3L0GYER",
-	"mfIU8DIM9wb5cgJV2AEq1CNM0L8TPp2yTHeBr8YKwq8fcZbJbDhnShkKbAGHyyYFXAWtKkOc2OZBIYjv",
-	"ViVjZazKzwyjZfx4FRTwnZ/GhN2BSsu+cpWrPjkDTBZr9scv6ibYViu+4occ05lpve9+54/i4261/yXt",
-	"I5BC1RDXXKyivoEVf/c9q1nctWiH1Z2cvBQcofoBKZE2fI5Xt9vpFWWTIuP58lwvHl4v4Fs7KvJZnXwb",
-	"spUdeg/IuJqTIEoxwIrrF3AuI4RIZwkExy0MmvKQApzyEKF5h7apgyEiKDprtjRml6LEKzcZXC8RDALL",
-	"WmiaB3QZdJmbLFIturJEgePuaw8+hMHToz4Z/cRoxrLanAgVyaWwT+PzJgl631U8e1UxDPRRTAvWRl43",
-	"cDR6NWeMJmC4xVPXCQCyS4cAXfC/smXn2zeocTWVNgODIn6uefnCL+1hI3hN0rmNj2ELqXguM7NJdo8g",
-	"kEDzn1qKBt4jjCwQL4ELUGCiyM3gbYKyiDazztAEGBsvxaU4CiQdiNfEECObnaL/jRxNf0ZUYYM0JThz",
-	"5pwujW/LY5pIO4rwvKt/vRTGJZuwlN/or3GtVIG/puuisOx1j3ce5uXjI1ELzQqnkDuAqty8zZJLoafN",
-	"AfqcpHzKwIRpzZV6GS4QEdyR6YLmM9W1Nm3w2eHB9tBVflCYatDz/EujLlHSRIIYqpvThAEZmoC8W5ld",
-	"X4pCYJCKidn+8RTQJqacZerHHwGyReuycMtgnJwPrcSFPnlS8AmFEOs5+VNC1YwlXQ+9688vS9AhQDdP",
-	"lSz7uBRUkb1dMmNfacImfE5TBPAy2Oc/asle5XS+sOM5e31M9vb2XhjYLaSkOZ9kUrGJFIl9EaPof/wR",
-	"v2Wi1fJZxhgZy4QzdUhGv1x2YGkvO4fk82XHrO1lp0v+v//n//3ybaSvUeqH6endvKEpT7pkVH8B21+K",
-	"rEiZCSRRkPM9QZEQtO1fLjsJ6AH6o14X30awO6UrlbBUMTOZMzuERP344yE2KksNmBj4GpNDHkJG/9Uz",
-	"7/dOX4365H8XWqjjORrPl7IwJSfQujBOARZLfxXVkio2/Y8/ukpHY6bHSck4Y/T6sByBekkkcAmakgXN",
-	"6JxBqKg5Ojwz4b1eK6TwSyGnjlpeOlfO1E1VvSxnjbPTLB522hCCdzzwU/JWvIQvm5BifHAptPJqh2uC",
-	"KXzhCAKV8+gCECXn+rybo4U+ElDNbDSQGbi9YKzz4RLcJkgHEMth652YeFtVTGZ6J72hwV5SgbwTZmDx",
-	"0PAnPL1YhRZ2wYDuU67QK3op0KFeRiprytAMT/f+J6NT7vQHXXMr6DP0Z7yIUj5hJjTWXCRvTy86xg8L",
-	"Eerq8MkTuWBCySKbsL7Mrp6Yl57MOVizc56nmAMG90mn2zHf7hx2Bv2n/YFupLugC9457Oz1B/29DkRC",
-	"zUDgeEIXvEeLfPYEr2ZmouqeQAi4jAWTWYHYL7mDqpcfKzeayISNwmg5PwYPDseILvhQf33IBc+HGcsz",
-	"zm7YiMxoAlBFWgO8FCiuEC765NNMMhvpk9sAP004CSpWaJ+DXyFZnkgxMfJBWX6qjNDCNsAYOIaNF5m6",
-	"FKY8zmFZelB0zb/13WLDB4Dn2+rIcNWXpQqdPKCnocrXZGHEEHeaTxMUNHAhYFxDuw0dFJ+Zyn+SydLL",
-	"/4SgqcUiNf7iJ/8wMXgumMwGNLaLQwT1QIvw6wT8aOgliEergi8bwyVL3UBrHaAsGE6kB7I7GGw2ZROR",
-	"p0/D8OS/jt5+eHPSfmrHMmNaDMRKCQ1zcgWmDHvUnfr8v+kjpvmToC18Yx8nGXvJLcaTn2hyrLcT2h+s",
-	"b/+W5TOZvJP5EVa+whefrn9RvwLiFFhC9Fs7e+vfsqnRUr6h2ZV5b3/9ex/PTvU7EjXM/Z0WM/soTEAF",
-	"S96yhFOr3e7vvlj/8oWUb6lYWkg//d5Bm+U/FbnWDdNzkGlB9MF3W6zNORY7+SjoDeVoYPKVPywApor5",
-	"nGbLzmHHni1C8fwg57KFc3J6BdZgy7XRUDynX3tjmSx742WuT87O073n+/ojJXf/xSZrfUPO7qSGzuHn",
-	"+AzKJk8+mHc73750f4uXAuaG2a+V3ZUIicVCf2p3sHvgLIeQMOOuEPsyV6oA4DIfLExZ3E0HdJgxLDdD",
-	"Pp69gVJUV33yk9Q6lxNTksOyd8hc82DRPA3Ifg8dPJnWp5m6FCGn3Ma1V36z3By49C4F3Hq2JtzK2wm1",
-	"vMdb6fFWqt1K+60ul9eyEMnjNfavfI0hWwKojvLYqS1dbnrsKctRf7lieXMywphOrq0TEJhwUK1Xq3vy",
-	"Vnll4Gm+6mZSxr0DIKbAjM37l+JKq6dS1DiNNdIF6UVlHQNqlW0vW9TeeQaAD+9CLlazbLMibridCj/b",
-	"w+2vOEtkbMgVFvNGThwk7Sr2cmZuS9f+W/fe7Om3zm42Zxt/kJN/bOjNgxqOnu1v3btLoU2nXx/L5pN/",
-	"5J09FO3y8pyaMr7jJUT4iWsMB7JyXhfLAF+J4BiKl2jTu8ro3OYeFQqZHeBmjuzQRigC0jzELbDgw0Pb",
-	"zqIV+ByEVBiI5VYyw9qeEF5EcqmFRh96d4EGei3WUZ4qw4lRDDS5aOAkqbIlzegksI5UXnHhGEjir/QI",
-	"je3Giu5MkEbApyLplnWDS+ROXOMReMjMJMvvWptHRSo3t4b53qjBUDLSMvIaNtkN9htWNTL5SzHCeU8p",
-	"T1nypPSwjQxDRksy+mWcW6HsgldcYKU3SD+y4NwM+f9LxMA2C0jsCpQs3x+unqMeIFdkzK4KYR035VVl",
-	"UjHclkHEKpo33UiRfmwhiGshb11GPNyJo5X36qiC7tonR2lqrKW+LTpjDpCpa6LU5JS816IsUGDpXEFv",
-	"4xBQPehciiuvdETDnRZcv50aI6klv7KveQ1R2wKjz5kC+Fe9GIiyUGmCrIKSjIpEzgnE6UM6oXFaCVnq",
-	"FJfC6xDJxhiXzbUui7xb7hMYEC1nUXLOoOq83jNV/mn8FEGm6PXezYuvu9aZ+c+CZcvSl+kc0U7BqMI9",
-	"VMOkv2wkEsBoufgNCQMbKmQmlOFz50SoIjOFZzEUxHDxuYSfqSC7BwcBpMaX1pobBuki2FSD3oaIzb7j",
-	"a8tK3KOU9BuVkn6CqhTlYXooEelJUAyiWTay9rvbKlaCf03YCEmxBMYEWo+9XNHadc2Woes8UosC7Gnl",
-	"BwD42HjdoNs5Xbqq1vOuc4ZSrz58Zg6NDXpgeW7AyrzLdvVdEgysUTfa2NbjFW0Ja6x8/twBC+6JuEq5",
-	"mnW+fKlVMsEGlYIkTeU2PneCwhpaVw7KYXQi8PhaLYeRkuNUFkkV/b70OS5kltO0b+bVn8j5kwZsfBMt",
-	"Vi0Q0YCvtRIjH5OLYpUWasOuF1LohED/5d9Y7qDWQ0MZg89fvrXm77HSP402R6/Rlln8I8f+Phz7zLAI",
-	"1DBg78N99Vh4+PuXb44ZO8S9tYwYVAg/3KtUJgx21YQKohhYjBKm9Ynx0mSPnNdgZxVjkMEb9Ni/FO+B",
-	"f2I2jG6DgroPBrVEYFuMJbM+BGmjYpZVpMrqG31iCoVeinA2tuSh1ndZgrpgiewXQk465D8LClsN3UfR",
-	"XSs4JawHT1EjpeNxxm44NBx1yYhOAJ6Vi6shV8OsEIKLK3jgErIxmAN+yyYzfsMS/W8t0zORDHkC8IYm",
-	"DHCI0UZKt5hRNcwYBmvAD1wN9WYNIVpOf9GflWmgkAydCUD/7KWcw7f814YAGWeekdijouAw4IxdcZWb",
-	"G84p5mRU/SK+EKhshwa2RuXO5ZQhggTS4JLcyiJNSMog+ise0xBCMHY2FmYomOBbtTvn/4NtI+hNkPRl",
-	"RANMaJ9LhWYByLcXOQS5IlADJH1ZOQd+r2eAnbEFs8Vc7TC6mr6JYvqH3MhB46VWL+dU9ckFZ0jy3lnV",
-	"q17GES4grMqUSJU3LEvpoqL1fe7YfCr2dZGCHw1v35gSKAMFsBX4hAUufW/j9ssabc/r4BMqX4IqOpXZ",
-	"HFK6kHR6Jnm9h/Fg1oUWh4LBMC5pAo7jKwvGllIfA9DDj/gNU2nS87n2yU8u2rdLAGfWBndmrFJe1VvX",
-	"eu3vdosMfd99ocvc42Cx93bvudpf7ifFfvYwGzq7g92nvZ2d3u7exeDF4d7gcDDoD+B/f+9URZ2jCtsG",
-	"ws4KuLu4uFKu3vmhKNK0jL2eQNC9A3E1wOu7toxth2KDMi4ujtxa3q4toFt3nlTQu/X3MDmi0+Z1iIW4",
-	"4767cgHhtg8GtWpYNWnyvWBo2PUYWtUQw8X1OkFSt1H3s7zgu6pI896xRcpf97bXeiMv8wfLDFBy3Wnj",
-	"X6Umot+Ku3ttpNBrJhB3vL315LyYzMxV9SiNb18ad/K3PjQuWdt3F5e/fSkZY9ILhI2OLwV2up2oEBiA",
-	"8jhkHysCdrqdUgI0FVY8+U+fQV/8Q/CfZunPgANVRLEa3FCD5Bd/4lK5KnKfvqFiMh8umJeT0znsoHFW",
-	"ZsvDjFGgTX2AG/WUrnUl+cHw5TEfoc+ljI5updIYLQM8VzkqFfoeB4G+tXbTNcYhVG42VmwuxVrN5h3j",
-	"8AVaBs0LLGkHIfMYW07GMlmulo5t9YjYnd1YewSxdqvLvTXbwvfj7jLhKVPqTpw9fHlv068dbPrC0w1f",
-	"aMOfgxfacOdPlOf+SwebLnMrfhx+5Vvo4S/EIyt+CFY8nyycGXQ9Y17p9bzICnZoC4fYwtCmGg5ybAd8",
-	"4rLhSoyv0Yez9385Ob7oH5+dHF2cjCzXhWQvDnDhkCR1KWwvFsTc2l0MhmRF1TJzi+lSkyLL9G4DYpHe",
-	"vxDBeliOLlC4qsiNcVUzgHt3yWpMMVOfqLokPFcsnfYJ1JMB3dHh3KGJLaapXoq6qlrVNI8/nl+8f3ty",
-	"1n//6d3JWUs1s7Y0Bm5lQ/XjNWzNBfuab6hvxtcUKhvA0ePCxDfn7GveJ8cVoJvAc22Uvdg0XSZ4O+9q",
-	"OZkV4+OKsK90kqdLb4SbDGgIr29rWHAoG+sPkFFIHqMqXbY7ZCuMQrcCs9p9irrDccKSwVUwBRNCD3Dx",
-	"26QL++e2CCNgfAF1qLS46pNzzdpoCtKozaSFPPNwxLR5xGC32M6Arc3ACcvcJJIBiM14adIwgY2ZqnPI",
-	"0qqyNbTXIiMkM3ugoiMCF3A1xOTFeJc9TXYGvf3Js2lvf3pAe8+Tvb3eDhvQZ5OD8dPpYK9h+j4AXbkG",
-	"65Duv9S9JKb+z1pnCXB07xLumiL+pjSf1g/w0qqVBVohlm/NJ/wvZExDkMKhAdpX6EO7l5WtdZ6ErbrV",
-	"5IK1LHS73tfflCnqMZDnexiinCO4xA5sVoHuJcN//Hj6ysnupt8uohXVGBk5wvz1EBkD4CXIFcsV2R/s",
-	"h/dXq/NnGPyC5jOPv1vlxk+T2g6r15MBqUS1iVXik5mPZ40/WEiTiEAforLDLYG3Y3lPhOIW3KeY3w0Z",
-	"hw6UUasE1nUNqlHXWaOoSIJeK3ApPkx9ZW9LQ9YU45YI+Ocvhe3ODBBhF0pMFp7PiDJCi9FnlBkdJAJi",
-	"rh+dzBpc5IG7GQWEob4tjL8Yr3MIz61mN671EF+KDVzEuPGP3uIteYt7Xu2nh/EYR/FX/6Ucx1Wo5So4",
-	"6vDhvcmNgNa/V6dyHGOzE0GqNqJvDc8ef/YQBKt2lwAWvrM3OWC70+eD3mD8Iunt02es92Kyu9N7Ot1P",
-	"ntOd8TMGN6GPBd+RKb/h9D+0NG3jJOs0cNh5D83I+1sBUoIP4o6DrCCpm34DFO9WuthuxwnW7XKrv9yX",
-	"0B6914/e60elYRPvdQR1fFPnSeiScJKa4xdZugWnbsVn68u9Vbm6vQeXOAduzYsJ/t0GB/L23KyehPno",
-	"cf2VPK77jy7a7+ii/Y78Zouey5jV4/dl3ug2VYPSSneRpnd0nb23omFUefAUj205SjzTSt1n2ugcJTKz",
-	"CmsbxexSbM1P+ptwi1b3uUusdK8XJoTVbUMDEGFlu1CITmKRBI7Oj09PScryerl3uYpYFKPZZDZ09Ti2",
-	"SzDUTAcoYFOf0u4Kn1JnK4ew7vazq7vBCnpg4XdYPGf/ZDfQqF1a5owuFkwg/rZnRewClk5p1ISUf1fr",
-	"xtWOMdACh/oysMCqNMeiuPpAuor7l8KWlmEkpSonMEjCcwNzwwRyXID+xmdSTKJpRzaNE5vhVZSm/uCd",
-	"iRPvKjgmfk2eqR99pwVLxOb1K0GM2YQWinmOUAIY0DDcUZm02H9zen4xIjK7FKWfHeNbhh9Ozt6enp+f",
-	"vn83AhvpCY5X87bbjOc5M1UY4E5CYKPS0KlbQQnSrl4YM44RT0bE4FFjfVJq0F8x1tDfFAC3hiW6FPZ+",
-	"Q3wksFyB8MyYefHWRDKW5SGoIglDuAdji7RvkDG7orBEqRRXYDET0rtUL9zWmA+bMgYjfZjQ3At40rcV",
-	"HAuDnoLgGbdsPJMSsJS43mMDfNonr419eSLnYy4YruDRu1cxMR1H0WD6rZ9jWF1rRChptNRGkMItwfbJ",
-	"aaJIxhWzi8+gFoipjGtQ7AElI7ADWhvFpRizK82mHREg6i98tXJ3DeIMA85UwC3MV+ANx8y4yJ/ud6Ag",
-	"N58Xc3hoOBsXObsCB2eNtZ244xUUwbUw/Q6yo3QiRZwjhItJWiQMbm0UfUghtHAZBI+ZqrlowcZzXg0d",
-	"2ET0qoU6hVUe7snvDesK5ZfW5uJQJCmLaFnA+ZZiCQzClrHYUDgpC2rAHluYuHtJKSW1AFHUq+rYdEvM",
-	"CwwQi9CAWRKZ9T6e5uDnGjPLiqo00cooGV+/8nN3oorWDqF7WbirpW5jX7VNn7zhUzZZTlKGW9EJk85b",
-	"EUbYxR1ssRchF1OeuQaqPM+pWOr/Trm+3wkFw22Dsbbe88ezN5Y/jwT7mo/Q7vuns9fH5Pnu8+d/tqit",
-	"KZvmRF+PDvJIXzqQHIyn0YxOyNuXWBiCqmtCrygXlyKlOeD2Wa7ccC1oOQD476hKlVhVpDkKxshn/ze8",
-	"/e+7WHvkJclY+u+XHT2vy04sfM6rP/p9YDi3ZmLegNhpCsWvSqODF2ireYG+XxsEQD92HNR6JKIcXSv/",
-	"LQvr2gR5xItLzqX+C2phAO/C0g99XKx2gjh6LxrDhNwtJ4zZEW474t12RoQAbcyTpl6WpV6wmASWFvDg",
-	"kK1oV5bRMUkmHh6wk4p+qNXLsVaP8iozwCbbxgtqH9nmtuwdyFKFSPqd7W6EKywdk/3rsTFmC5xk49Wl",
-	"rruaHpE3fqvektcolq/UHD1LJraJOT689sb4aDVvC73Yc9CL7TA5bulSlUlhpjgTeD0QyMlgFjp8I5cg",
-	"F0SWOJDGACmka4J/AP573jfQjt0SD9EVUDISmr7jXkJoqyJ0DAi0JXKg0dX+f/a+dclt3Fr3VVD6M8kp",
-	"tkbdvozdU6lKj8cz23uPL2X3xCexXBIkQi2mKUAhqJaV1FSd1zivd57kFNYCQIAXiZSovtjcP7LHLV5A",
-	"EFxYl299n2Y0A8RInmZJs4cHSK7osiyVhGgVZJW9g3EBQOm3A4+KhIRTuliupKb5DHoY5Y2g6J0JoERy",
-	"hIgt45PHdMJihwPodw6KVFG6QaAstvuc9/Dq+1TGX+mpyfi36vlfZkqJndLORD1IciAo7xbfpmOjivbG",
-	"4QUqMUY5wYad8Pc13bjcjBUfepFNbTtF7ZBXc9TWMxGtoejvm5Wo6+YUbUNNW9BRQX5jxGKUFxfBLgvS",
-	"AkOkEQM9QTFQ9KBqekPopX8nsyhH5jHWqL8YKiMlnRSjla2ACy0ki290MREz43Iu1nzIIdDX6iY6tFxJ",
-	"HRc63JOZiqAm3XXCrkiShM1W0uSkfJNVIYV6Sxjk2wNVahlMkN9Wh/5wMjg7OTstO7TENCJyBsW7vXaj",
-	"N9HVPI03WuLQaPbies373kEeCfD56JDFd/rtXsDL1RoqHWzxPsEW3wj7WjrM4v3DLBr7SNA+apvtbEvl",
-	"20dZMM4FZ60TylTuQtX7jumnOWgrORCWWKXA3QETOyqYB4czPMhGbEMOGotRrjn4GiT8ShUH8QNHvzFT",
-	"NNZ9avpb1h2BtuTp+J1Eu50XrkzskKO66zhzpcbO6Vo+jzx6+oSEdCOxT5OLNeT2nw9yf8zydMbcQKMc",
-	"aKCLVdonF4iJQTuir306GOjJbcslzlrK6JDjj6hOsaDXbFs2sMqAHSwQ2IpjWZ/Eu+ggvoBH2KIi+NGg",
-	"TOxkQs4XsDmoSI0plzpSgqfHoRJo4O235Mi7Iod/f/v7+9Gblx+R4L1pY9LBry7cKpMIeKkFDdkW/ZIc",
-	"IDmrZVuhxayEXF08rgis68zC9zXxx0lUhnm4TT0Vif+9jJJNsRpsrOcqDsGGon0WgsQCcKe29uuu1089",
-	"Y3anlGenWbtqdEoxf4pdmv6tf8k6N62wins3XPKfepeZ7gtYRJzvfu+zu/pVoEhOz8kHFrNpSihejkzn",
-	"IpqyPtYkgZGjWJ8l1rPWh0s96AXlm8raOSpuCARg2K00G7zgIxjzCIX51Rj/LlZo/7MNIoflge1D6+2v",
-	"tFYUnNIn79mNuEa9KuxqVmNsS+XmIptf+yqyMm3lAz8Qlg4vdu30TL8GPdPMtYW9hNBy77auc1smXlrl",
-	"5+5IyDpkSIixK+5UL7nXqlEeGIMLCkE0+5JaJ1Hsk2Ud8gPTrCGTaSI2xYj3cXnE69xKGa3wIdqJTij5",
-	"K6AAgi3zMNtQHuru5jnb8mmb6m4+ym36aQ/54RWUW6dP+xoqHAfEPrepDd/ZyW+W8qx9i1erGbjM8nkO",
-	"zXhLIXcfdrQm/QrHYkczJI71avHm6FaEwszFdH8etpIPeW2NMITq6qv4Lei1xMLM/XPE/An+ngHIgx1C",
-	"YnYIOyTEhnyrhlilZthsFsVIZW7p09y/GSkuVzuMjKeUj2i4iLgREpsyGo9mEY/knIWG+BoUxGw/VF7G",
-	"zP6QI2+bUzlyRgB30NWvUcqSRcTVZqqOlNOI8SkbhWJBo2yo5s9yNfF+crngVlE4Un6C3kWBj/oIAmKW",
-	"xLRjhHsI+mGvaXLN0mVMp8zAjAwr6zt8k52ymHKHnU/32Nxwet6/Ak44w1/SLmex/yose7LfhVq7oTWf",
-	"+jR7j26ths7ZBOGnajMIQYUcgw2PE07tMbjR2cqoGd9SxDF8mprM2f5bXdm74i6CZ+tc1Hi4s+97TWib",
-	"z/aCauF4Om20jl2ui8/2QmrpD9oNxsyftsnxVOnv5Fzb3J/0lubr8Bi/FjV5yr1a17zmpIDKfFot5uPc",
-	"GqKuvEMLW2PBn3X+mnNnXYLNgit7B7pou4K3fSXRsjiqsRpaMYTL1H6OJ4uWEy7ooHAdFO5BQeE6I9yq",
-	"EW5dES31SQq2E/Pr6TpUdkm9ErzRHlpLxgCvqSQ6WiJGCCiNkFUOeDD8/KUJpwanlwMVS53rykfZ8Cyx",
-	"TUmOUoUUJ8CqXZNyp854GU3iqDDi08HgZNBkxCNMtLQ08JoacTahuI9EHJmJZMi3S8QZ6b3XF28ufn3A",
-	"GnHvjEvjpe9lxs4g9yRiqhWN1501S4taMlE7EvU7AtRabJFmAN/J9vX0/ORGOyyP7kv1KMX695QBzBWo",
-	"azy5fs6mbLTuDdvTCARTgrQN1n83NIdcZGl1Uw4RnMmqTaqm/KaTc2pnjxKG3bDt7WohwmgWHXO/CtzB",
-	"m5YC4JNSFw5a387ME7W7n+1pT0xG8R4pdO4aUrsanUfSt9z2EG0rXJo1faDA5bYhtyhx+S6X+/j6FS5t",
-	"7r2JwKU+qVrb0iuXlkhb2t9vHZr18Ks34AXYGGC2Sldgp/ct4yQpW0TSqeNkf3AKOb2zwfPnuIf02i3o",
-	"PNou2Fl73h41gKzh8KpgaibU7uQ5u1pIa1g1veSqcnGtyVRY06yhaL4hPop2xdmtgc+Oo8zpp1FqCnPa",
-	"fNzt6HKaMX5zspzeAu5UOTtVzk6Vs1PlPIIqZz7V3ViW81FelnNBv+zU5HxNv5DXYPjrSXIu6JfmepyP",
-	"Oj3ODjHVIaYeih7nrlDhXqtxepmK+yzGWeZXdjifTovz29LiPK6tOZISpw29H1Iy40hCnK/BIfwGVDj3",
-	"g6J0MpzZUllULpV7rMH56N5ocFZPX0sCnPAR7U5o0lin8EqaaDOmfShApnO2CLRsYp5s/4JMEwY03jTG",
-	"1WMFatYiuR7yjGkBbmnrsrqr1dVji5ntacX2y3xLK0kFoagAaLQZxzovAGJ044q0o8F1avAoM62fkRzJ",
-	"jUzZImv3bDfrCBPc5RkfRK/nt51f9Ns5nW/quDnFh5FPdKfDhnyF+rouB+sKTFJGylKZJHRCYNdLKWj5",
-	"OvQrtXKJe+TgnFfSdS52ebguD9dUCuU/ytiDe3SxSue980+f/ygqK4Fn4MTL+O8twXLBh0H74vgvd9Dj",
-	"56DWShJxFYJNypEsyrPt8iRJpSNZK4E35FUZPPTRupxd15v3AFJw9a0M5uiOZmZazMm9z4zIlHIyUdYn",
-	"DtESOe0YRECPrgr6kK9OGxgMHKeU62gikju62g5p5bBGfzQTyai016ZxBgGfXzn5mba9lxZTV6jfWWQU",
-	"AlZxqlncifaLh1xdCeDpi2W6KQQBxrGt2WjkesV3nRs7qCcGeksjmSY0FcmtdcV8nDPYtjC1oCVXJ4xc",
-	"JZSnuSFWv4UsxGje47JfqljHJrfYT6G7FA5/x+33KuSybk3A7/DOxQxzXRpYiQg7ZeKcgHCrI1XIyFX4",
-	"N+0B5OsFwx9gwyCFT2tHRHzx8+tXbwrxcKOg93F9ALcHNSkHcQMBRIfg7mLCthDcupRU4pC1VthEwhME",
-	"bjvGZY9CZ63P7ciobWh9ukrEanniAJp321g4xcVA+4jsbRQzPipaF7ozolAxyxq+LW0MlBv1maa3C0LP",
-	"8as3f3t1eXH56u2b/m+vPlyOHS4aZdPL7XhgSi/qhqhykTCyXE3iaArnoxkFUaX94uYhH/JftKM8FYtJ",
-	"xBluPxdvfkYnEhcLFGfUDqvdanVB9RXQhIUkjlKW0DjewJis5BQluv2mLOCG4j68nZHzdvarkvyqLvPK",
-	"XgWfx1A0qoVdp4RSepFX8gI3qv0v8A7e1jdQmDk6/vsnpIN5z6RYJVP2nv1rjxJNzWJa46LbPotDeR5v",
-	"1HQccoGD1rdxFA44GxVRDqqvwBmCs6oFYA7Lj+K3CITMGi+k3GW6wkZX2Oic2FYLGwW3y3F2y125Mu+3",
-	"oEPRduWiMMz9aAo/5r22XQ4b/BWKDYcr7lY4UqaU8XV6Ut1u25WouhLVV1Si2nfD2FaBKts+tiouF0Zx",
-	"TtZzAbGsWDIuIScbR/watgUqUcBT/dF0gNu6VKB1c712bL8Ve8ghCgccI10uE3HDZJ+8gpzMgkYxC0mq",
-	"Ii5l+M+zW2tZXvVviLhAeZQsqZREcIQ+qvh9TFep0LLFhh4Tkg76XjQGKWTpSong3mmyGsAWNYty0nuS",
-	"LnRCXu1Z+jmhWiGH3DAEIJISLsBiaZCcenemaQa6vxSam4rI1XRe8gaCoqCm29xuGgyG3IjoGNq23ETo",
-	"CR4HRg8MI179Z6DyEnzKsr18XMIiYrvVHcJQCSjSIccfIkjBpJsRhqhybLNslMMaIqEQSbasDKpUvVmc",
-	"SvWCkDQ10OB4k8zDdIwEp06XiYZ8KvgsuloluFgwxQP3hAn4teDfGFUZKK5O6BSXsF0Skw2RyC6wntMU",
-	"hphmN8XxwFlipomXnYvDLf9LrFHwtOhbqcezs6+WFCCmcRXqslccLSLwiX5iG6FmA//i6Yk7qSzIVD0+",
-	"ex4MOZ2lyoWKYz2u6ZxNr2UTh+kghW/YQWNG0br4+rfw5yzdyljIPNleSAbXSrM+MTJtbSogKHttG3W8",
-	"wWdcQYbRAV8ZJANXPLphiVRG3nkW92Mz6Z8SS2R+ws91lLIvqXc/MSMbsQLeCUtUB2L1c7HsZ5p4trn7",
-	"7OTssW3u/kfPPhD0rIxStljGyDz0UV9E3eE/Bmv/h27Qrt+bvfslNGd9Kqct6vX/11+zqR4ObQN4EzHj",
-	"nD/pacC3qOQuPe6sZrmcTOJ8z4eqqt3l7ZBLiLiPVHr+enVV0ysqGA9FNX1ncqgkqdZVOTtR61sVtc5/",
-	"m3WDiJya9dMnTx493R5PrJModaStKz7uGtLWqAxYFnz4BVqdN+IbAHqhrwiRh34PnhSu7yjboKSBN9RU",
-	"wLrUymqWwJaRE80aN3pAqTWlfMpi0AS2I9QuJ76YsN/7XBswsooZrF9Ze89RAQCWajsUSaftfScm8mdY",
-	"5yV25uDUvLaFNTS+C74TuRSEGquF4vtW4Buj5k1gbJ9IlCXMCMOVWQPO4ihLzDi5+CF3L6TubuxpET9R",
-	"3y62gqCDM3AUTd3kCy74ZiFW8viOcmequlrhkWuFFhHXuk2qgMs1q7tgseezuko6nRdN2wug0jf4LN1h",
-	"i+3q2maV+3SW1CIg6zlLWIV4T5RqGP/KMGHAjYYcUnaEs7Uyaz9ucx1FosylWDBr9SJJWBiliPKRCH6L",
-	"oWPgAq6I+Wj0SW24O+R++z1SR6sjv5NOvlhZVM6YyVlGV/PUy9eak0gqRJ+85VNwaAHSDDVOec1CdRWB",
-	"NKRa0zqw6WM/vawerjTL7WQIG1j2JU3SiMaj1TI8NA+I6Swvk4bPBAg6m+dl3EsD5nJh8tpAvRomvxrk",
-	"hd6pdc3yofvvMANOkuiPgzc7XHJNNzscyAE5IbxA1Yan/BZltcyXi7n4jc6Rr48RtjTNorwMo7TLpHSZ",
-	"lNsLE96hGYw3BA3h/gHD/lmVoLdcpdXb7a7ttXQ37ZNfNM+G2YFjNkuJChU0rhWFcXJb7pDrzb3bctvf",
-	"cr+lrbbbY7s9tttjuz1Wmajf72xnrVevwGw5lC1aip9LUVcvebh1M1/Dzqu3r/I9/RU0yULrSwYtAcxu",
-	"GsUxmWQInyZIEHj8g3tkQ+gp7Z33sgmBPXfCGCdyNZ0yKWer2KlO9Os3rWLDarOat73LnZdjzCsrVmOy",
-	"QR65HJMV1bo8Z1eSuaOqNSz2I5Zk6pl7dgMDr6F+RFMyp8sl4wg3LImCoE9CeJXpfMdtjTo1duUOuTIK",
-	"CaMhmH8cJhEz7JotgYpCCy0CASMUPjXFXfIST6YTFfB5EFCEl6mdZj0Xpt8DsbnmuHONKdScfpJcsVSf",
-	"gxe0IklOOV7fEVthMbbEcMQqU2rGXYQVgebqes443HpD1ixB7zllTfpncZJui2z08K6/PdFiOLkt9P7B",
-	"hVpoAMR571oAj7nZNVhWjin1kgNvBALNC3bLgEzRMLm5AuvGvREpmanttI+QWVDWKbs4/FJ2hVf8hsZR",
-	"CAf0myQPGnp7tvWffYGW8pzzrH6xJjfQreJXwJqzRKQyI4yjWrSyyVkTEThNQ74UMgKXPeIpuwKwfbs+",
-	"VFeSPao+TLaT0vtdea3nv1i8+04Pxm0ZIbmOEZ0YLg0WZiIJDDE6iDha3g5wGpQbY9AoffLO9qTAFWEj",
-	"N4L2bt65SW3S1Zd5EPv6Ht38Zt722dXfMJmy0ErxHrydmwm/Pxt6ZW8nELCuJVHOdxwjVYeHST+rBR6P",
-	"eProrBf0FhGPFqtF7zybNW3lgWP7Spxkf9V56853+Ip9BxuU4f7vlJ46v+Fb8xvs1onVULMU0A0IvwZX",
-	"QofvR0l9LxM2xVgXjXBOl19e47yuK9wQMZuxRAa6izLzZwACazjfdIukLi//bO95TqZxBE7fSjLTrFr0",
-	"M+RqsojSkb7MmHCxDnQa3lJTSLqR0IPQCDWLdc5DKr3AVps3msDsqxwySd02RKelsaqj0Z8xlnwnXbNr",
-	"qt45slYWXcEN4R1dLEUcCzJJxOpqnpK5AM5Tt/Gwd957LQQniZheyyY2+wO8B20B2ioSq/9spNy612hx",
-	"4VfQaOrluaaSLGjI7qT6+86SitqJ7dL2Xe33tjZS/FgIdbh9zXcREKgOAhDlbHD25J5Ug/1N4ehV4Zob",
-	"oWE4t5wAY11UHGe9cbr2m2jwtIgBgbWgUXyeo+Zw0VY2M6AlxpIAO1MqGDX09qgJQLyMAhB/Vqr4jLFZ",
-	"Zch9hoo814GlqNBXBwIOFWroYTnJPZ2GSNhNxNbKRV/xmEnpUDh8J8lSxNF0o1z5WPArlgx5zFJZ2tps",
-	"7q1mLUoli2cgiMa9Ia5plMo++ajeFkLApMcykh+2PQg4tPBBAMWmN3OQdCMypRsklBi7O6qWbCvZnlG3",
-	"7ZotUwdTX3ggeCNUWUlN2z/KLgUM0Hr1APJPU4hj8WcdSQTsARf5DOlefRcC+MgTEQOnCk1S8id/7Bgy",
-	"GdKBAAhVkZgA3uSQL2M6ZXMRqx3uzyRmNDSCjMKhacE8lcfjEjIbhMI82yHZEeuTsI7l+0BD7i5YIGmh",
-	"fEOmVFp9PS0BGTgwP0NYm18OzopVN/eeUKxS4j4j6Oah9Jkr91yamCsIK+o5RMJZQwjiLrY13dilkHHO",
-	"WOcD2yiAgz2brTcCpyuS+utARYWzJ0/IdE4TOgXCt/qOr287O//3Lv1fqX+HtbkzOVlwEy9WqbgwZ6v5",
-	"xe2m+YXw4ZphLnMTglPQudmdm9252Y3d7Nt1qxux1SuLXIONtD6HvcvOhTz2Q+4S2ec56Uoo7Ul9RntL",
-	"jK8ljCI+5FuvkXnZ6QYbG5DHI3tpgWZeBT5V4QBttNK16eZQfqL2/6FJwfjnt0RwTy44yikNOV7OptHx",
-	"an3yWySx5oiypFqIlYbKaTe5OVg/IDpwTsYypSn7i36o4WowOHuKf8KehHAcDLl/UGB+QScZfvv0ueQS",
-	"nz7biwCDvCOjZyRls/DN1ZUNyGSVDvkkodNrFTRM2DwClrbMx8QqAUgmA8GeJrFVvmCmV6U7/WXEr2Lz",
-	"AhYrmcKMTdTELJGfqcrTOlgyoMBxG91E8RsoWNQplR5KkZs//+UCajR7nvhS+cV7nf2FTVfqnx9S6OHY",
-	"5wrQIPMTZC16WwWOxQwp5Py+pvY0j4c8J3pMGmgeA+9aL+jB9+E0/hxV99idzOPIHn/1ohMnR1edyF7S",
-	"w1GbOIT6+hDW670Jr0tP/NlZufteY9+ndsi29zgZrentoGgOl8Pwr3D3Ut/3Bg1bv66mnnwk1dd5/qkH",
-	"AltRaFAOmJ9CAE6/9/mP+hKDak+obGxx/SkNsYDbPuR2lv2aq1xcTDuomCawFlJAtXSYlgeEadlCOX/X",
-	"6iQH65LUygsEurkF0wKOcgm0oWB5LIBSGQR1IkGnW10AvLb+kLcgYHK4dEkX0R0rouuczYfrbHaSMJ0k",
-	"zD2RhMkpvjTZeNtReYEvhyEXqE4f0zBMACEhtCgvVL+9LtSc2jYP9U6pc5gu8MMARpSb6FTVbf0a9u98",
-	"httDm3wnIRPeJ5qIR32m6sfxKonHmKNOxBoEw72ekDERyZCPbfYe//ijpvHJrrKKwtxlPN1x2PzHrri3",
-	"Pdcb3pAPOYiRKNtjHsBvmRmbynI4JtEMYQzSzie6D9p7sU6Ndqm1Ask4IxeaDTnIoevatUxpkkoz67NV",
-	"ujKM2E4RIANtXIJsfBxB1zA8fHaYP2gVHYSrmIVD7iIJ0oRySadAior1BIdJSmfvlUcGg2epnzEH90vA",
-	"33SKTuclS/RciC/ngtcYcikQczKereLYYEnGnKqow/5zORecjdC6q3+L5Iry6N/wbOrf/xSTURqlscHQ",
-	"TJV/ZI7/0XpukoRiCE9i+pQlI+jf+fou6vvBb8l8RFcs1V/I3BzE2dr8DBznIB+CL18GNURfhnyb6gtp",
-	"KPrSstyLehsN0jN6e/xFnfVHkInFNDv9NzitPnKgQvWj6Bf4aXmcnn7v7vRBDpEG2U123J4eyJ5KIA9R",
-	"A6TBWw5X+DvLk7OhCpYz/TKlwAMUq83b0xLCmsz5p967Il2MPhy7lKRGv0WSMNzWeYiSWb3Pavhob/2R",
-	"uDZc1xggkYRGoTiGlxxMjU7tMdd7AK4a1A/61LtUo4Ab5vN+kFMFAgl/JMCIo+yo2d70UQClw4ROYHdK",
-	"c4xyJwT3hsoFH8GNRwyThmrm9OFmuiASt4xLuRvqQeqadlHHyt1RiIEbonxduFD7MxrhzN6rTb98MmH6",
-	"bI3c5i7IgqntSM6jpdqQ0iSaeohcoxuHA8Upz48SHTLdo2S4ADfLDJewa85UDIq7NjybnItVHJIJiwVC",
-	"7TI0K34O6BLhkLRTWtbZp2UBgcWes6qEjjs4fbFPvReUf5fChIiEETFBSa5ELMgqic9Ja0pg8AjaSXlf",
-	"mFzzIDDtBfmyT723OC7YnZWj+ZfdWlrPn+f6DfuNZK12Zsjtd2g/78BZtcrwc9OYGZgV7e4M+s0TSqw9",
-	"69iiOjzcwxVIonxLf+ZtQOA0/ha7SMr7P7QUqgrT3BjS+SxN28MYxjFGUwjbB0DCVCyPoaa6PYZZGHMw",
-	"iFEwsPCoexmH71/wKdJQ+ZFmn3zM6XWitIiTGYDGCGJjDs3JywXRxLrqE2Y81S4Tjknrk0gAXphNXm0q",
-	"NNJYwOwprAPgiqegVix6JCueRrEWO0mFGHIRh1nDgYFlIaZdb/86zi7aPe9g5yVAAPjKcXsZ+07a8E/N",
-	"zRwBbU6ASLXQqnFkEHSuqwSRVHGc84asS7iRQ+6+fvP4OGdY6KwT5hkpyj3jPKAYVrfsnfduTvsX/5Cr",
-	"yfufXs8Gz+k/L1+zF/zLZLJ++e7j8tmKxX97PVs++x/67+W/fv5VvL9Q//erfPnTk6v+2e/L9fx1/I+f",
-	"R/+6/mX6X/97dLO6Ht2wf36kP0QT9t8vf/nb4NHfwpMLEV3XL2GCid8R1OF0ed9HnZiuTaZL2w3SVnE2",
-	"J6tlL38HIHd4Bd0G+w1vsJnWjSdsozcxf7/1Ba7go6RE4w6bbcSnTx89e1y9yU5W8XU9sLk6Mg8BzwCX",
-	"p4MBcssUafVDRFHrLGlMZUoeDUhIN7IcnA6cipY16bt6OTo1uq+L8uinVXx9OGDLv8rdgrU67sJWQq8P",
-	"q+lcL9oO83NszE/e6t034E/BKoP9HVfbx3HGCCOyvmpoaG0XmgN3NPicDm/Q4Q0eDt6g8UffLuhgtVTf",
-	"5ukgGAwGZMnEMmYB9sNQWfJpY0FqjCnIc6ezfxUzGWCBVAYmxuahISAmF8pj09STU8gbTzK03jVjyywr",
-	"ARgAcEOj9EfNHKG+CaR4Ws83ts4PTqAK4//7w9s3kDGgBGVd1OBT9iX9fipvxueEGhOnLg3urkdy7Ugk",
-	"qiMCZJOAHnw1FJHAjAz5kiVS8D55IRYLGhDJFtFUxLrqQCdZVwn4pCJeLbgup0MHXyTJ75e/nDzDEYjE",
-	"kg9Qohxo3QCzoMl1ALiJjxEPxVqenJ49OTvXEjVkPJ3TRLJ0bPkInHQ/TFFAWCxhCpDaz/Ym6RHlupOG",
-	"/He9BgbZhIZQQE8h85RVeSiXayfbpF+LbqDqk9fQi2PO1nvLhE6vrxJMZevrDHnuQg7cZSaU34AUJGQc",
-	"JptRsuJjy8IRSUM+XjoqIAAw6fGphifAak7EusFOYorwOe/e/4Q+AJHDlhviELF7Uj+AV4ut7gfSz+11",
-	"BekWMvvta2d6IkTMKFe2JT9A4D5JBQlFhgpaaw6bSH3hPJe0gBqorsn1yVheR8sxiRk1CmDwO6yMGOTG",
-	"xpLxcEzU/0ogUtQFUTjkikY8KLcieBpMW65zqqfu2atokuKjrHxbN2fjxyRv+c/2Cn+Ud6FBnc6wUACB",
-	"KSBzrDHRBgYMGbSXcsFZYNrEoI5GF8yvuRuundcvX//08n3F4+n6VfZYC/rlN8av0nnv/OzJk5Lqednw",
-	"NdZrn/EDeCBBtuCakIGGhbzyBzfVz/InHziBo330zwfkTfV3JLMaYfH9mP20tSeHsvAarYguN/doSP+q",
-	"x9WfikUv6FkcVe+8dxFS8lKPWr1qc9aE8dxZ+Ye4eHPx68v3yC25z0eS5W6Dnlk23hziWAI72iHPPUrg",
-	"DH7IcyMOfmI8+9F77/nXXN4EA04K4NDAfWg5cYwwkeZJk/dsKZImCKiK04vl4jj292VwdMyeg+7F9o25",
-	"zRT02eCsqRQihTpFo8m8hHP2nctKAhozizAky6hV4a7sA7rKOfN7I68gU/pkMmDPpqf05Ifw8dnJY/Z8",
-	"cvJsNnh68mh6Gp7R55Mf2OnggcGvFpTnuKIuhcCyHJhHD74B5rL3kssVJH4tfmkO+Ag/HzwYEBazBYqd",
-	"AF7kXytRQHm5e58NQiBO2oG9+S3ijPyA8Q5cGK8xYVcRlwTIvDLACA9bhYu41EmQFVnPlYvijR+twIJJ",
-	"Sa+MgA8mUJW5sMRzCZQ2ga/AcHStqfWoOwhJV+F6uBASMCKN8ij54tXg8bMnPxyIIwHDrQlKa1W6bKsC",
-	"zW8e+eyrceYxuoQdXm9hXs0Ef8lyuy6rxpCri5RJnU0QXwKBr0iUgwEoDIPlAP5KFTjqYlr9UDphaRKx",
-	"G9a4VOZv6boND57tOOwVn+/CaUREgdzb08nOL902CitKpwHMeslya51E2Le6PX1DRbb32hYVba2lZtZf",
-	"QwuVt0OsXZk2RNUus7cocuktq8oFv2VJQNiHVjy0aHHUTE8xjNqw9Nzw6WEUinlRScZGQ3fcJ6/yRURQ",
-	"owL4hkzpxt2hhjzbomyjokgqIq5s56qf7G1ZVvmn3Igs4qx1OeX8sytfXqZiubwXYsqU/GvFVgxSosmK",
-	"cxVt5Ed8THXl/L0i6WRPspnSHGJd8NOpLd8RJWwqlsUd6YAdqEmMMpU39eKUrJRQ2DolyZSBJeOp0SVA",
-	"+z8O1H9RCVT4PDTN3lSS2SrB7lhTKNVo9iGfiiQBQSd7Z2xDMmBrLPFe0Yif607gdJ4wVlbghFJuRcRT",
-	"3E6GvHI/IRdkymLD7ErkUm30cs6Yqf+l9JppBaqZSBarmNq2NrWnJmKpjBISFkZpg/1J3hwnitod8dTK",
-	"/geJiFmAbWQ6LMX3Hag37dUG3LpA4BddgrZKLUGEzFsBQ0GNbQ2SwT71B1h9EF47xfxCBf9uyM27EOcb",
-	"D3F+FmseC61Mr4OZUrN9zyMcYEw4seV+uaUxy+xSmtF7hpnAZUw5B+UNJ9IQhkNFQ5zw07Wk3ZhMA3OW",
-	"9VhmYzgf8gmb0pUE/Hy+X/xPjtBPRhEivEalP2fs4nTB3NviTUVCzB08kgl91oKk62jK+uQiloahGBN9",
-	"Y+hSjfjVCHhTUP5H72kLMhdAN1zCCWOxHpcZOBMZrye2N0pNm5bltie2RgQDr+GIbDAv1fXtK8TWd2Rc",
-	"1tAmL0tqEEVyyeLYiv5IbBkgYjpdJQnjU2b8CWSVx9coSSStNg/i3Uypye8lNvWr3AKSWU0mguAk0aET",
-	"AyqW8NzII5bB8cA9SiPgloZFnD0yhtdacsM87oJRnkYLVo+SRH2LGfRGHtK05poZFwtxEUdTVo5r2N2u",
-	"PXjsIyTEpKUrTWki4r2v9aTNUX0+DiilKW+JhU+9UItiR5dfhQ0W3FiRIyA3JiKd53ksWI7MI4AhYFYK",
-	"LKqnbJyt810L1Brd7AFHTZQs21zi1WPhqzhuvtj8DaV3/gmJQoAHw5/fD2LBQHLe22ZKeFO8mS27RfZ8",
-	"C/rlr3S6YH1jOnJH13uSR/nTcrpR73yekcLRGomVB1YFvUiO1Aauh6LxmM1mWM0m1wUjj8vCs7P1564J",
-	"4KD6c94u4JQNAjdAIF4FcptluiHRTEMMMB/M2d3lIKXXsuYv1SI/ktxGtONvWL1XKVuQ04DUCC57AR79",
-	"KIAv4pzsouCpQMZsGU1NbEweGvPg2WCOy8TiUQh5ZCxdkrhDyDxEhIwy7qXe2Ewk/oZzBMgMpgsqI/2E",
-	"qY9/a3yP4v6t8a5sI00Z8t2sKaQt0hSX7MWlg0mQLCWTBdaipvCMJpdut1uN6KsTyeFcd6QjdnHoDp35",
-	"JtDz6b4laDeT4raJSfAlHY2YJLv83RKTdHvMV8wzgjb7jmhGHPhlyGKWsuKe8jP8XeY74FBhGiCZXskQ",
-	"MqKSMeCx4iUNbZiZVLakLG+KLNE6cXqBxmU9F1gehHWqtuVUt8GmugmtlkUPmUwTsSmiVx6Xd73n8BAw",
-	"DZ1b22Ef7qpcBQuwIf3fTuRDsB3OgN0+vlmCD1R99wHCAKEcY79aCw80dO2B+rg13/5cZKahLEcPtqGm",
-	"e2ar/IdCkXGcjeisf7bnHIfQurMyXXG7Lfwuv8tKdhlolqbTedHivJhTfqVhszOH2Dt1WrrmVAZ59QdX",
-	"KdojwC/wnRklrPMhH0P6EeBWUE4VCZmIdK48jtYLrEOu5UA0Qb2Gdml12rFJqE7h+dGVAoYQ7L6E6yNS",
-	"irN1juHfVse1v/QKRTqGPK/SEeTFO1gYpZlMK80oHgscnoRKZa/X1OFpHPIhv9C83LowfxVpvtcyWQ7D",
-	"4e1tCdCxk2lL/Gh+jZihQCKMJnHEErULDXlGZwrkRSatzq9NoVZdDMaCUDItibaKwj4BkK3OfdAU2Qem",
-	"WjTbGeeEofwEC4Mhz/Yx6Bsx7YMlLK7gyBrfdLIBxzijrUWqg6K+SipZPLP17iHHBQDy3GafxbdGfS/Y",
-	"PKqe+Clwwaub/wg/meGq1SPnYq0XinpqyRLNBAK5G7WyzI4M2AcqDXm7+iB0pUfXL8yrwAmXmE8BfN5K",
-	"slgTkqjpmos4VI9+4em7D3kYzWZwZfVIEUdEgBFg1C8LczPATwuHGfdefxwygHy9umYkAT557vLYqgfJ",
-	"pscFcOg50S1gMFkScYWFdVyiUUImqGmCTaLAkq+BjbkvEq6eW+ogwVLLo1nSJI1oPFotw0NVTXRp0Fdt",
-	"cB+zhNG/R72qrUiw67lI0G+uVM4hX7PYX99teqe2CxY6GwnMz478ldlBhLWrHzP+IBFuLEmOXlmQQDrQ",
-	"kVTWAWUTwkaaMNlZ+ziTOB018llox+GLW99xubFSWUSbgXJ5kUwgxMeCHUVvBEXk/bqf5uEzzD1cJIZk",
-	"PBuCbuhYFm4vTQOH2nptKbNmIyMNt6z3ao0EP4MRZRuxDt9A5uwhSyT8IpJJFIYdgXNXvNvYGAJdR7QR",
-	"uj5tiKpuSzsh6C1XJVmVD1q5wLVg3vAOimuc6AUOiuSQx2yWErXtWVwlbng/dnFOF+d0cU4X59x+nNNC",
-	"fFMEruaezh1hhYtYEu8Ex4phGgYvZbuDNfvOe7hiyEXRNi4YPdQGMcxLPKELX+5N+HKbcokF0TgaLiJe",
-	"pgrXqSfeO/VE8xJfoPQxbkDa5KhzAHtgpikVxHQl9QloLEK1P1GPxV0xkcxZ85QVbyGmflDih11c38X1",
-	"XVy/O65HJ+HulQ81Wgo96z1ohGpTCP0aGQYhHeX7fmBF+Ckg8iiCdjOdP4hqHMnDHzWU05NSRD0R0JbX",
-	"lHpBRYBGU33Abh187aPmb/adcYf65O2MSDVsGqtTsX00NaVfRKLI1XTKWCgxAgSTB5L15PHgMQQ5Oo2h",
-	"ExMOVa0/BYFugC4DoPCMh89Kshhqv9QPc71ZW3GMDj3zbB8PFcphc3W6JnC+MKUA3b3wfqi9B7gUa15P",
-	"JREWZe+ocFuYfylnq1itBp0JaA17azhHBHqpGtl3t65+SSXNWekRlxGuzar37joxv0uW/L//839djx3/",
-	"q5g0MTRh7F8rGqNbM2dxWBxI6ZwVGwrx5vhla0c4kyOxCYTIAC/hhkd01fdwy4/nleu5YRrjPptFcaQp",
-	"IJUfFTKeRumGSLFKpqzMZTejdf11HPIW/1zZg4SlELY7Q3mvfXfIFsFkZFeSxV5duJTRXMn6JXRnmnkP",
-	"DplP7jXAk7vvAMdmHHl3QfzRDtvYBSR9NbJeK5pMO8hbB6y9O+8Sp6xtYO1OJxKLDCfawTmmN7lTjrtE",
-	"XztKa0hqv/WLLdqp7GvBKeO5aVaNKNWVnowgrao5ADnRIJj9y9Glq4OySkdRvrqJVPVIn9brVJkP9sBK",
-	"GrAvvY7jhC3UMN1trSDukyP+1Kf0ie69cTCmuN2WZKoy6gYqScimUejfE74Fu1zKklS29AhMNaazrLWd",
-	"9bJuYkgWJ69LC3V7793svUZku/TTIUA9S2ezW9iO5fUJsGQecyO+ZHHspmQSjUnRIAm/VVv3MxcAH1Re",
-	"SwcpgTS9aoemJKQbnfV3UxM/WvZQuyVDzuTsOVnxFO7AOIAqUr+t+koFegIhJiogwZ8Mc4naY0XCAnxD",
-	"Q66uaXqFix2BE0aksaDruSBTSE7P6Y0DKfAt9Tef0JHXI1iR7XkRrjxOKdYmy/QwnrbmV5hbAuZgKpLQ",
-	"JAmwp5Woq4SruGuu7PahO9uH5HXpF3H8jWdvTYLau85LoHPbDS00RpQLsNIZ4KrIC11NewlooyoVU7Fk",
-	"HEJLsGv1CBVbVhzYmdZuXXnA98mzy9+56IBVoE1K+W6OqTewPU7ptoFuG7gjADks9ttOBQIW95g7gCtO",
-	"YIDxs4oqsqH5YVg08erAUJlgLESLrzeHKA301rkE/g6Eit9EMkpFokn2Uk31pD71DUv75IJvbChgytT5",
-	"4nQVs9SQ+6RSOGJkEwZZNijZ0Fj6MY01N2o4DgF1ISXY1ZJhQR7OrABLp6R+aHAEhossia7mqb/QMufD",
-	"RWrBISM8ZJSXci3H9U7FAj5A5Xrk4Zp6CZphwISV33jbtfcAvQLJXL29Ua/TlrfEbqt6qFtVBYkU0hZa",
-	"q81LhKNMmmXrfrZzrwrZNI44u9V4ZUv3ky3HrylPlWnV1DTq08lE1IzKjh58OKLIQDXk5k8jTRXoUwtC",
-	"JUwnKVLGySLiq5RJEtOUJUHBTDMGe5nWe4tSMgGYBSJjy6IideRIjwDLW/kYCxJkFftAYKl2/D1a2XpT",
-	"7O8TW7dgse6DcffbITerY4I68bhKsDsHZZP1+L71PVFPwyGEkLjGVBCK75ULkkYLlkH5bTqWqC+bJf19",
-	"aOffw1224Io/OhSOtqVI8zfC8oflohyxCSOmgfDABvmdMbj5NI8UdmeXv9NiplkBBUgQ/B2pTLH9zwOo",
-	"67Pqk1hP5zShU2V2+8fmgO6C9Q5S/iDZ9MAgHIgpB3bNVnIASC95TLdqN4+npk6OZhUggSq8T46nc8gP",
-	"JuoEJtLby/labs8j7T0PiTm0w1h8C8Sht4is0E3pu6VT15qiwWtz1yKgaFEifuV2wieBi/V2uqX75AMY",
-	"KcBC48YF3f+Ub3we+bfInQDkpHCAmxjMUBkicYJJCHswyZnPjaK4C0YfUaJCiyH/E6ZT1eFZ6z38LjMi",
-	"dQxUGJ+JZMoQMfnnAAyzT4ShJfmU1cYIC9Rk5yK2YnzI56DONKHyxqUI+eaDOFiLLbLH6uXSiDsWxtCg",
-	"W/5vkYwmMSu7RLn2EP7ceeYdieyhJLLAA+NTwPj2mETp3ZPK7tqC2A1cot4ONKfLJeO6xMW9yhhna4BO",
-	"RYlMz8HdDaMQCmBrwMprUYzU2beUMZ6lhpBmDRQxoKjPOPTTo401IHZIU+KfUJC2nFo/X9PaSrM/5FVA",
-	"Db1LTilHxh8oD8JUgVQn0Lp4hUEVHcDTGKYk49qCfCieyaH11GF52mRJTE4XEICEBHIbltUAsmBqCh11",
-	"dOVdpIyr4MJyzNA0VVusZtqZAcJ/ZvYJ6GXDPIpOcJrDrZB4xsODz1lrz8AZgfksSopXMk+qCVSbFZyN",
-	"DbBqjfXJe7ZkOodtrwUPkaVwIG/7kwpLZnQVp2riY3NdmoDWLeqy4vgdXIem3lJ/vDE8Xb0An0n9D6j0",
-	"Bb1UjBDhDup4y1iEzFTRIvUc/1qxZNMLelrUD27tiX9bvbh6KUlYGphb4qtFD5oLv7zCazw6C4yWOE0S",
-	"uoEYLN0AD89MJIuesiBY3D3R1A4nuHoM3c1Oe/GOgtdf67gP0b9ZHbn3Y7DK4xeUcwz2mercDA8G+Sku",
-	"+g1vOYP6vfkkcdXnXIjfIn5dtJ6/v//NfsljsI0o68xu1P/n7IuW+xjHVJkkuMuf3v/ygjw7e/bsz+oD",
-	"X6JgclH+N5KQgB5ysUpzi703XA0Gj6bVUnmFzaCOzqjZKuDi7EeSsPgvwx481LAXkFu8p5qsYa/A7rRN",
-	"gj84wMfDc9WWc/JCrHhaLomiQx3cHTh2PivjpF4gLBb7es62DVx91zQFXyB9dNYLeouIR4vVoneerdSI",
-	"pwyFRr+cXImT7K9q9TbHvP2np8Y4kurzPv/Uu9CsRvoueZHJ1vLlmYn/WnLmTVRFs8RqKRGP48KYXRw9",
-	"HU/N1WTx3mTKkkjSdFXB7wO/lF3hFceXrg7oN0Fu1M72+eYryPN0AhAK9E8C7QBcQaV6SSV6BIyHtknL",
-	"gVwpl2XIl0JG0B6vFy0axBbXURdIHSuQ+k1tZplrfc80OXaFT3HEr3cHTxZC5VMVMljhCxrFLDRAQf1J",
-	"qAAqy03l23/Ib8CtoZnqIIYAcHme3cbCBktQDFJA4gi6mYU3JhqDl/0qexn6GwUSHeS7AdIFA2hcsmQR",
-	"SYnC7Cbr5n/hRVA8XqxR8cNLrh1cA1klsVbBl+fff78USUrjvoNf+z67dT1fRUUTDWTb98AvgJNZYWrV",
-	"5HRprc4at6SNZM2HY5NBsftgUbUjW2RsH78N7ohdisK7moaqSsblCr5DXlfCl7RAMTHkZRwTdaWBPZKH",
-	"QxFhlzm6JC5IIsRCI8Je083xoWAlar53hgZ7wLq+9x8Ndl/pLbazodakt6APF6LWIS86hFqJLvSBzBjH",
-	"g6xJxsMjA9aiG5ZUq21c0QgJqhKGncUelUYRtIHB52wVxySOZiyNFp509ZBXtzXnY9NXsxJCLIOjmK3S",
-	"VWI0cW03gu24NihvUIugGyie/RdorqSM5+F5VkfXcCbMxdoluFLPZaqHVyyVgTHHoODAwj75CVUdKP4F",
-	"IRkeI4OvAhHoCh+NY02cCN1gspomy1Lz13Ke1Ko5CrRP6nbmcoifwzHRkkthq5LAkngcBovWlAmqRAkK",
-	"TKFHllADFhlC9WcBbrter1I9YgXle0D0Vw23MB91mROSMGQuuXW3I1N2gQhFzbZXmTYtO8jPajg6u1xG",
-	"Bwq9G+/iA+N5aI8hGzoyHnTFQ3FyC22Er+l1Ae2e+RHwsMVUtekTIhqnSLnX+EevBDYZGv+BXAkgFO6T",
-	"iyHXJxtbpPsABZ+ywGnt8q0J4IBwMCC1oSPxpAT5Y2A0pfzptZoBv3H0p9tueRQXJOvX1gw3x0lf5O7R",
-	"eRzG49Begj8U73NVe/ONW2D+lJ9f9a3o6/SJpYXS27sTAgBKIC48+KVrLRJWuJv+SoSAJmIVYahVqdXb",
-	"sNF2x11bcmz8gQSEmvvDd6htFyLnPA/HX4q1HZ22a9Wdq9O5OnXVY3IfWJsV+DKfJ6sUmwKNrFc9z07M",
-	"VTacIrPyLSRjPha5st8lNuISi0Kvy5DbJhUT2gsJc2MkvmR1mwl4Er9EsfLIyFQsJmA3onROLt78jJ4L",
-	"WDykGUrZFzXQWNd61FukKpiLo5QlFLREOGZsobBPiZZ6qNzUs4kyRZgqfO4uxKe9kF6y+EwvEEb706YW",
-	"arTiGnoW0Uvd+zKZdwEXKboGIgkRkYfFTJkGZCEkEi5Fs2hKeUqu2cYslPHJ2GLT4e8LRrkk6rqaaaYU",
-	"oRwMuUiIZOoPKVMnSjLZqFe5oLJPLiOz3anRoDqs8tAy6V1ACBowh9oUY7qshC/XgyWL5pDkd4lYCknj",
-	"9+wmYuu3RTTysx1g5KOgjfdeHGaf2vt8yNC0gHYWnO3EORfG8FsEnknzl5i/UAtw5xi0+0rBzts8E3WM",
-	"7LUOvN11tnO067Zv3yd/ouE7syJ698+H+rCazvWn04Ffjg1FLPE08k5QiRdTF46olmqlpxOYfAMuaDL2",
-	"F7Qm5MuA5g2cIu3GUEecacjR75B9YqRGacb2xyGuIaAWq2XvJiLcNPI7QKT963c87uMGVdmfgFn6/Mpq",
-	"LVNyeyZbhFHMpNzLXPsnP2p6tydNT3ja8IQ6Rtc7oY7J/Uij1D3pSdNprmVk/bv4DLLqFR9kXxfTZe98",
-	"RmPJ6ljbnZGnzrrrnjSWsjLLvNDyUMVxQ3LnSgif/WVKIe9Y00SGTKaJ2BRTro/Lv+KSUXRaNV0e6b7w",
-	"qJSszxacJwsd3pomAunNwu3PSSr0l+mmgCjfBNCFgEK5Nt/TJN0z5Fs7F8o+9/bINQyMsHls+d6cWT9d",
-	"XhJWlhdjivPflfG7qKylloSj2Jb9+sQKH0RZc8IWl0MDgveo8VfduVIuPaE8NQRStjxqfAcjmBUg3wb2",
-	"nCHEmdCJWKXAhYHA65uIrQ2vVBotmG7wEosF46ZpU2P+1nOWsCHXiJ8FDR3FXSx+ZSwWyrSqA9OEcqn1",
-	"bslH6GdwtAcrhZwD9ygSySG3YGsax7b21shK6yvs272ABO84L34F9GOUzgk1c+bRt5vDex9ZPBULZpry",
-	"1iK5lnOxbNSUizncF3hNx2T/UTdYdH1LK3ap1kGiJZgxGXCE+vrORB3K4tG41+0H2X4weF7rLA0i6EDq",
-	"t6vfeMDGlYeoP33y5NHTduqunsjWaP9+uaY70iWAzyZ0el3ckAILmLCsqWr3AF0sHsKP4Ms3iLD952tB",
-	"uUNDbJs73i/MmfUNOZ5iHXcc+C4tQQCL3UstrTChszTLVR9TRsuB8euWrQcSibwR6d/FKnHqd12G5CuS",
-	"zzpqhqSuzcfkwS3Y+vfQQSOrDP2OiMN4/lkTNEEAndUl0m5zwxyMevi7ce4vHY9ePdZsFcd359nbVtT7",
-	"4dnrp+oc+86xfxjdp/fJr69F4RpN5+hYYy5Fs6mK2GHNhjvnIZQoTTcFhi2X7CfieLxhmYCsDxepqUdB",
-	"nieOJNiY5jhMUgXDVCfhUREfcj0E5CJyG9/KGL4/0jhcJd9JDbqUuisWzhil0YIBMSNVjzriFP8p52I9",
-	"ijhOgPoD7C0yXl1p9kYkEU3iMTwwMnKG5wAjhce3hExAvZGxj69B6T1m9IYRS+O4dRvbF8y5D/Du6wZU",
-	"nhwdUfl2NmNJxK8yp2kPVGUNitdKot09qHV/x3sYOuJsNRdYd4c8o90llay7eXpdZWxG+r/hu8V/HJVs",
-	"N5v/Y/Hsfj6sY+rTfyy897x3Njh7enJ6enL26HLw/PzR4Hww6A/g//7RC8xxo8lmpHzHkZ4Z/xc73/iD",
-	"LmKaYy+mMPv2z5qz7IfwdPZ48vTs5Al9ND15zAbPTp7Nnv9wcjZ5On0eDtgpHZz2dB9RZi1753wVx0Ev",
-	"kiM0j+b96VJAg6ufmeXhr+d3uqaANjzx1tB57937t//98sVl//XFm4tfX743v+q7Ppo+YWezZ4OTweR5",
-	"ePKY/sBOnk/PTk+ezh6Hz+jp5Ac2eGQXYqRCA9i2LMbEWaHnvYuliGNhD9cLRj+n/XOz54XPwyioLuiX",
-	"v9LpghkSOvO7vv9r+oW8tpPgf1hwsv0rDuH55Iw9DU8HJ4+nP8xOHs+e0JNn4aNHJ6dsQH+YPpk8ncHD",
-	"N6Ks+3zAx/dbJFP1wXWQ5A6S3BW/m0CSwWV3fMDqKENHF3rPPvGcxILpVvuq9XOVAXPdXGNMlJdrDUsS",
-	"lyWiwihh01Qkm2OjnPdEN1cHHs6lA83ogmFFncCDuHGH28xdDDzaBVhnwOoO+dshfx8O8vfembFtcOKi",
-	"Udspb+Kkg6AEhw45AYsVSVRyEQkqZHuCANbnH5xeDpTDf47OflkMlMmYlGgGhDRlJ3pSCgoIBwyZ0SSO",
-	"CoM+HQxOBk0GPcJkQEtj13JvEodqwhk13AmLBb+C+DdK/UHXjHJKH8ILmEqfQf9Sa/hqKX6HFQCItomK",
-	"FmnE9fOk7EvaJy+ohEc0Qbj3LK/B5S8NlG1oWF+tQW2Wl+xLWjbeX9Q3oplGuPC3zQmb0hXsZ1mqy3x9",
-	"RHAm++QyWTGbb+MinUf8ynuU6pA/iytL1D0mQsSM8oaLWxgJprY/zYUIo1l05G8zcMdvwBIxiCQAJq/t",
-	"T9c8VLvfLuSckU6ETtN4g2NWt/QHWgzvy8boJ5UOX+7eCFF9fhXlPr6aqYXK4bZjRMAGfif3NCA2o1E2",
-	"Sif30d6sos2206qe0RR7lS+oqV2ITrLB71Y81B97lnepHryW+DrS4ItrombSp3rA7e0s24ZZMzFUNkx1",
-	"6RYH6H39JpnlD3ZRuck5WeU93rAH1ZbfL1g9HhIVd0b8CgarcQgqJizWxs6d6prMEG1YePOrbbJPXgJb",
-	"pjpiyF0u+IpgUI4WrD0hDHqVMLZgPB2FwNm0KwUd3UTxCINKk/5VJ47+KSJeI4W9Jd0JdSMn36n+5GS5",
-	"/QxotACZo4r8cyRHSAJsHHz1Bwz/7Z/Utpld21zXjSYggc5FCsUtrXnI6STOlLvcoKVL5HeJ/IeTyF/O",
-	"BWf2O1YLLFPEqZbwk9/XGc73+hH8Z2rwOLUBUb9LlryuhMRimvCB9qB1WfVbUblxt/RcSkrWSXf7joRG",
-	"WMIpZQDLnD7o769+NkUtdClApg+ywWNrA8aZjHEeCTLukwvNJwb5byOJR+DKVyyV5PHg8f7+35Kmc8fl",
-	"QievhnplhTu4m5H24t0rApOnIUUiudbUli57pHRmTFPXJ4KnhJk6gPIuZXQFWtXG94o4yOhEqWTxzOOQ",
-	"jdR8S1w1tvNAMj0QA95B/x/egzyHn8Z4Fc7WzqEoDo0HT1bpkMOAjDBPgs1vXOAZMutpCJzm5NAbjXIQ",
-	"6XQOkq/i6koDNi3PK9WPJ7Hu4a4b+DUBAv2qBWT5ZMf+UvN8zHG1JwqPMUKnpeiKnjZzRet6T8hCKkew",
-	"1vxDH+cONSkxkRDUeDM7PHzlhVbQoARzF+S/+c9BDx4bEXqjv7/9/f3ozcuPo8u3//PyzbFk4N6xRApO",
-	"4wug7ofNQnPiVO1+uCbXFFsw780u2ABorW1uXgVomrCQ8TSiMXy6GcF8qbbpJeSWGAtzBgY+Dv+rN7hy",
-	"/HqdLx2FVWGLKIzGfH25rxjMknv5isHtaRLaE2nVRlALJOHcGDJhYx1Kx2gsa8srq+t2efjdLmCYCHVW",
-	"E63tYDmfnV7kbLpKonQDDhT8/WKVznvnnz4DIAkeoMy7uiCxmNJYM6UHSB5v9FzGC3rNSLLi4+2RD8RK",
-	"esz5G2REYDJAjnrYwKDbjTtqq0DcDZUoJ3flcekWE2W/JmK1dOHMhnZ+XSbyOqWcpOqBVsv8ba7UhXbc",
-	"7L2ljxPmMoSSq9wQ8lcuQ7cXr/0R/bHlknHUDaJx7D+XWh5owpeJuEroQjp3Ylr5v2TMNCQiuaI8+jde",
-	"qV8s1lWeqMN9EEKsuog5puoakNvr+4l9WQGdRiP7HTDyZ3uQdze9v59Q2ODxo9h2uSwPCRiVzC4jqU3u",
-	"bVU+Rf22gOr3X/neXcccFqwg11ysLSycb6yynnbXI3eZTQWfRVerZBvL75pu4LrqfBLxQkDgXC4CryHd",
-	"nCwTcROF5ZPyQV1nycQSn7/6anQZnSgHp/fH5z/+fwAAAP//",
+	"7P37dts4ti8Kvwo+7T1GddeWFPmWizP2GMvlOLXcncTZttNZq6MsCRIhiW0KUBOkFa36fMZ5mvNg50nO",
+	"wJwACJCgRNly6tLuP6pjEQRxmZiY19/8pTUW84XgjGeydfxLi32j80XC4N8/5cnNOb+NM5rFgr9hGY0T",
+	"eCDz+Zymq9Zx643grE2WcTYj2YyRVCwlyWY0I0uWMsJFRm5pEketduuWJjlTL49Frr81pnzMEha1jnvt",
+	"1jhlNFP/Pnz1vNduRfkiicc0Y/Aw5tjN8WGv3Zqz+Yil8HvKJrnUHUjGs9Zx787pqrXf23/e2dvr7B9c",
+	"914dH/SOe71uD/7395ZtNxitBpM8SQaczlnruHWRxLcxJRdLzlK/VS5ZqhsJaFR6nKshtl6N9tnzaK/X",
+	"ORy/mHQOJ0e08zI6OOjssR59MT4aPZ/09lvtViQ4ax0f9Xq9dmsS81jOaob83Bmy4ANnZVryJl601DLI",
+	"PFFr+uWXFpvTOGkdt2hE/01vZqvdYmkqUtxgfP6ldcYzlhKKG0TgZ0KjKGVSdltf79SiR+xb6/h5u5XE",
+	"aqgvzYdax3ZD2i2cNM+T5O5ruyUzHBhMrt3KREYTM8k8VeOaZdni+Nmzvf0X3V631907ftl72XtGF/Ez",
+	"tbqd2NKbfDbKk5tnR6Meezneo50X0eF+55C9GnVeTnrPOwfjvWifvhq9YHu9Z3YcrSbNW3d37RJxv4tl",
+	"5lP2CVGfJ8V4iJiQo3av1wMqLyj6yxNJPwJJ/04I6WuFki7ZQqQlWrpeijJrVPMiNCOCj9k23HHPo6M9",
+	"h46akFGUrgZpzlvHE5pItpFxdMdi7jKPgin0DFPYd5iCGaRdw97kiL6a7LPOC3p0pGiHdV5NerTzfHRA",
+	"n9Pe+Dnd22/dtYtvjxiv+3bBuD4yHsV86h5NmqSMRivCvsUyk2QiUpLNYmm4Go9IKhLmsbU9M4MDZwbF",
+	"0m4zh72WYn2aRPerzOWa3jBeogj1UxtGpi7JEZvmfBsyqGcnfzRu4rESdc1s4hj/zFkORPgbvnx+TkW+",
+	"KAjkhAu+motclq+gRT5K4jGxQpbIM0JJJhQ9OdRCk0QsB+NcZmI+WKTiH2ycDSIjr+mzjo3meZLFi4QN",
+	"UvbPnMnMeZ5nYkAXi1TcMv9H3EHTces4S3P2UCLCnXSexXM6Df1ekJR+hLPM2LcMlwhHpW7nlchTIpZc",
+	"n39GliK9kTOx6LbMeyw1RHwynjP3Z72FL6K9yeHo+X7niB6MO4es97LzcvLqRWd/9Hz8KuqxPdrbU2zp",
+	"2yJOlZSMg4rlgI6zWC0cLk4sB7h35gezK+rrg4zNFwlS62c9RDX+X8xc71rFC4pxmc/gv1sH4yO2P3nZ",
+	"6/RGr6LOIVUsaby/13k+OYxe0r3RC9Y7aGHrQcTkOI0Xispax62PerHmlNMpHF5opJfk4+XFX85Or7vv",
+	"Tz6c/Hx2qc7UWCzKfZxwItIp5fF/I++FOy3NubrdYj6V9jVvR/Enf+3xt2y1UL+ZjbC/b7chjc73VB07",
+	"75Q34e5wwCVLB3QyiZMY32wdf/mqf4ZLZrCgWcZS70EcMZ7F2WogRZ6OmXm0zb1S5RWn5th518mMEc6W",
+	"BCboXIy/IpPQzx7tqtnML5wryOMZvyYz0KtSww3w/Yed/KMNJx9lg5qDf/b+p/pzb1ktnPgZlURmNEWB",
+	"b+OJX4gkEeUzb4hl+yO//6905M9ujXXGlQ3Wn3fQSudzEPlarebnEOTtwZxJCVupXmXq85ZNWxl/kor5",
+	"wAhdLSV1mnd+Lo0K7mOkACCbEWOc6I7IaEXwnKpLesHSeSxlLLhhPYPCvqCk2XG8iO2cTBNY3MPJq2hv",
+	"vD96QZ+zw6g3eTk6oEfjPfYqejHZp897m0geHuqNanjM1lH4dqScCXclgZLWcEF4HuJz+GALIRv01xK1",
+	"VU0hF5ytp7Snq+Xpanm6Wn77V0vgtOvNk1WD1cI8cU/6poUxLz1rstCO5txoX+7aux3AwXYDOAgu4KdF",
+	"FJbHl2mc0VHCyCRmSSQJnYC9nRMWxdlvQDD39Wh5Q0ZsIlJWUZwtC9Jsdr+zfxhis9+dFcHB3jE17upg",
+	"Kilug872l1xmpBCnCtNffBsnA56jDW8b2e07XHS7utciNk5iruiYSrgCit+iAc3MmKxNOonHLGQZLkmq",
+	"39g4Vwtupamr8YxFeQIrXCbkvc5BLygCf8tSOij4ujkjnxneSkRw8l7wiK7AfrsUeRKRRNwykin59paR",
+	"lcjRJ5pLdYLczThRMyFn1jH3DzEaZHEGdH/JJKPpeAbbxKm6581rrXbLNbq0jlu6C/KJx7cslXG2UvLz",
+	"THDm0U7zI3UYvt2vVjJjc0KjecxjmaU0E3V3/Mmb9+cf7n/FP+J9bshhga6D1j3swY3v9i11PdfBnqit",
+	"LPMJ+3MbXAV0PGYLpTitWPbENh6JbVz89YlfPPGL3zy/CATk/IRCHHIJHHrBIn53B333h/pfhWJ9UjmL",
+	"4or8ecJFNmMpYR3rJKf6J2ACT3fLFmQo0umTSLrzK+bXNDj9q98uIaeD1mOBxiIrrXo+hxnlnKnJwDFZ",
+	"zyj2XQrfkru7Pgl3KDVs33NWFOvunnXXuRAahedt2HA/bOlMOPRdAA5dlD0BAes/mMUau3cesMyFrWI9",
+	"U6tb1B15bB59jR/X27LJ0VLnzHu6gp/Uuyf17o99Afv84ZLpcPz1kvuToP4kqD8xi39xaf0SBau3eZL4",
+	"vOLslqUrCMxczyfW3ql/GKL+Xwcv9snR0RHp7fV6W1P4zh2OwT18x2hZLryeMZKon/EAxJJwxiLfbbhu",
+	"A38D03wXT9h4NU7YPfXKptfYPcNsvoNaFEcmX8cco22O+29ZrXpgxFvBWPWKFkvUdVKKvp+a1n6AHeNX",
+	"IMD7mz/UCPcfgSR/BfPJI9Ig5E01tcUoEf6jjWLVLP0kz8QJxuaURXn9q0kFbJOYE+omtcSZJGLpR/I7",
+	"sT5ROcHEEqr/s8lQinqjF9Ee6xyM91jncNJjnZf0aL/Tiw6il5Pn473Rixet75CtsaWgU1nRU5sVV74n",
+	"NZ2567W7ON0Hjzts8ynCnqvD3+byK7SwdfykRtUrC2JhnQ463LlK5xi97hF22YSonzkpVb520fID1aq/",
+	"VELXUnYbs+XAxte7v3oqqP0plPvmPiwnue3I6bELkr+n+lOQdMfEKj6ezaRyzC6ZWqsKsyWp/p1gVnnZ",
+	"M/50wn6jJwwDak2qZCyJWtZuq3ToNmxezWksC5Lhc1nIk7/Bs2nI+jd3OENn8yofzeOscjg/01hn7lNO",
+	"tHCTrpF6SjHG9gT70cVu9tDjZw1stTR37daM0YghusF5xOYLkTGedS7ZIqErXB+fzoZKphuS5YzpOO2U",
+	"yYXgkqkjAaYBMYEIc5omMUuNMFHg80g6Z2RovzVedf7KVsPXBOzJy1hCryl0xwWR+XjW5zjILrnU35LY",
+	"HQIzoHknztokE6Lb57ByMzanavB6UUdCJIxybQbgN9V5fbp8J9XQ1RCHkziV2bBNhouU3ar/5+xbNgTb",
+	"wDChMhuSBZ0y8qfLt6fk5f7Ll3/ukhP8CVYgEkxCoCRgQaiZJGySEZFnODyDiXPc6ue93sF4CzMevMBe",
+	"k5Ql/7vfgnH2W23ywH7UnPpGi4/TQnSvLKTMUhPao9ZR/roLuc1wL1kUp2ycvRNjfQeVR/7Z0vQoFUvJ",
+	"UjIVTHbXfmci0jnw/TyNC83N+2yWrjonk4yl1S9esbHgkSSZIEsaZzb9IV3FfErolMa869LLUaOhxDw7",
+	"ULxgHvN4ns8Bv8KqlBnDpPtvnanoFL/CWP+jo/lj5/xNdbDq/osjs7X6XLcJlUpfhJPN0luW/iBJIqbe",
+	"sJvYg4p5zOm3d4xPs1nr+PkhzML8uRdaYDVomSdZ51TkPAsPG42vaugAgQNoLQnQmSXVJJaZN+i9x1zr",
+	"u3ZrQVM6Z5nmvT5ay9s4yVh6qSFhQjNKxRKcEIIzPQMJrDhPMqn45ILRDOZlPwP32hyzayhXL3rT/eLg",
+	"aRnElq/gdEpEVOT6cUQ3SVdgDZ/jzQ/DdJcnztgcpvU/UzZpHbf+x7MC4e0ZNpPPyphFqpdT9a27tqKB",
+	"c+zjYN8uKE1TulJPZbYCslK70KpA3Xz6FKJe9avZ6xKqVpssZ/F4hhcYI0N1hw7hGoNlFhMyxCSbgn8O",
+	"VBcDRTNDxbFAQCgM4yIjlMAHpyyTfX7YOywz/kYwLXq9FzSbFcsNN3wzloQtq0emlD6G1Haqhfrw8pXz",
+	"qYFngYCiT1AsiVEL2rCM5i8SZ5IlExLzcZJHLPI5Q2PVoUp3vhaygxU4lyc6sTVwM4C3W5GBJGPKSUZv",
+	"lMxB8oU3n/pTUqTNbhBPaob2Uee11Q0tBtKTM7HkZZgeb4RaZq0Zos6eu88QL0XCPkBHYX6VMGBY7Bsd",
+	"Z8kKKUZ92KeHiqYS5DhWtXEHuo7X4BCv2bds/QTCxO9NAAauCMsfeMNQ0trp7IqIr9Bz1uj8wqWt2hvp",
+	"PJbk0+U7ww/ndIWyNeUrMhMy6xK0bipOjWqSfj0grPU5YJ8tslWZ9e0wVzK0mug6bEoYsFyfLt9tWNDr",
+	"1aKGsHEBLGGoXaouEyc5v+HqaKrnxK6Mty6F4lc7LdQRd0P0m6/JMt7CxpuOqIvOm1NDJ87jXHOOjvlX",
+	"tqrO9QT4T4HUV4i0ShKXamop5ZGYwwzbOOtEzRPutyRmPCNpIWq5qq5iv5EAiMCMZMt4zI7hQ/uHfT4T",
+	"eSoLXTisId+wFa6p+gXUKEK5XLIU1QIH8BaVY0elLtT3YZdcMdbn/RZKhKBVmA/2W0Zwd5bF7P3Jx3M8",
+	"t7A1+Ilic0rae534vn/0oiy/69zl1nHrv/7Ub335//2PTr//pd//2vm/vv6y194/Orrrt/7/oZ///D/D",
+	"e1yWYuLbOPmgYy1C5xXCToxCEJfuo4x985WAVp3s4Qav3PM8bieAnf9RRK/ytM/QiB3aK50WNBY8ozGX",
+	"zh6RU4oWp3jKRVqemTFfh4bOtDN9J1sGYz9TFLR2AvGWQy+Z8munMQDi3dlkjN/+Ck26oQlpP/8Kxs99",
+	"7RMswfdVPt0olYu/NtQ8y5EGW6ug/pTPeD7fXvmsLiOEaWISZHgVs3jO1PINdUjnUC2nhb5QhBLPmZLC",
+	"aMZuGeJIwgxJLLvkVMxHMQftA+6AITz639o5Bsa1Pjc/okwxtHCUngSo7jPGIyKF4GUpbb/36lVnb79z",
+	"sHe9f3B89Or46NXf62gRZzHAGYTZQUQz1lHTasQTfk+6xO9ejWioQZw/THcwhkIrfqhO0GOi5GNHyuzz",
+	"5loG+f0pGcHlfuMuda2a8YP0RLWt70U/arley3A/v6NTAbOsP9JmeiCQbz0v60irn9IuT/gfRiOsTKz+",
+	"4neQFHd99RdRHXiRNLU73/POLyaN033Ahb9ZhX6YkRnsy20iUq87pg5KEvObwgnb52LBUtweSVeSSNFM",
+	"WS9xzV9VXf8IoaVVJR3cgVphU3eNVloXdBpzCNnW50qyrE0mqZiTva7xLurVVn9AP9a9uMBIdgbyT1y1",
+	"XOyFaU6965FcxCYUnDR77YBTiH5Dp9D+3uGLw5cHzw9fOJ6ivYZeObUuV/F/B9bmQ+HWQs+PulNTluUp",
+	"JwuW6hm/t2fvoNcjiOqvLuODXs+fcq9+zgOpBhCeeK+9xh3WeJLlEA2tE2NIxU+rMFdSJ8aRPxRpkTmN",
+	"mGuO8Vlqg+jrgzql14ZKbSlg1c1trb6vm2I4yu9X26+Z+7kTClY789EqaIYsbfj9DY5l94eb9byDOdbI",
+	"0d7GPqYF/ncoG9etZL1cYpSJxxJKHlUUuWRzkTEduYcgniZA7f72iMoabpZSqrHfvzdT/8dU3MZRnc13",
+	"uNCPSwKXRc00z6Vx6V/w8JEKT12bFANTMx2vnZ5jMT/sVWd3B8WBMO4NQkVohCkbNMEyPTxjGPhCF1iR",
+	"Jhb82T8k8la3mJ6NZfUzuZFLEPPUKwGkX/jSulasCWBkgSthxSAySii/6bYAaxQz/Cq5ECJhZEmlkkti",
+	"P6WudameGdoC57juqhnr+IlGmsRxlQLGfhy/+QbEt4A8TUmaJ+D6GcURyogYOCtnMXj0nbDIclRUaEi6",
+	"+TOvLQzqJxpBUMt2O8V4VA5O/SRZpI2EbSKSCOyClBNK5jHPMwbz4mAvnMa3jBORl/YyYnYj1R8FbS9F",
+	"egNXjOKIXXIVTzmYajD+DHYE+AOf+kP6IKCj2q8guWjPWgxq+9e75vv7Vr1+hsW3ajc4AgrSw2vrqFH1",
+	"M6yHN8Xd76s9Ts22drsjtdNlqp6DXa9Gyb28JcEjQLVPXm8RtFrz4WLkeNcWJOeiSH9pnXGZGzs6Lu6M",
+	"AlEU1/2R0oNmNKXjjKWyqy55ZF5r6dZGdF9WGJ1BMCc0hYTzEQM1xBRXQyYYS30wUYGdu3Pwkai/eH+7",
+	"A1EqPycBTG0Q9jgdJTqF2Tc+2AGoNdRvdEBOs1Oz4UXOrOC3tpLDqVa1ZsL0IjM6mbhTcLC3v7QueLLC",
+	"Jk7MlLb26oJijqFj8wUSm7B8RB0Bm5mYECNq2kFwwQewewNTtE/fMmpNUFKWM8AGGLFE8Km1ZBu7ozol",
+	"YLEzF5GW4T2mJ/PxDHtDpiuMtADqGE0SlsKEJWOVHEA1olPKf8iUFJ8pkhQj2ECwXORpckx2Jp/DFIq8",
+	"Fm9l2bdMFoPG0F016B8ytWMh2ixlyXxpnWPAKFkkdMxmcCVhLLBuc4w+GXKSJGLJSu1oyo6xNmKb2EyY",
+	"NrHZLrWQ5/azKZuyb8Q8OSZffvjTD193ecGcFIzAkR4clY3ig4nIOYoVGKsBXEszrKkgmZhCiN4jM9yz",
+	"KM62ZLoyq9DFByuKbTpWcMSxqedVVIQ/YlBhYMcXfv1+VEwEnlD5/bemGnnUXEAox9Ycf2ldMR6RPcWr",
+	"9o+OyG0s41HCyMnV6fm5c48RzRvVDddvAcfr99vIrKjUypuOGxKpjVL6Zy4yps6jomK4mHYsfFRyfR5V",
+	"DPloVPwtxTI/pfFL630uQRwzxanV4u1wYU4cW8SjLkfZGvD95DI/37KRYKbI2xPMMEMtCeTY62tWXSdS",
+	"1313AYO/KH0ptUV5rTcOpQlecHFTkJfa0G//O1XrIwUeB6n/6hxhIMKirNsCe1xUywRr9qjtLMghjbkg",
+	"BLBm5DucAUMPaUXYmAnpTV6N3KuQOQMO4GA62JgJs0ZtIoUXxsgZi6QVuTC84uudE8JXXirvg55xk0Zz",
+	"wJCAngyinCSCJ6vKlmmZwKmAAvzb2GoIVjgpNLs5zcYYCGlmpwSrNB5b0dICf7A1dKTWR94o6RmXwx3X",
+	"x4p9rLbas0NTZhihr4YuLNUHrJBb7qj1nyIHrQKuMy1IZUKDq+M33Qjd/xS5XkJwG7o7MlccrVgtVzso",
+	"LdgOLTB6T4xrv4khxvHb7JITXgtdAXsL7hd76qy/hc76FVYGGmuzvDHQOTtp5FbnxeJSqbOvVOos4w8b",
+	"NVW6SgQtEd5VPOUsapNRjoOUYs4Alo2wxGcfVrLHbvS9F085zfI0IDFK6BkdNuoQgDaBYpcQRCRRqHPb",
+	"H3avpP3qKoPaiUYdLWuWFM+iP2hqVnSHJAwr7hiZUOV7lPtaRHHCpKwJJlXChDHZj0WKRmG4X34+u3aL",
+	"c49EtNrpwE7xyFwL8Y6mU7adaIVlxArPFwwPcnlVX1pg3XtO/hr/1G013jesPFG3Z6FPqGWzYRI/SDL8",
+	"1pnTbx3VtDNaZUwOtaJgh+NkuRfxFRm9gdOOqwyutZ2t81tgg9E2fMpbYXVZaIkM3IaOYycT6q+JSOd4",
+	"Rimw+50tuL5G53RFJGOV2BfFcsD2VB3CayMqmKsVrmJOTj6e66NnXFBJPFc6JclEn6NHvG1tXaWNhRfR",
+	"wmXVjcI5ON/xtp1zJRDR5Ar4Hgj999xA05MxyMCZ39km6U4nNE5Y1CXnGaRqW9FS1/sjOY+YvyU75nPv",
+	"WTYT0QeRacvQPRcLuyH91sdP1/2WKyHtbMUWNJsV17vMFwuRaqlrDl8vrQtMKMy+sb1jc4O+dZeyFLl8",
+	"cXW9JbzBw3bkg7jKxzMTgXUvwjUSw5TtcPWnIDK6wVqoDGTSSeFB1/RCyFgboyDQaKcU+0FsKT56i3Pi",
+	"cjO0sUYCqKhwtgkb1abYmpLOGFTDAUlfSv0yYqvEUuZsd2yhjvEa7qqxXkGBZKlUOvAMq2hruQ9RKna4",
+	"2NkJqDd0lNyXHk/ByA+HlmaxnKw8fobd68y5na2jScTD3oeEfYNALEmG5VEPS9GgAmyptzROoForuDcA",
+	"E+XV3l6vTSSDm5Ls7XePunt/3vHt9UFkb0XO78uFPxgL+M7WUTtE/NALa8R1JA3YXsZInO2a/j7q8J/7",
+	"LcnfUL+B+CNU6410cmxMQjs/vMa5py1OxpsP0pWtqdUMiwmABLI4SUiac64Gu3OC+0+Rp1sbJCui7hhC",
+	"t5KVtseRlchTIpY8ENAkH2PBC7grYeEh7iPOkjXSbJ9/d3H2is7ZX9nqMufyvhdemdRiSUpUViUyAm6O",
+	"OMO4E/R04wpzTKdQtz7mQO9kM08eeiqKyMIYgXjWD3n3O/RJ3lt2vg5tyZJKRcOR52u3EYGfJCOUcLaE",
+	"3HTVhNHxDH6wJrsdnbHq4q8b2rH3Y6GpK8YLV0nb+LtsI7APiJRAHOeujw9Lb+Mx+8TthX7PPdIdgT9d",
+	"pDSNkxXJi153ttoRzehI51flPFW7qvq3N65WG2NJRrlcdckHgVZD8ITMKJ+y6DXJ0lUBWOasZQn/bN1S",
+	"uk0frNGAvG5DsO91QpjDtBM6vpGOR8PxeB+njEaPLoxveW18fyPItRDvKV+Z8PYH2giXYJNIRZaBqeLs",
+	"2wJBcwshOeZkX0nGgkc7utyFIHMlN6U2Qj8Vc1gxxPrYRPmEKtLVRwaB/cSEDB2yHq4/HA8DB9z/vuCA",
+	"21HHp8vzayHeiXvL1OpsALeGMyC4Nese9l49J2C/3dkZ3PidHR6bT5zm2Uyk8X9vc5fDh+lIVqK5P0BS",
+	"NfhKaSJdx1EhnOXZTD0fa4d00ZwsmfY06rh1xdbuirzMinfmhq1+kBrOQJIyWm6xd8DAHEc5dlvvdMdg",
+	"QypJxKCJrr9R7Rk8xqYfCPhlCcvMB3SKbSmOWufd3rBVsEtjydLQaVuEL22lqNFiF1jZivj58+eOs0u1",
+	"ecYzNodwU7cvkHN8a+K19iHWcwfGFSf4olt+be/cvuhS+Xov19plIp/X+bj+iMum7cMses+imJqk83vw",
+	"T6crMld9oZWp38rYt+zZIqExR0CoXcvyxhWndvMvVxcfdso9P9M426nXdNMVn9Csosv9OiKu3R6dFDS+",
+	"YTy6ZBgec8n+eQHpY4F8aqW9ZYKINGJpJRBFktHqNRl2hmTOKEe8CW2xIggABGm/akOHHZ0RO8RHOBpg",
+	"859pEuWpDvpoK/Wsz1GG0kaTeA6OlNgAYuuDVJRaMn1XT5WSTlT7zi2FSGEIRi3FwsqfVqe2q9pnb+zc",
+	"1Few1w876xGjThwjVwlH3QkQHJJ44vvbymEyw8s8YU5jHTaDoPuol6A39VgpDY7WSxHYWG1Qnzs7xAWc",
+	"/zYZsTHNJSMTtiRTxhkUSMQoXvZtkTIpyUhkM7VPFaTdEHWVsHW7WGZhwdIsNklouS6+1hwc+BTfuXNq",
+	"YNVgCyld7IInK8OsSxy5ri5GeR5nkBGndwVegaAPIxBi1Fd3y+8VlRy+z+cgkrWKGZAkTb5UzrnkeaJt",
+	"GfjljSOJBGeN0Lh1Qc1bBthAMk8y7/shhaXm42sUmHZrEvNYzkIlDT6j2U7DRKRiiaKn4Ow1UdPWmpc3",
+	"Kpfmtl4awQdRjtc22+4gXPA39sW7dhHA37wHC3qSiYwmTTboUXYDaoRU4PM3rpyh6TJ1bnjxzpXivpiX",
+	"1BjaNnfb25S2cxVZwqmervDxrmEyZsn10WgbTljccMi3q3z21LLMzdD2E7TKFgepxH2domU739QQc95V",
+	"396B2XnvBvv+MfrWFXkeo2sD1P8YfRvbwo47Lh3F4pjpEofuGbS1jKqlCdoFJW8+P29QaEWjSZJcTKCk",
+	"3Ra1CcSydfc1pNyA+cDWkJg4iRGIMpAweque5yiNgQkEcb4Cg4ToqwYylXZlYHiMLs9oSj88iVtP4taT",
+	"uPVI4pY+ZLUgZbY0DoJxmT/tqtOUwTzbJgMJdXCnnZr0vYunlLBievU754DHPAmQv3sBsiDMzVehzkhU",
+	"F2EUxeoXmnz0LgxLfpW1m8dc09ZelZJKHBasbrpeNCB5wd0IILBVnEOc7dAEIs+75HomJNOByMNy9vEQ",
+	"DhIdiTwzBwcSXPt8ORMJ6xLk7zZ43xST4wytTRuWyD30LtBdS97Ei1a7ws0oQNlGwlzLajgTkeoIPw/b",
+	"FrwkC8ZN+ljXsX3p3iXjTY1etcO+wq7qn+tvlExeD+yvspCXbCHSuvpVBY+kSWLZxC5llyhdDdI8YKRy",
+	"TbzLNM4yxo89xq3Ia6n2damhItbIArYuzprrwZ3wd+D8e71eE97/a/LvEj81W1VwuHuwtlpT64kLOY0Q",
+	"qujoXzCxSFiV7iJHX2i+FVbLACiTZQ0d4DeLkfi4c78UVfgjWioD4JXxjagt4qs0k/tQjlJqAmSzhsuX",
+	"dg0m2WRfwmXsgHOO2JjOQXISHA5CdTfYxgIRxTFClHEMH1EKZSMhnhV34j2UQ5Pj/7X8JTArROxbDR0k",
+	"dMyckRvGYIvQQPBJ71FkpySu0xXUE8TIG4JfcCxvhwTi8AmE/cc6eVgNeMSmMZcGclfL7ohJqedj3H1r",
+	"4WEbivMb7CCGxO6l3julB0O7GNbsSjnAIOArsgP8WczfKILW4dK3MEEyozyyV8GSrvTihSSWh+uGpVOL",
+	"NKmJoG3rodgqjvoj+lA0Pd4G427tEQfC6JIT9KKSlCWMSgah/DSKrA2jz/v8RzI03kXSKeerm2WGZmqd",
+	"VRtf0FJNXEkLg+QMW0BnLrxuRfZqH3G5CwRut5WNFZEXdZygN7RYQVceOLFlVT5eheka3tVGLny5inTz",
+	"mgyN+GsS9ox8Da9ry5hZrlKahL72gLbcxHvtIpzHGcEOzOCWge+ljEqhN0db38znKiYqKDUgFgsLWmj5",
+	"htH2azy/O7ADNheaNfHaj4eeXuGAQo/eOIMMPX9vBh56eG4nE3p6aScYHLEz6bVS/O9/glWGE8qwvODM",
+	"JKcVohWCJecJK8CWtcEWcPpAxwwC72uFVLEqRbHAtEcpozcY52/qsvW5RmK2ZxfZjIz5DbjYdZi6WKLi",
+	"WdJu3Bpim2uV+SUAilAosCdRvoI4m7FOGFxUy5hVxZ6NclVYSA2IptW+sSTQGuOfwysYj6QpD1O/F5vn",
+	"8y1LqfOqRoQsj+AjUAlNoLCIpQs1X/8TnxnWSlGCz3vBIwraeuWra6za1waup7R1fu0SR5IPdP8PMRpk",
+	"cZbUXa5Ov5gwBxze/8Qlk4ym4xkc1KpVx+LeDjbvGlxaO9ovTrP4lm23duqTgCS05ASbb/6OC4IT/pAH",
+	"k5OVlxWRIiXJhP8tvWvkE49vWSrjbBX6+mImOFt7yjOWMGgVPulgLFbaqhID/RH8r4MX++To6Ij09nq9",
+	"0McNoma4DlXbIOxD3QR9ELgrqwF3VE0NMPb6+lqV78swBL6tkgMj+HT5Tn0cB+F+2KBd4rchDMrAtAXH",
+	"s0Nc+6oIvUEKXgNRj5XbYGbl4Cgt6f4zZzmKUoAVC2KlkpDIimUo22HGmWoB3gR1fY1YzKdakFJyrOAg",
+	"wjIoz2fKwxsXT0Vm07LZ65KHwgaAw+eRPDh6iwoDmdOTJ8PhNJRwhsN1DNUPkdFgaf+P6Tvw7NJ+LvDw",
+	"DY4g8KSxDPX4A7hrt/APbcO61HjvQU9TFYzM6p4ZvWGcjOj4pmpGcepgHf+y2SiCze/pLtmxn6VUwssO",
+	"LKScnoqUneTZzOI1lJM+i5Sq6hplm19qQ+IVYDNIMsTMhn7e6x2Mb9gK/oF33/qJZaWIcWf8msMFR+Fe",
+	"VAFz+UOd9ZFfha7yPJ6HSzQlS7qSYMLwzRXgktvOWqGOopjHGURJ6Gr1Dj5i9Xo1dwQYjDdZs01rGw9u",
+	"SueUARUlY4/jtpRJPl0j7cScJGIJSMyStY1HabZaKDaMTiVTjkPjvyYsy9TkUhLF0zgzzq94QuJMR/py",
+	"BmHtJOfxP3PWyCSqvaulkiHqovYXrk1oIgXCy2row/b2PtkQznO1bM40T2hqgpIhVF1MjJONgOfP6C0a",
+	"YRLtFkJjHsIynMHtaJ7HEpEpMxbpGI2UabBF8BW+A2xHc/vNEWsAjXRDMNAMYdekk065xnu6rX8GgNOb",
+	"0TVirFv/YwFxaglcpEZ01rWkQhRvBfpOccnI4eO473dzP4AD3vekm+Ir+qz5XK3CMPxlDtPiOjaNUfw1",
+	"mRZoxAPJz2yE6/G9x+iRAz9wFutEL29eny7ftUpThWJCpd8K65L38wech/fbFU7K++2NN0Pv0bmervej",
+	"KbZwqifrj0+tQ+0TqNf90VmRktz3LzV7h4oVo1PMaaPQgRV8E8DjQXaTJMBVdOjjKM+0ScCnvmEBwYBm",
+	"N6yEMVoZRvokzTxJM0/SzJM0868mzfiChd+5VQUdTt0sq7N5DqfacZ2/qQ6pWn4kglKt7foETSuwdEzd",
+	"li3EDC+tsvqjk0/pPS5drvqXtfmcj/7Fu3ZLJ0IHnVOS8YzxsRu3KPJsLObB+CPTz3rxV7cLyadn39g4",
+	"t5amMNF4xkk8X2nKeEYilsS3CIwEhsOr8YxFubYcopUPfv+YijEDTGz1AA2Sap7w8OKv4MkGZ5TBBkc/",
+	"iwYUglZnaYrdIiitcToPtGu76nt2iNEOqwUFIPVQWu3WxV9b7Rb03JAc/dVy+/WfeF/xH+E3/VU3IyiR",
+	"4qN+7a7dckuP/EqBvttG8JqqCtJcfl3kyu6I9wJk7hS0r5I3+5ZZ1KSxmC9oyiKSxBlLaZLoiBDANr1l",
+	"KaTTwG3dxcLdpiLnPtxutuZF67++/Fe//63X+/rj/wx5PAJV8CoCdSVqaCZgCAYwDmq7jylCjZN8UWUQ",
+	"AHM80IXvTJ2VqEggqsam4hvzPMniRcIGqYPSFGicZ2KAJQzYmhZ+Bbpww++UQPQhT5J2EWyjKyEtRXtT",
+	"7o2mAqXV6Lp0ldIcOU8AgLeQLgAJkE4mRKR9A6sBCs6crsiccoAtNsIJSlJbJ60487aKyoN0kfrkqO37",
+	"cSsu/lL3nKXNvQ2l8kv3cDis913HGXi8pL6kdLFZYrKzgAV0NWyFwUeAwlnIzZqmIlV1TDkoMI78cb1V",
+	"yiARSiTQAas1VYV06NosThyqwpofc3GL8tnm4HSnPGMFaGwmlrpAAMQmF5Ao1k1S7a+mKuAvm9fEr3X5",
+	"y8bwxlqv9oay0NhwUDIDbCQkeGlLN1npG2uyDXHzrCbbhLLxE9/BWnHXvp+TMNOoRBvLvAN80Q58ixvU",
+	"+TIHv7cW79Sg2iAxhbTdjUYAIAwIpPHuLDCvyfYDLiXS7E7acjq2WjpCDG27Io9p8DfMX/MG9xAHuIBH",
+	"gEHvcqg1DMw/jeV7q3zz1ebxbUz6M/0X94fLwcPyV4mz1rHokngXptXQAagjA18eqBc12+vF1pAWWy5x",
+	"estC1qMrW8dK5zYvFozrMmnVkwNFqQwOKqbOa4Rw8hHuv7YxKqlrF4KfigAYtI0An6EZAB92+/wCijKY",
+	"kl9tU/NOv+1kk1FJpinlGYuOteGtKMnnpg7ogrJOTbtg/GhRfrwmMDBltzFbspRIGkeOLZVjAtw2Ge71",
+	"cpVZ7lohqVn+jdH4Qx9aEYqGA1NxF1J7KvMxhW0afVORUqObK0SD5iKbpGI+kA1Cv1wlV6e3E1cuSE01",
+	"4YYywZrFck9AjEknxvbUqOvCWGqO7gZogxgU7EKZr9Y2zCRLJjtBOUjZOF7ErM6GbEzh4HKFkN4HrbKZ",
+	"f136z9DF5BuW9xlYBICrITozkJxHtbZpFDej2u1kU2h9bynr+8aLZWLrcwRoy5UNjrfYX7jPPKtCs1dc",
+	"5bnhG7UpZLaufhRHJM4KndRBXtePdp4K5ghQBTssmEs9L/A4n7N5bXspuUe1zOHdNSmvaGVT1glrBYGX",
+	"JL7i3DaVKgyyqr9BfhaaTumCWzrE6MCgnS+iUnuNIkriahSuaWEUf91Egxg7LfQvpoHMR+joc5pg9dpM",
+	"oNUwzki+gLZa0NNNUwdf3TzR6WP/AIT1ajPzRDfDpfVn4TYvYlC9F7w5ue31A2jMRRZP4iKrzPEWFJ4E",
+	"LQvghWP7ct5HNNwBSgP4wdAbZGxrRI2Y9lsEXV16S9045nZLD1uRpNkMJeHqJQUixGVz6NF5vbQs6ijr",
+	"udt/etO4Hw4qkHYtbik8/WQnF3y3GHHo8Rs7+tDTK2dhQs9PisUKPb4sFjD8GFZwwwh1q/UD/VAsff1j",
+	"3I63djfW48U+rfxjrXyVgTcDfpgrtljVB7vk8yzOGJELOla6mlK9TJagb2PdzgVTi2xuknKh9DqPCDYc",
+	"MU/dc/NaIGqovZ1Pp7wO+uJaqVvC1leKE+ZwQ5Su4hSmbcqI2VLWOgxg85hKrqPSQPBBUWEDSiWNGRjB",
+	"EsGnxhiGPP8HSRYiiccrrOsptRDUcBRV95Q/mJ+VKu5EmBS6OIJ1FSo9mcRQzCMFIpJtklI01s0gYbww",
+	"7DYbXcl9EjLGU0kAkh2TFDNhfYRiwTguURLzm1Iqobxxc62XIr2RM7EoOTSPwv7MjvrvS/WfkfrPWP2H",
+	"qR/3Jv3+txcT9c9Xkxqv572dL2ChTNgkQ4jEBn6YYrr7vf3nnb39zv7hde/V8UHvuNf7+0McNevcI2oO",
+	"9Q4SokRubX0dU47ORlZnu5XNqKTWwbI2UVJaHiK1P3T4ixGu74ZtMvwFLH13Q+A9w1+soH1X1l91rHKR",
+	"D6vJSTUruiw5y4+OwG1v/g7Ae4QprwmRlf1GJfv/p/M3ujyqrgaCKY5LiEOAFULAEr0qJnlxCAk9YJbT",
+	"R9lZQn8FDsZHbH/ystfpjV5FnUP6gnVejff3Os8nh9FLujd6wXoHDXS0hlmaZkI27dYM09QO1fGAI2ZO",
+	"1LaDPQoMtj6Fc6N359Plu1rPSekacJ4CyJShOAmRaCswmd6wRYbZ9IojvlacAG4xLIy1IiuWdcm1IHPG",
+	"sKwV41m6MiuWzVLG0JOi7jPGRT7163t8acksj5R+6uInrSfm+xOvFy95T39RKGj0T5dn+3/GCwsDQ4Hz",
+	"u+GjpfU91YXeTHDfw5aw++O/5Tb9ud/vmkc1S7pnEKa+25qGnFb+qp5DMWUIXcJzVawW2v2LIscPW6tZ",
+	"li3k8bNniZjG3KxUV6TTZymjyVw+K1by1yfJCtRXYk0xTWwqqNuEb6tlGiOilM4ZAGNtxWiMtdSotp78",
+	"rkOgNkTL/GYjV/7l4kVq4Aqc0IK6rIDvFD/wHT326xjAH94XXRzKxryumRECuVnQDPHWBY9PmdWKSCTA",
+	"RnlfRvhkiHgyRDwZIp4MEU+GiCdDxJMh4skQ8WSIeDJE/L4MERUB/Fyv5UesUh3CSiJLuiKxgazW16W6",
+	"EtUiqgcIVD1JBc8I4yEHX57NBsFQ8886dNO+DHhQKAyNUrGULH1NJGNkSBfxAPqJeZwNUpalMbtlwy45",
+	"x5g5YlXLWGpRs+2W6ae8z2MgCwwA3aR1Yo3V2ng1BNhzPvaD1KXtCcqZ+C3V6GLB+Pkbcio4V2qAjrJS",
+	"izZUh3kYxMJck+2i8xTUxRO2DyR0xJI1UoX6dIHXH7qTa0ihgiSpicfUOIdU8k+X7+Rm1C77ETNcd8Xb",
+	"BcW4KxFSIDfkB4rJBDcBIfFRKYA4Tggs1tHLPjoAKC6YOK8oL4aswiLuv7sl+uxpCXkWsSgj+EKXnE98",
+	"aFoNUx2xSawYlLoUTVyTDtspZWN4WsA2QceAlxnP1c3CuJeznMQTBk9c9Ew0JY7YlPL7hyf/iiXMapJ+",
+	"mhQVM0lkXBDoZRfZQd+7uNqvkEYYsXESczbAdPNwMLqHuYvtIz8OdQUhmxCpjrDBTb8bDWi2CTTZ+Sqh",
+	"bjyha01ySMQOZncV1Wqgowu+hjnMyxiquSHkfibw5mEYl/1BZLoaQj2rQA0pihU/VF0wg9JsZ2GqF3ii",
+	"yeH9cgwygMZA5AOdSqAzL02FJx+OxmzxRA+qQYqqztcfNCq7FoBwWGfhsKwR6nEUpTqc5VSLXJxE0Ncw",
+	"pvIBuRt1oNuVFPr1yNm+bL4JCNttvd/bjC29sfcyRvTGF8qwzmXZ+PeetPozy/SBsL9qODsgryKVFc+C",
+	"5urkkmV5ynWRU4JfVE2wbSSY5D/Y6pOVvrutP0qKaqMDHqipuCm19YFJrTvJwXxA8uSmdMkNaZsPzab0",
+	"ske1YyqURGpuFZPUUE5fCDO9KoP3r/WKcLFeNTidUc7rVCKl3Vo7gbT5j7bsFTmpVNfBmFYD6QNKXBEa",
+	"7yDyLNloJsSNCcHXfxYEKDOaJDrfwQmX10ummzcMV6/M9j32Uvn9c9FtKe56+y5Kq8zGN41QWtTl6VyZ",
+	"iMoAeyDm69WrQXF6KnuZ5sBCAYutXDKoGIHS012Fy5WWsi65yGYsXcaSEToyVc+qGrYV2irS0/rzjq3W",
+	"E2upYmZNPRG1YtaKDGEftsrPmrJvm4arzl0ss5hP3SNZn3EFNZ3KQiaKpsUwUygkaqRo2B4398xUKiXZ",
+	"Mh43KtJ1X4EguBmWe9XOvOF2AfmfZ2y+xn29SNT5iUp3zz1r9AVroNAkHrNytcNNIr5vfdzSl6Gdrab6",
+	"C1xSP0iietEF7erLXjRwaBxudmis29dtNq924z5Wtk1iRrx1EPtb6LSrrVhY7rC2eGVgQ3FDmq1e45KW",
+	"TUi6glYZKIO9nW8pJBBhdTK7gtttYV21h5pl17BhujhtwUQ1mlVWlBldzgSUnCsBadaQQNGRFym05QaE",
+	"wpEsn4JTFUZIVIeR0fEsMGOYFjxDBySERTi3ZZxJv8BeeZ5bzuVMD/dS0eym0Chn1SoTXU8G98Cz4J6V",
+	"xwBWaCPwFpgVVYGlEDeb1dCsSqrq1Poz+XexDEinEGshZ0C+MMoRY9zIrSDAlPP19Wpg4Y2qlvidYCq2",
+	"uuPcKNYi+39HcBieqcoUbhJZPGZkRiNtvGrXW68eFTCjBisjYP1qRmghO1iF0iooAXZ5Nm5BBcdjW/rX",
+	"2vuaMVnIj3/mFMrqDU3K/NCm+kNDY1PEYD/cQRo8EiGIgztMHR7faxYf8M3wNG5iDr5D7L44phwX1Qlb",
+	"VKM3ida6dWicm+zrwNtNCjXggRuTd8kM8kC7e0NAEQh8q9O1S5WAlcKNFi6OmF6aO4xWhItl9RT2ue0K",
+	"+PK/FCxJuDJdM076IJCR3R9yjUfi3WDlkrg63T94JHaBRrIOebCMJbJz5JK3WB+Zjgu1WgcmokqFtqY2",
+	"6tqmcjLEKtqupiIrynH2ub+W3gzaUFc6l5ZW0PmbkigHozN1Uay3J5a7zYJbw9IvvCDYKrSEh7uyFSpK",
+	"HQCLq0iGsFGqNsqydVNfIW0rEvpYLg73sWx8W2tfsX4FREJwda0AEX7+SbJU12SpfVysYV2Tt3mSfKhv",
+	"8jYV8yu9VqHn12Ld07N52R5ZPFPqxZrhq8drxuXLRXWN1Oa+t3sbavLB7HdwfywNBEfo0EX4OdBK/Qwt",
+	"+dRadZ9I5YlUXFKp8uEwdNPnDarzJgdJFfdJ/1K61isYS3ijmV8MYpMLr4QtrHCrWxjHgnG8mFgPi3tk",
+	"e/Lq/JtmBZiRdQwUV2TRUOf8CB1mwUyZGL4ic5GyBghVRKRtjV5ppTETaaTath2QaoSPmluQKSPElwdv",
+	"hXsLgIWOspybsrZu65wrEUDJsXpBOFvSZAAAWLC+Ys6gGvpyJuYGXBviPQEiCyM/OVti6XSzRrrAkAbd",
+	"RpgtxjNnEUw8bmQleyNiNEP+2gjrpb+tGmAdAB3SxnjEoteQOJsxTjS6J2ffMiKXjC3AoOIk3MAT/Lgm",
+	"rSy+NWNTPZv8IihwbpG95rH6jkHogr9SDNsp1h5UFVOxwsxKrUEYtEvbJowTsUzLZv0crC41vFIUzjbQ",
+	"YCi8rAMD820nE/uO/VhQUAsDe5kPw69wLMsgYUjXju8XSRpecMi21W5J5I0F2FgBDabpAj6odxI6wA3D",
+	"prgHxb/Nmu4KWSzAdGsvZPXQgZgKPHUQpkLvFssafNesdGhMxeIHnr4p9qP+6SezQ8Fvw6ad6D0LtLgK",
+	"XnHqSYH3Ffy22ezAwzO7/8HFKkgiOGJLJeHPWsKpf7x6a0gp0MaB8Kp9ugE77Ym2nmhrR7Tli4euG6eR",
+	"Z1tbXO/rZrqnUzzsYd8i7qFp4p4BBsf8NTWFbpPUO+876+MGnXKmTT694VM1xX6cbI6tOo/lQNI5q1mu",
+	"zzOmk6kZlGFANxrVMpV6sUuQe4D5F+TtbMYgKkjf/uHAm4a704wYHhQlEvq7MAzVbXJp4db7NBtbxfz5",
+	"GYnrjx9c6HbuhimXYopLMcluAHRh5POSeL5jvGIzQRFrHkPURNlyUTyqWC2KR35p5FCLir0HDRF648Nf",
+	"NU/DHw4aUuyTtSPSIstPq6CRyG8SNDX5TUz159JzrEpd/jE400skwvAHqg/OLImWHtTP5wPQb/jZR0XN",
+	"Hwxplh5e+LRdevoXMbrWlF4eY8VEhnNS56DuW1Wb13pzl16MLKXFb9d4YCqNas1qurY3nqaTrPZZAwvo",
+	"0zF6OkZPx6jZMfJEkXcxvwmL35CdZqVGY9uKJViVQmjPwbwMiM6jU0YEL+dbWbutbAQWVu9jzePIaBlq",
+	"0AZyQ+M7tfVX2mQ8Y+MbDeMEKwI4/NtLjsb9mG6K+H4Xy+w8Y/NNsfOAZ5TEMjP135ME9CgD/qfkbSEZ",
+	"mca3SpRemVrkTxnLTxnLTxnLTxnLTxnLTxnLTxnLTxnLTxnLTxnL94/eU+r1VHT0jw7+jifTfrDB02XD",
+	"pVs/yhNvRYG/WWJduurhxkATG1UAzmmB0SHHZIHvaL+zko3Q71yJJvEc9Gk5jiDw1A0g8Z62NWbQmviQ",
+	"Y8IFhFYUt58bPJBWOmXVuI/qiJB0daBItc2xDT/xI1rwiIoU9AmXH1biTiohIv4HdE1YvfI2fITKG+lE",
+	"i5QLvXF99So5JDToEj2Yy3cqEGJUXdRaDcnSWN3cgIY7WmnKqQYFVTbLxOC4SdlKfpNECi+OwdKYH75Q",
+	"xBUU0QtmJ/3oBW+HAsEL3mK4gRHb2ozxCF46460+C7h38VHIl2leqvp1zRM73/KjoEcXHwHnvbTLUe20",
+	"xpWLjz+VVqv8/MRZvVqz4NNKeSvlMfKLOgfUDVsBfloaKXFy9ZoMO0MyZ5RLuNsRbBozOiI2oXkCOH3D",
+	"jokG7NrAwMFoNcR+ALHRUR1/kEQJin2uyBtDs4qcFkCiKxcrfU2GOhmo6FDxNNW4WxOQ1Cn+WYzI+R3/",
+	"MtpGpwxp0cF/NDueF2pUP60Kk6f/wxu7cpVHP60CP4XaG4uk+2eonTERun867aoH5nc0do+E0aK5FlVe",
+	"NTAGQXVrjwrQ+GBVOyzUXFvRbo0BoQ1mPL5y7GvqvEsn9wmNapkog2Ofo+zMhVb1wOAXS5LzLE7wGs/n",
+	"c8R4rgC07hQdfH1KR0P8fgTULsUS36+C4K9qzyw2qGrcvD+S669tZXlcSIlay0EJeIGlUnCaIGS+gZjA",
+	"1CcZANW3oUVgth+ljN6U8L4/M4zUJYKT94JHSo/gkQ5BSZR6kAk8ZiuRY3+5LB2o/d4jwO2vsS5XYFdD",
+	"wB8napfImf67XTFi3J8SPeNLIDPAs00KJvFC9kd3ySSj6XgGIk/ZgHP/oZUsPY2WTfFf0HKWnGDzdYf4",
+	"gWtXNi0FIHRcZaviRxuxRPCpugz8Qep9Jp8KeOldDrts4AoYG1nCoJXDV52B21tOMQp/6P/r4MU+OTo6",
+	"Ir29Xi9QauD+o96miMCviVfzUJCUUgGhJqBSV1ktoJRN9fdvYm1S0ekNSmleUnA26nXTD36Qmp9GdFW1",
+	"wRSv2LIrI11Uo2J8sUk8XgtdtKb6fdcm4qr2NoFhtKq0c7NxbBrOyKCFtY39I5xw41iCitQgFsEdoVmK",
+	"cUN6ekZRx6nGdLCwwq2TA+FkPhjTwrb6P+z5R/v10oOwtqsfBZRd7M0OtfQgGAoOT4KR3ujUKOZVq5n/",
+	"buZQPW1Gb95ldjxcZ4g6AGDpksxphLxMJEoPh8tAV+DQFXfi+UKkKDwNS18Zdn0uUZQa3HbQNeMNgg6Y",
+	"6luBT29X+auShWgDmGPp1vxicm3Vr60B18gJGDH1wynLpJMir6PeQThXugZKGuskapFOHx+k7ftcfkf3",
+	"DK8OXV7v4gkbr8YJeyC0E8D5DxFbBacFoRExFqJRzyKa0SHmr5nsOmwRQIXq82awUOTcZnJCUa8nmKj7",
+	"BN+UIzqqJ9Q0WVNVsqHX7gmT6gmT6jePSVV3DBYJHdu1wTxyG+oosy45jyRJY6k/yRnT0SsiScQS4QDB",
+	"/eqdnJhnzw/riSfmGZuyFLKBqmCxW5+/J7itJ7itJ7ittYEs9Z/W/vtKnIgmd5SBvOt0SGLZNtxJcwyp",
+	"tQgbgzFhOgyuDNThAHC5aAnQHiNu74MU9VuHFTPXY7OR+QIs3pPBwaluzd5pAbQ8SLtBxs7PhW36BID2",
+	"2wdAc1UeeKV8Y7bDSGabFaP7QPYAO0AOv0jFNKVznZwrkmhzlJXDXuqRfWITlpOBtAGKkLEBlnvxTIal",
+	"fiBYS+A0nD6rhsVyp5txhLwRbIIUchobKJsNAC1qcC7QdBmwxelxC+wWb9AFyswaGJca+JnKejXETPKG",
+	"3QyCyCWYtXhIGyywTj9r4X3KjdehCbXXQBFViE99ykdOomayauh9TmohgfzdXoNd5FiOqwfNYxxd154c",
+	"oPxyY2sQLdGy/0sV8yZAcqUPFobTAHX4vzp27ep2+j8W8D3VxWtoDK+yyiJ4pfrMNSdXnzpIKaFX7epW",
+	"H2qskeqDCm5HqGO74oEhFQsf6tyuf2AZim2oPiwi2qrPCnSU4HRYONTuaR9+lX24a7fe0/SGZWAeMCV+",
+	"Tbqxdqs0C/Az1dO3iPRTp3CIP48pylZoKC0qVcN93ue286II/xCY5yACG8pYzJlVo4RkxuJ7y4jgDD+B",
+	"UjfYXNHx8QMG/bXhIjbuEkS60y6ROGsSEViCvuiUfzC/G2wNO24dGmj+asax9KZIN8yu8psXEec89fPI",
+	"ww9q3q28s6btlZrUG5xh4Ne1MYR/sPndtVsfgFUZH2UIGkmLA1q3sBZrjYk0TUW+8LIdQLCtTZz+dSrV",
+	"bUhmvphMmHrvI0vnMZSxb8hWbHt5vxhipScOraI7BP1gCKb8YbvPx+XC+ODdCsYGk4/OUGBrOLuFlFXF",
+	"hGtYUCRc5tPnDbgP2Yb5VGKOYTQ6Yg6dKJ3qTy4sTsf9QweOdPT/OyA8HfvvhmyqWCzvJAd+9g+Z28AE",
+	"+1Z/XPOOne01TnbN0/peHPyI4O/1b2oEi8pv9W84wBrB39ezy6d1fox1vmu3PtJsPGPRz4r7PiwMocLB",
+	"u+QtIjJY14ITjLA2FIEmiVgO8IYY6HtjoAEqamzOWlbWYMRUcSlArlANR8wN1fK8+ROaSBZCWMMhzPMk",
+	"ixcJG+j+ZWgtQHcFG5G80SlXy1mcMDA64DLhnRenIPTpQCdirTYsajimPBMD/UpgIDqvzwyV0IwIPmZg",
+	"5UoEnxIqHZvfD5IsRBKPVwSmKrUFs+EokDebvQmkzqaUZ06JMGqvfyQGXkTCTWKOqB1zesNkm6S0SIAs",
+	"oyFuHp0mmnAc9VUgVhocQwLuOLFgXFpglFJcsbxxLfxLkd7ImVhUgDx2HxFdm+xuAgxkJhaSjBiYaCG6",
+	"BaEPwIxkjlwb7/GuCYfSQRkyH8+KvONiuvu9/eedvf3O/uF179XxQe+41/t7U+SEEEjiIh8l8Ti8I2oO",
+	"mbD15azuA2buLlHCmbZGjik3+RLYYYXnyGZUYniKYhSDjM0XSW1cqBM6LS0PkRp6ZviLERjuhm0y/AXk",
+	"kzstfv1iZY67sg8PPcxOOL4mJ9Ws6DIQFexHP5VX/gGRznpBtgmfguReqVdoxKYxl3pVPl5e/OXs9Lo7",
+	"bKuNnQIvwKPsLOHWUVUHD6mJugnHVA/TJD9BNVaB8BBwoh4hBGzr+GftPqKTSZzEdXU1T5ynaoqW4jC1",
+	"agUX8Q1bYNwXZI+8NkD7MG3KV2TFsi65FmTOmLpEGGE8Q2xzcAvNUoYRFXCfMS7y6cwv3NmSWR4xnrXc",
+	"spvrifn+xOvV4qxWioRFg5M50N8ILNslm+YJBT0nZVr9+dPl2f6f8cKaKzEJOf9M0UsRCuWu72lZz3rQ",
+	"EnZ//Lfc5jX0+13zqGZJMb/te65prHY4zlYDKfJ0HLqizqXMtYaJ56pYLbRbyXiKyLQPXKtZli3k8bNn",
+	"iZjGvOuElD5LGU3m8lmxkr8+SYbSBrUcvstI4PtK30+BwN85ELhKDFZxC258GUncIofXVmJ2glQfE//t",
+	"YlKEfkHogbpSWVGh3Y/1coL80OM5ITm/4Zo67gvE9j0Q1dbE39rUNfTdFolrOEV5v5jckm2rASRgYVHU",
+	"pjtZ4KHFTjYAPtwRKlq79a0j5oq5LrKVFr9R/sfDFqDmZElXkqjOjknM9Zl0zaEmJDEFVCUWrQ2xC4j4",
+	"G4LF2npBYlnoqHqlwAu+jGWjYvz3WpjvAHPlxerdM94ulhanpW4DYUbH3sbF3EQt4Erffyt/F2hXhZS5",
+	"JmhM8TpFas25HHRbn9irHmt0ELTfNw9C24ZnemFr2y/NTl0v5ZKWbjnLcnlLi2pfxI1YXrQlPv8GrH+3",
+	"OKZXQ6C+/MCm6gKVw/d1rajQsEyCc0bdKgm7Wd2qE+Z3tN7ejbF2+Zu5hFwA8PKvRenIwJOKqyBUTzLw",
+	"tOrgKOGKl4ml3rkBz8/lidm6cJc1no1aRPVSEwfSPfDEh3QPNAgvoAs/H3q05q2aifig9TVPw+9qd/ia",
+	"b57Ly4K8ar1eT6T0RErbkJJ3MazBVd+sS7Z3Cbf+pIU+aaFPWuiTFvqkhT5pob8jLXQd8LNjqvUu3VrD",
+	"/QW367WM5QzSUegNI/kCPB+VIJpHvUV3Tyl1V/Rv+SLdmpSK7VkLVB7ay23DVovop+34sxvhsAawroib",
+	"GtMkkV6cVCXPubvNgCuhFVsX2EjZbcyWg7GYz4Pp3W4FGGzLUiIp5o+b8d7zq7YIyW5qhdhO10uuMKMC",
+	"xtR4+ADyEzvoPvTr7tnavqPvVZZhy+aPW6JAaVUWfctzy3pFSTaVLXBkYb2x37d8gWdLdSuLOtysQHMO",
+	"YUFvV8XUVowN0n4NVfrnr8IDHmLe22BQDPOtEiMN8+MauyxAtp6Mx0zKa3HDeLCu2cnHc53PbfIiaJIA",
+	"Fr+Og4MICGigyz/sXiDQqtn6sks4Bow1XIr0BjISDAuG2EITOyV4ghAgapBQ+WpMOZgHuvcLIdxeobu2",
+	"A8Y4R6NhrkPDcET9hMpM0WTUZEmWVBLA4lBvQcCbQU+ZxzzPWGmVHlfJ3XDda0LCzBr3fofqFGqt1P3Z",
+	"rY1Vk036TuI54Epnwre0FC3UhuhW6ls2GmcdFw4cKFCcWneB6KRdOpxcb4wMVWBGTuXRjEucDbkDGjkb",
+	"xPtMEBLCMo6a8HkWDWq3zKTmjGIdiT6xqBKZIDLm04QRHC1GDRaFBYj6w9a0dxFpbG0TrTOYAuaY3mND",
+	"tdzoq8q6FGFTgZiz+7KpNqEZmQuZkYPnRyQCQ0Eq5ojl86rn/6JroMQeeGIlNvpFp7ff2d/bHBsdgGre",
+	"4oCezmhKxxAt58EzLdKYZ4pXwC9OpfhikB/i6SxLViRlC5FmAVTkXUW63Ysv+MF7Tvj2sTqirXYrilM2",
+	"zkS6wh++7oBJuCF5MH3zVyA8z2UD/vnf6jSHLFUQKlccXsibQ+/sEH4ZQgApR0SXlMmF4JIRmmgotEe9",
+	"+rcj4TWksHOOnoUFqOuScIR5hsOTPJuJVKOJD7vfPUZBkwwOetPV0ZCirkyseCWvFmD88YY9+Xi+DXAN",
+	"HjdEnaaRm0ZRabhM4wxqUuEc2oRFcdYGWMy2xi5pawAPU0LYqx3s9NUmOY8EcLR2kTPV7nNia5MBuChg",
+	"GBAqMfmjrX+kkRt7+gPUOLjBkmAez7CzcpHlZdvJ4IDATgMfKbTnS4cpiwSRYZRiIo/1wexAihISHOKc",
+	"Mq6FPLz5oPVrLQDbVpKlt/EYrX4SZGGNmBprhJcatBPLDCv7UGWQaBzVI20YqVCQVRF1LC+xt+Czz/rb",
+	"xcM3ZhSV1z6p4Vyb0ZQc29/ty3c2c31DRjrlHp08htVVq6NrbQRVB54Zo18BYVP571+narBnF6peNTwa",
+	"RME0K+29UQrQcYGwoaPUGY9KaGMaVGI3TsFwcWlnRA+uGV2vvTZ0Zxn/lV2Z+3qw6i/uJJ+uyX6LOVEK",
+	"RQr4JSYKgMxWCyV0K7631GDjXJCTq9Pzc5KwTBdBjOJpnPk1g2cG2ZV8EBnJefzPvJnHyEERCQ42olhW",
+	"6tP1aduvoO9BUfk+aJMIaao3dBuQWqMN3mgPxDG1CU2kUNccDaE2N7QK3jfFSUz0KlE/scnApuo8OEx/",
+	"gj07w6QO/TyWhEbzOAPYLhNPgfTJWbcPsScFQvgcr0ZUsXSYiAbDUU+RjsvaYU1SjdJhatZl13YA11hq",
+	"tAF1Yhymvtn86FsbvYDUoghmaB+D8iHSTuOQTyfz3cR7PuqkPPQfy/gNu91q0g1QgjBq7fJdy18YEyrl",
+	"/OTD32DoFE7a/em0WIDQz4F+w5A88KgUe+a+VEb+wfFUUXf0NkeBX8/1gnq/yaI4prceJq7vo7PKYVyi",
+	"pxW974oWh3Nd2J25jzbE1o3yDFWQ0vEYQhgXvPH9Yu+e5Ncn+fVJfn2SX5/k19+B/Lo2ZE1bRPCqWghJ",
+	"k0tws2+LVVdADd0Ls24jXGWf3xsx7l5FqSvRezVgY5WnNWhcRTtTp7n2WUP0s191XIpeAHXnVPBJPM3T",
+	"NeU8x26TtpJMvO2VVQHl7dnJ9afLs6tA9VvF85xKbtYVhrcHgfoOeOMAC3Pc1w5a/MmHnz+d/BzqX403",
+	"oXya0ymTCKcglFA1ScW8jUVhbEHdsYiYBl+XNtTVnvgmR3/f9T3tBzwdpb/NwAenF2/O1g8eEWumMRYK",
+	"CHrxP5+8e/PpcnB6cXm20T2j9zpl/n6X1WN/gO5Kt4tN9b8cVGlrPheu8+P4PDxS08VRBB+rOwTgRWI+",
+	"JTFv+yD0upZHIsSNLZkVZwEP28mn638/+3B9fnpyfX7xYfD+7PrfL95c1Yo8w6uL0/OTd4Or858/fPo4",
+	"NJXTbMXyBZVyKdJIElMcuJ5mypTw5uztyad314PzNx9rvw8H4BiLkKSCg/iJnnm8Jg1ki7q9AQVZ0UyO",
+	"yQWVAbz99O7d4KPa2uvz63c1xCeVhGVOQqWLf794f/bx4vJ6oJTJ4PsjWtSbsEP+QZJPl+8kQNfFHCD9",
+	"ZRO94fzD386vYaeuBmcfTn56d/ZmbbaHM2ZHznx/cnV9dvn+/MObJsOGaiQaUU8Nusk4L87fnA5OTk/P",
+	"rq4G1xd/PfuwcbRalvY3VkOtOPFjdjDo15KMR1jjT5Ih+ERIP+/1DsY3bAX/YMPwElz9u9q0h+391fn1",
+	"2eDN2dXp5flHtSXriba+i7P3J+fv7vvyh5P3Z5trYpuzX+nj09XZ5eD9yYc3J9cXl/85eHt+9m7N6bdj",
+	"aXqoS6y0GHFgB6rnMbDE3pJVKLl0HsPnpV3H83wOtI6I69YtxPebRNduKNgcCq3dEgzdEy7Rm5zSCdQ3",
+	"0fFqMh9pPWHFstdukS3/4JFY1ldstriXLMWKzU51Fj8cf0mltuqYtMVKpWinMxP2Xinv7HeaqesuzsiI",
+	"jm88GRom69dgLsoLOCUzbNmKewrUKFPqj4WffqwXWLE8cTGwcAOn9kG4wakziU2S9m9swHBelKp2igHR",
+	"teGCToKHTYxYSROhO6crMioAwbrk8yzOGJELOlbar8ixulBs684E7Il1WRnnWPC+KIefxJxhFKFDiUqD",
+	"rUDOtj6zBADGdYmeGpDV5kB398RcDUFyYRp5DQLxCXAVdd0CN3DzD9Wp14mHYgKhkarr0HryrGnpUS9h",
+	"cJPZck2U9FslU9gMGpEwCE7hAtCCWapIROdOdwlEVdg4GUUdN4wt9A5uYapz1qZGtHcWT+PFzaAcn6xR",
+	"I5sL0BAiMxiLvK5YZEG0uT/dInXcQaMFAStfwL0xZZleC7ds6MF+Cwg1nis229tYQtS308Q8e6zItFLq",
+	"g7MnJcQWlyq/rj8WTZ2RsI5V5JktR+buZe04191NauSuU8v+rT1O9m/f3WR//ugNzf7sAF0UX1BjPdVD",
+	"tb+e4piv9ZBLN9Fva3j+Tm8ElNghZMQTW3xiiztmi+ts4+417xN9M+M4VsTfujjUEEQEtyDL0KV81cLZ",
+	"pSHoGBpkmOQ8gQLHNncM6qPCVijZA3fCN5m7jLTj/lEu4gQxx+1Wx/zD57od98/mXFf+tCqxIecXz2St",
+	"nzksL1SxSP9+pcfo/hlqV2F33m9rDfG/q9Er8s0TdpamIq2tmkGlYihLXbNbl5kFuR91kvWcZE0SRbtV",
+	"sONw2L5T7RdRamJufXl4i0gyY0lkFHLj4deqrxuuiwo3mhCwnmR9aC+0FbpOk+lL/1nXXJ0r7Ff9C2T6",
+	"hfacSfNt+Mt+HP6CXEB4xXdYFcEwpn5Gu2WGAEp2kuiLUPXS8GTZ5XZibexvH+137E8XxQeLV/HL7mt2",
+	"CKWj8LifM+QTNL9qH7QFqBKocc6EzI7V6lMIi6FgIgXz8fAZXcTPzLLLZ7+oq+Lu2bDd5/jIRCYUT/Q7",
+	"86JsYMdYzDtmq8IdwQxU4wwOUAdwFWxLxZKrTZGSbKNun59npprzME+ToZGcl+ofhtI1KDV0aSengar9",
+	"pDuARz9+9mxv/0W31+11945f9l72/Km/iPYmh6Pn+50jejDuHLLey87LyasXnf3R8/GrqMf2aG//WQmG",
+	"e1vE+ZoUsiswrWlbRhOThrEiSLqSpXCEoC0D81/W2jNqcDYCQRrFL5VICAwMCEF/kIRl0kW/t5WJ4qxL",
+	"amwmJdtIPJ0pHgXBKicLkSSCjFKRT2cZmQm4Yyp7s+NSNOtBRcpG9fssi3a9qkU5IaOE8huTTooRN8YF",
+	"TG+YJEe9HhnbFEl/ud4LwUkqxjcyUEXlvtmOIcNQiXgxX68u769qqDb5RzQjY712KDCXUnqd0k/R2hJY",
+	"ENJiSnwbP6cWDDHFqZDafU1Hvw/W6u5W6GbjumzHayd2aUklmdOo9FkNv6c2Was1xp/UMEptK7A1J+6y",
+	"CK4CYQPs7Uar85FlnGUxxc2NfFKuT/UwfLbfDcjYLi1SHoZHAN1Dw/r6B6AC1lumxK+bTiqYVcJgZnms",
+	"LVXhExuoSLq79QiNG/y2Z9+wXEft9YhRN5FF83S8xCILGVaiGhYuOAYFO70BZ9JGeduvz297kyP6arLP",
+	"Oi/o0VHncPyCdV5NerTzfHRAn9Pe+Dnd22tUDMNdEhhk7ZKswUpAjzjk9KsxQ0ggCOOoFyu9tcAwUDpQ",
+	"nWeksm7YPCSdrIq8VFpWo9oOu8HMVdDSM5FEXYIOIghTAZW+6hdxWZeO90yFmGuoqPcY9FnxkOz48t+Y",
+	"gm2XG2q9aNZolh4W3p/V7V735O8yH13+9H7Se0X/cf2enfJvo9Hy7OPnxcucJX97P1m8/Cv978U/3/ws",
+	"Lk/U/36WZz8dTbv7nxbL2fvk728G/7x5O/73/xjc5jeDW/aPz/RFPGJ/OXv7t97B36LOiYhv/JU57L16",
+	"vqF0TIkGyxm1BREqtft9zSFSF67aUUVpgdt8mjI2Z3xdMDDEVlBJhqrJ4B8i5jposvA0a1LIWDqHuDXo",
+	"FkBeqYn6QWSX14V9sGALN4wtZJ9bk55kZOgPDKAIIKaBQGQVi0HvncQJC4S0N88kiG/jZIDCbgiGrFF0",
+	"srMqD0A/2Bb+sNLDJE7lOnkYnpOlSOFKcSo0NwoY96DiqiZsE/u/Ibx/ezClqmgVywGc4EAFR8Ywnm5O",
+	"OQRQsluWriz+XrgrNErWdLapA0DaWYOjMhFY0DRbu/4VdENAI260LZyqhaoZQjkUaHNvIosn8RgjEweM",
+	"q60LiK8/K00JY9sBXsoNZ4RLWgmoGGSiK6u2jQgLSNjGKBxe07X+h5MkIQFMZFH03layEoATqfXeBtPJ",
+	"AU/dFA2/mAnOHL7xwHUP5jd8MMH8RkYAGR+5Z5ecK1GI/5ApEUH1f99Uh9oj/QgJqw60nou+5zAu90T5",
+	"xF1UXvfW3mEHvlPWOdo+h26Xr7w6svcpse7W3RCMsQ7U3maoqYNSmCieQO6bYvPW6tZrhuLo0+tH8ij4",
+	"5r9z3PrvibT+mPDh28FBY4HRcHaja56xZWu5Bsh6jFzH3ytUeZVdNg3SQZHBMEX3qpfYIMhHA2E962pD",
+	"VRBZ3cJT5uYp0U5NKSr3TQMy0AC41je5rHOvmXV0Y3K834qELO/nSmEc76lTtqbye+gjbmmeygOngE7l",
+	"mVM5p/qs5kMmEz40Ta9cT7gBdFt1HD4t5P0WsnqWm0WkNDm398vffCtSV6Pqc6h6D+d22IZca68WNhTS",
+	"dUNcrLGfOMFqKLcBUq6+XQmEBNMJBLCDEAZNItEgDdQwkY75R5UJdao/udyi40FWiwR+0//vMKGO/Xdz",
+	"duJlcfo/eJEf+pFLrubPYLvQQan8HnqzRInOL6HWl7gIzl+hVqXz4vyyNtLmaX3Kqbd/i2U8ShxQvFoF",
+	"CIwgphY4Y0QyDD73yoOTEZuIlGmoRjA+Z7XKzIOqeTQ1U/2hKoRo2MsNAOJmh0xrQt3snWKzHPfBCoJR",
+	"AUATipYXCJSemrUiEdbB2JFuUm8sPXec+TG/Ics4SchIUR3P0GcERmQaJ4CXobk3yJdjqMIOUKEOYYL+",
+	"HcWTCUtVF/hqqCD85hGnqUgHcyalpsAGcLhsnMNV0KgyxJlp7hWC+G5VMtbGqvzMMFrGjVdBAd/6aXTY",
+	"Hai07FssM9kll4DJYsz++EXVBNsqxZf/kGE6M6323W39UXzcjfa/oH0EUigb4uqLVVQ3sOTvfmA1i/sW",
+	"7TC6k5WXvCNUPSAF0obL8ap2O7WibJyncba6UouH1wv41k7ybFYl35psZYveAzKu4iSIUgyw4uoFnMsQ",
+	"IdJZBMFxC42mPKAApzxAaN6BaWphiAiKzootjVifF3jlOoPrNYJBYFkLRfOALoMuc51FqkRXFklw3H3r",
+	"wIcweHrYJcOfGE1ZWpkToTzqc/M0PG8SofddhrNXJcNAH8mUYK3ldQ1Ho1ZzxmgEhls8dS0PILtwCNBF",
+	"/Fe2at3dQY2riTAZGBTxc/XL125pDxPBq5POTXwMWwgZZyLVm2T2CAIJFP+ppGjgPcLIAvESYg4KTBC5",
+	"GbxNUBbRZNZpmgBjY5/3+Ykn6UC8JoYYmewU9W/kaOozvAwbpCjBmjPndKV9Ww7TRNqRJM7a6tc+1y7Z",
+	"iCXxrfparJQq8Ne0bRSWue7xzsO8fHzEK6FZ/hQyC1CV6bdZ1Odq2jFAn5MknjAwYRpzpVqGa0QEt2S6",
+	"oNlMto1NG3x2eLAddJUfJKYadBz/0rBNpNCRIJrq5jRiQIY6IG8p0ps+zzkGqeiY7R/PAW1iErNU/vgj",
+	"QLYoXRZuGYyTc6GVYq5OnuDxmEKI9Zz8KaJyxqK2g97159cF6BCgmydSFH30OZXkYJ/M2DcasXE8pwkC",
+	"eGns8x+VZC8zOl+Y8Vy+PSUHBwevNOwWUtI8HqdCsrHgkXkRo+h//BG/paPVslnKGBmJKGbymAx/6bdg",
+	"afutY/Kl39Jr22+1yf/7f/8/X++G6hqlbpie2s1bmsRRmwyrL2D7Pk/zhOlAEgk532MUCUHb/qXfikAP",
+	"UB91urgbwu4UrlTCEsn0ZC7NECL544/H2KgoNaBj4CtMDnkIGf5HR7/fOX8z7JL/kyuhLs7QeL4SuS45",
+	"gdaFUQKwWPjVBaOgadhFUF/3voWwgRDcOTyP2HwhMsbHq85f2WqIVnfDBIu4PERB1L8q/i34WB0ggx6F",
+	"nU5FRrgglMsl+PXIYe+V5p0ABlIKLiYyU3JsmivGQ8nh/is0mBx9+6ZBNdzGAGAPvsKsz5dUtqujAuch",
+	"4HUUbmn9+g/SDms5Y8jXcrip1DehugdNnC5xI/q8WKGsc8kWCV2x6BhgTYba9UvtN8iMRopsXxf1ZK3f",
+	"W5SaLqkkEfhnqM0DV39DwRTkKjhe9WCZxlkGdWOmOHQY5rK8nJEicuhOkhsl8Cvq3D8kM5Gnit1y5Oe1",
+	"m9rnUBr3cH/f3NKxJHuKe+8fHZFb1I01eF8REmyLaA37rSEemH5/CN6+fyqyhQXmQgfhFhCVwFIVFzxG",
+	"5n7DdJz5UmhbGhqo5oxlWG/BqYNTlL4xOrYuJiPEjVLxMvKnw16vwB20zqSx4MD2tNLU5+rqVTNpk8Pe",
+	"nvrPAep85haSTuGeNjncO1D/OfozzsbKJIryfQpuq0lIki/UiQDaNEVJ1WHvc1MuZ6/X7vV6erPhY88P",
+	"yfv4J9jB12QuNFYe9N4lF+YYF+tOc3W5ZdrN29Z3TjYTkdQ3eDajnHy8uLpum4w2h8Y150CDRrmqxY8/",
+	"2s+MGLKVUcrozXHBT+RrIkC+oAlZ0JTOGVCFvnTjVCcGOK3wbuxzMbH3zGvrBJ5YJilfF/wSh6qEQ7gj",
+	"9BXiXKz4KbHkr+HLOhkBH/Q54/m8WDewb7pqVcGdKgtApJgrRkcsn2OpJjgdR6gHbkRTQ2l9cLjibkAU",
+	"mKmUpCP1ZT6eKb7sDA1uAapPKczAICniT3jvY/1q2AVdroPGEpl2nyPPK3Ic1DYrUUn1/id9Uva6vbaW",
+	"J9Xt+2cUYZN4zHRQvRZB359ft3QEB+S2yONnz8SCcSnydMy6Ip0+0y89m8fgB8viLMHsUZBEW+2W/nbr",
+	"uNXrPu/2VCPVBV3ErePWQbfXPWhBDOUMVJVndBF3FDk/Q6Ge6XjcZ5A8IkJhqEaVdot12QNso2yHYxGx",
+	"oR9n60bvwrU6pIt4oL4+iHmcDVKWpTG7ZUNg6zKegu2oz1HRITHvks8zwUyMYGZCgxXhRMhd0LIPvwLM",
+	"BtyaqFkUheuK2E5sAyJFjAkneVpwiuOiaClv638bFqpoAqRFU1cdlISiyKnVJNQ0ZPGayLUCY0/zeYQq",
+	"Ci4EjGtgtqGFijeT2U8iWjmZ4xBuuVgkmgU9+4eO3rVhqCYUulkEMxgWlPK/yTQQDNoGxWpd2HZtoHVh",
+	"VVD3O5gZNCdSA9nv9babso7lVadhcPYfJ+8/vjtrPrVTkTKlQGKNlZo52dJ0mj2qTl3Jse4juvkzry18",
+	"4xAnGXrJLsazn2h0qrYT2h9tbv8eLqMPIjvBmnn44vPNL6pXQBEDG6p6a+9g81sGVEGIdzSd6vcON7/3",
+	"6fJcvSPQNnW412Bmn7gOxWLRexbF1NjFDvdfbX75Woj3lK8MGKh676jJ8p/zjKWcJlegDYPShO82WJsr",
+	"LJP0idNbGqNp2jUbYelAmc/nNF21jlvmbBGK5wc5lym5ldEp+JEM10YX05x+64xEtOqMVpk6OXvPD14e",
+	"qo8U3P0Xk+Z5h5zdSg2t4y/hGRRNnn3U77buvrZ/i5cCZpWarxXdFdiq+QJk6t7+kfU5gDZmrxDzcixl",
+	"DpCHLsygtDqXgUhNGRaqIp8u30ERu2mX/CSyGciN2jV8XPQOOa8OoKJjOzHfQ8k7ZXQ8Y7LPfU65i2uv",
+	"+GaxOXDp9Tnceqaa5NrbCe1DT7fS061UuZUOG10ub0XOo6dr7F/5GkO2BCA/xbGTO7rc1NgTlqH+MmVZ",
+	"fRrTiI5vTPgAMGGvzrdS98QSvblJonXNNTeT1I5hgD8GZqzf7/OpUk8Fr3AaY973EhOLCijUKNtOnrm5",
+	"8zR0J96FMV/PsvWK2OG2SvzsALe/5GYVoSGXWMw7MbZg1uvYy6W+LW37u/aD2dNvnd1szzb+ICf/VNOb",
+	"A1IePNt37ftLoXWnXx3L+pN/4py9wthtzjkWAB+tIDaY36BV0ch5bSwgPuXeMeSv0RswTencZC3mEpkd",
+	"IO4OzdCGKALSzEc8MbDlA9PO4Jy4HISUGIjhViLFqsAQmEgyoYRGF7R7ga49JdbROJGaE2tzNU4E3Ktl",
+	"tqQYnQDWkYhpzC0DidyVHqKbTvvfrAlSC/iUR+2i4niB+YtrPATfup5k8V1j8yhJ5frW0N8b1hhKhkpG",
+	"3sAm295+w6oGJt/nQ5z3hMYJi54VvvmhZsjog0KPrnVIFl3EJed54UdWjwysP0P+/xrR8/UCErMCBct3",
+	"h6vmqAYYSzJi05wbl29xVekkLrtlEOuO5k07UqQfU0LmhoulxdKAO3G49l4dlnChu+QkSbS11LVFp8xC",
+	"ubV1fKuYkAslygIFFm5ZjFMYAB4QnQs+dYrO1Nxp3vXbqjCSSto8+5ZVsPhNSYU5kwAcjf6RLjkpN0FW",
+	"QUlKeSTmxHqQjLubi0Kn6HOnQyQbbVzW17rIs3axT2BANJxFijlTgg5Bn5v9U3s4vRzzm4PbV9/2TRjE",
+	"P3OWroooCBvCYhWMMlBMOcHi61YiAYw25r8hYWBLhUwHQX1pnXGZp7pkNQaRaS4+R4cN5eCHc8F4vjbW",
+	"3DC8H2HqavQ2xHp3XeY7VuKepKTfqJT0E9SzKQ7TY4lIz7wyMvWykbHfLcsoK+41YWKr+QoYE2g95nJF",
+	"a5fxKFvuHqhiA/a04gMAma69btDtnK5sPfx5u/C5aiuHkhpSfWhMuBTLMuvxt5ft+rvEG1itbrS1rccp",
+	"9+RXZ/rypQUW3DM+TWI5a339WqmBhA1KpYzqCvV8aXkleZSu7BXSaQUKayi1HEZKThORR+W6GYXPcSHS",
+	"jCZdPa/uWMyf1VTV0HGm5dIyNch8a6trYFpiqEZLZdjVEiwtv0RI8TcWSqn0UFMA5cvXu8b8PVQ0rNbm",
+	"6DTaMYt/4tjfh2NfahaBGgbsvb+vDgv3f/96Z5mxxercyIhBhXADRQtlQqPejSknkoHFKGJKnxitdN7Z",
+	"VQWwWjIGuf9ej90+vwD+ibE/qg0K6i6M3AohsTEK1fgQhImnW5UxbstvdIkuMdzn/mxMsVSl77IIdcEC",
+	"E9QHq7WYoQZOupz0g6K7UnAKQKA4QY2UjkYpu42h4bBNhnQMwM4xnw5iOUhzzmM+hQcWygGDOeC3dDyL",
+	"b1mk/q1kesajQRwBMKoOIB5gnKJULWZUDlKGwRrwQywHarMGEGervujOSjeQSIbWBKB+dsAq4FvuawMA",
+	"m9TPSOhRnscw4JRNY5npG84q5mRY/iK+4KlsxxrwSmbW5ZQi9gzS4IosRZ5EJGEQNxqOafDBW1tbCzMU",
+	"TPCN2l3F/41tA7hvkC6qRQOEwoAoMDBPTeIx5RkE3iHEC6SLGjkHfq/mjmLEp2/6aCv6JpKpHzItB41W",
+	"Sr2cU9kl1zFDknfOqlr1IgJ5AWFVuriyuGVpQhclre9Ly2Rism+LBPxoePuGlEDhKYCNYGsM5PGFyfgp",
+	"qju+rMLWyGwFquhEpHNIBkXS6WjYiw7GgxkXWhhECsO4hE5VCK8sGFsKfQzgUj/hN3SNWsfn2iU/2TyB",
+	"NgGEahMWnrJSYWZnXT1kmS0WGfq+/0IXqAXeYh/sP3C1vz5Miv3ioL209nv7zzt7e539g+veq+OD3nGv",
+	"1+3B//7eKos6JyW2jeG3OdxdMZ9CrRPMmuR5khRZG2NI17Hwz7pkw74pgN2i2KCIiwtjPhe3awPQ571n",
+	"Jdx/9T1Mq2o1eR1iIe6577bQiL/tvV6ljl5FmrzgDA27DkMrG2JifrNJkFRt5MMsL/iuzJOsc2pqbGx6",
+	"22m9lZf5o2EGKLnuNfGvUp0LZMTdgyZS6A3jWLGgufXkKh/P9FX1JI3vXhq38rc6NBbmwXUXF799LRhj",
+	"1PGEjZYrBbbaraAQ6MF5WUwwIwK22q1CAtS1mRz5T51BV/xD2LB66U/DipVEsQpQWY3kF35ik0BLcp+6",
+	"oUIyHy6Yk83XOm6hcVakq+OUUaBNdYBr9ZS2cSW5aTTFMR+iz6WIjm6k0mgtAzxXGSoV6h4Hgb6xdtPW",
+	"xiFUbrZWbPp8o2bzgcXwBVoEzXMshgkh8xhbTkYiWq2Xjk3dmdCdXVu1CFG6y8u9M9vC9+PuIooTJuW9",
+	"OLv/8sG2Xzva9oXnW77QhD97LzThzp9pnLkvHW27zI34sf+VO9/Dn/MnVvwYrHg+Xlgz6GbGvNbreZ3m",
+	"7NiUHDIl5XUdLeTYFjLJ5tEW6IDDj5cXfzk7ve6eXp6dXJ8NDdeFNNEYCg1AemWfm15M+QNjd9FZeCVV",
+	"S88tpEuN8zRVuw1YZ2r/fOz7QTE6T+EqY76GVU2vUIRNc2WS6cpm5SWJM8mSSZdAJSrQHS1CJprYQppq",
+	"n1dV1bKmefrp6vri/dll9+Lzh7PLhmpmZWk0UNOW6sdb2Jpr9i3bUt8MrynURIGjF3Md35yxb1mXnJYg",
+	"sjzPtVb2QtO0GBLNvKvFZNaML5aEfaPjLFk5I9xmQAN4fVfDgkNZW7mEDH3yGJbpstkhW2MUWnLEw3Ap",
+	"6h7HCYuNl2FYdAg9FJrYJV2YP3dFGB7j86hDJvm0S64Ua6MJSKMmBx8ydv0R0/oRg91iNwM2NgMrLMc6",
+	"kQzgr0YrnYYJbEzXq0SWVpatob0SGQEGwYEjHhK4gMshJq9G++x5tNfrHI5fTDqHkyPaeRkdHHT2WI++",
+	"GB+Nnk96BzXTd6ErizXYVCPja9VLoiuHbXSWAEd3LmEI1yuKeir9AC+tSkGxNWL5znzC/0LGNIQ3HegS",
+	"HRJ9aA+ysjXOkzD1+upcsIaF7tb7+psyRT0F8nwPQ5R1BBeoo/Uq0INk+E+fzt9Y2V3320acswojIyeY",
+	"v+5j6gAwDeJzHPYO/fur0fnTDH5Bs5nD341y46ZJ7YbVq8mAVCKbxCrF45mLhI8/GDCkgEDv13OAWwJv",
+	"x+Ke8MUtuE8xvxsyDi2cq1IJjOsaVKO2tUZRHnm9loCW3AIXpb0tDFkTjFsi4J/vc9OdHiDCLhRoTnE2",
+	"I1ILLVqfkXp0kAiIuX50PKtxkXvuZhQQBuq20P5ivM4hPLec3bjRQ9znW7iIceOfvMU78hZ3nKpxj+Mx",
+	"DiI3/0s5jssg7WVY5cHje5NrofB/r07lMDpvK4Bxr0XfSiUM/NnBHi3bXbyCEq2D8RHbn7zsdXqjV1Hn",
+	"kL5gnVfj/b3O88lh9JLujV4wuAndKhItkcS3Mf03JU2bOMkqDRy3LqAZuVhykBL+P/befMltHEsffRWE",
+	"/qnuG0xVOr2UnRUdd7JcrhrPeAs7q31nLIcEiVCKnRSgJkjL6o6KuK9xX+8+yS9wDgACXCRSonKxOX9M",
+	"l1NcQBA8OMt3vs+Vf8BBFjQY9HU9/v9GsdjZwDrWzXqrPx+60PrqdV+97oOGNtXrCr2CtsUTvyRhPTVr",
+	"L5K4g6JuoWbr+r1Fv7p5BZfYAm6pign13ZoCcndlVsfD7Cuut1RxfdSXaG+wRHuD9qbDymVV1uN+pTeC",
+	"Oh05FXRncbxn6eytcQ0rgwcn8OiqUOKkVso109riKBGJCVibBGYj3lmd9E6URYvvGVhJEzMxPiF3kzUA",
+	"CCtzCYnsJIZJAIlhY5Zib6q7WMS2xSIZTWaLsVXy6XbBUP04sALa1pTOttSUBp18hOWyn5ndFjPoyAzs",
+	"MXk2/8m+wEHN2jIXdLViHJn7nSxiAFw6eVITWv6tSpZVndLUAudqM3AIpEFO25L2zuiSjbgRpWIkpjIl",
+	"MEgSpZrmhnG0uCAagL8hNXUZmGfaOPEw3Iri2B28TXFq/mFQB3fUvOYu+k45lsjq7WrITNmMZpI5hVAC",
+	"7PEw3EnetDh89fLD5YSIZMTzOjviW8bvXrx//fLDh5dv30wgR/oCx6tsm2GCtnQXmtgoT3QCV/AUOvuv",
+	"UJ0kSsgkCidEM9mjsjHV7K+INXRfCtDiwxSNuNnfkB8JMlfgPDOmT1xrJGMuLEMlCRnSPehcpDmDTNkV",
+	"hSmyFNBcOJvqpX01+sZaAGWiPiZM9wIT/brAY6HZU5A8Y82mCyGASylS71gTnw7Jbzq/PBPLacQZzuDF",
+	"m1+r3HQcRU3qt/wdw+yaJEK+RvNoBFe4WbBD8jKUJIkkM5PPQEVIa2pr/QtgyfDygCZHMeJTdhVpAmiH",
+	"6RzuWti7TqsNBnxTnrXQd4EzrDGLePrk0QCk/KNltoQftWWLeMquoMBZMm0v7OflyWcLh08bDF1eRKoo",
+	"jpCIz+IsZLBro+tDMq6cSw88pvW2MYON33kROtDG9SpBnXx9mAPtvTZdvv/SOF3suyS5/J6RqmjolsAg",
+	"jABOS+ckl+KBd2xo4g7yUvLVAouirMdl2i2xL9BjLMIEZr7ITPXxZQp1rikzpqi4JholJavnL7/dXqui",
+	"cUHooAx3USS76q7m0B9fRXM228xihq9i4DedN1oY/iX2yMVe+lZMOuka0IdfUr5R/zuP1P5OKCRua5K1",
+	"5Sv/8f6Vsc8Tzr6mE8z7/uX9b8/J07OnT/9qWFtjNk+J2h4t5ZFm3zcsLHp0XKx/RkkZKq9RmWLEY5oC",
+	"b5+xyjXbgvIDwP5OiqsS9YjqUTDaP/u/4ey/naFq0c8kYfHfRgP1XKNBFXzOUS6+GRrOzlLMLRY7jUE2",
+	"L086OEBbZQvU/lrjALrYcQjrcRGlWFr5H5GZ0ib4Iw4uORXqXygnoWwXisYMcbKaOeJYvaiFCdldjuu0",
+	"I+x2xNnttAsB0ZjjTf2ci0QZaZICHbJx7XIBLt1k4vABW6/oh5LSlsl65FuZJjbpmi+oObLNvrI34Etl",
+	"PBwOun0RVkWkyvcvY2P0K7CejaNoXy419cwbd7Va8hu65VsjRyeTicdUFT6c43Xy0UTehnrxxFIvNuPk",
+	"WNONzJvCtKwbVD2QyElzFlp+I9sg5yFLLEmjxxQSaPAP0H8vh5raMcj5EK30mvbQ1B73s9bhoVNgoM2Z",
+	"A3WsphnNADFSpFnS7OEBkiu6LEsVIVoNWeXgYFwAUPrtwKMiIeGMLleZ1DSfwQCjvDEUvXMBlEiOEbFl",
+	"fPKYTlnscAD9wUHLLko3CJTFdp/zAV59n8r4Sz01Of9WM//LTCmxU9qbqHtJDgTl3fLbdGxU2d44vEAV",
+	"xqgg2LAT/r6mG5ebseZDL7OpbaeoHfF6jtpmJqIzFP1dsxJN3ZyybWhoC3oqyO+MWIzy8iLYZUE6YIg0",
+	"MsInKCOMHlRDbwi99B9kHuXIIsYalVtBuE86KUYrWwEXWkoWf9HFRMyMy4VY8xGHQF+rm+jQMpM6LnS4",
+	"J6kvseiFXblwYZXJqhFRviEM8s2BKrWALgj3q0N/Ojk9Ozl7UHVohWlE5AzK/nvtRm+iq0Uab7Q4qlH7",
+	"xvVa9L2DIhLg89Ehi+/0272Al6s1VHrY4l2CLb4R9rX0mMW7h1k09pGgfdQ229mWqrePqmCcC846J5Sp",
+	"3YXq9x3TT3PQVnIgLLFOu78HJvZUMPcOZ3iQjdiGHDQWo1pz8DVI+FUqDuIHjn5jrmis+9T0t6w7Am3J",
+	"0/E7iXY7L1yZ2BFHdddJ7kpNnNONuvTDJ49JSDcS+zS5WENu/9lp4Y95ns6YG2iUkySCchgIvVu0Uq5c",
+	"faontyuXOG8poyOOP6I6xZJes23ZwDoDZgQC23nOjij+f7ON9ov3VBjsxDNtzgJe9jCfwxxskSH8aGAq",
+	"9m1A0hjAPShpjTmbJlqED47DRdAiXOgoEnBVEv/n7R/vx29efESG+LadTQe/unCrziIArpY0LBbD7RpO",
+	"T96zVUw39UAAs1VWnfJn4EmpFLDReVndaj7m1ez6OnZNjN9kPn9sCIVOoir4xU1Ku0j871WUbMqFaWPI",
+	"szgEc45bhRAkFgCBtWVod+V/GpgdYEZ5fpo18UYyFVO52DDq3/q3vInUary4d8OP59PgMpegAeOM8z0c",
+	"fHa/IxWzkgfn5AOL2SwlFC9HZgsRzdgQy6NADlIuFRPr5OvDpR70kvJNbRkfxT8EYkHsrp4PXvAxjHnM",
+	"UObm/BMU72EryveqAqwIdjIt/Z9p2So4ZUjesy/iGqWzsMFajbErwZ2LfH7tq8grxrUPfE8IQ7ww+mZj",
+	"4tMGnuoHumT/zTbvMy7vlxzrWeNn+0PqWby3AT/ufoRWO/RN/fkqvdY6135HDtrhf0JYYXlHfMG97pTq",
+	"XAB43ZA3YF9T6xeLfRLLI35gZjlkMk3EphzkP6oO8p1bKeMY3kd71GtDfwOsR7A1H2YbqqP73dRuWz5t",
+	"U9AuBvZtP+0RP7xodOOMcd9CUeeAaO0m5fB7O/ndsrx1b/Ea9T9XWT7PoZlsqV3vQwjXpkXjWIRwhrey",
+	"GfzAHN2JNpq5mG5JxO75EW8si4boZH0Vv+u+kT6auX9BiyDB33PMfLBDO80OYYdq2ohvlU2rlUmbz6MY",
+	"2dstY5z7N6M+5sqlkcmM8jENlxE32mkzRuPxPOKRXLDQcH2DaJptASsqt9kfCnx1CyrHzgjgDrrgN05Z",
+	"soy42kzVkXIWMT5j41AsaZQP1fxZZlPvJ5f+LovCsfIT9C4KFNxH0EyzvK09Cd59kEx7TZNrlq5iOmMG",
+	"WWWIaN/hm+zF1JQ77Hy6x6bD0/P+DdDgGcqWbmma/VdhCaP9xtvGPbzFFKvZe3Q3OTQLJ4i4VZtBCMLr",
+	"GGx4NHhqj8GNzhaDzfhWIo7h09T81fbf6sreFXdxWlvnosHDnf04aMNUfbYXOg3H08vB9YR6fXy2FzhN",
+	"f9BuMGb+tE2BqE5yqODaFv6ktzRfesj4tShDVO3Vuua1oH5U5dNq/SLn1hB1FR1a2BpL/qzz14I763KK",
+	"llzZW5CC2xW87asCl8dRrQXgyiFcLnB0PCW4glZDj/7r0X/3Cv3XG+FOjXDnInCpz8uwXYtAT9ehSlPq",
+	"leCN9pCXMgZ4TSXR0RIx2kdphER6QP3h5y9NOHX64PJUxVLnuvJRNTzL5VORo1QhxQkQiTdkGWoyXkaT",
+	"OCqN+MHp6clpmxGPMdHS0cAbyuLZhOI+qnhkLpIR366KZ9QGX1+8ufj9HsvivTMujZe+lzkhhdyTe6pR",
+	"NN501iwTbMVE7UjU7whQGxFkmgH8ILuXEPSTG90QW7ov1WNRG95R0jNXk6/15Po5m6rRujfsThYRTAky",
+	"VVj/3TA7cpGn1U05RHAm6zaphoqjTs6pmz1KGELHrrerpQijeXTM/SpwB2+6KIBCS1046Hw7M0/U7X62",
+	"pz0xGcU7JEq6a0jdypIeSdJz20N0Lepp1vSBmp7bhtyhque7Qu7j2xf1tLn3Npqe+qR6OU+vXFqh5ml/",
+	"v3Fo1v2v3oAXYGOAeZZmYKf3LeMkKVtG0qnj5H9wCjmDs9Nnz3APGXRb0Hm4XaO08bw9bAFZw+HVwdRM",
+	"qN0rkva1kM6wanrJ1eXiOlPmsKZZQ9F8Q3wUuY6zGwOfHUeM1E+jNNQitfm4m5EiNWP87pRIvQXcC5H2",
+	"QqS9EGkvRHoEIdJiqru1EunDohLpkn7dKUP6mn4lr8HwN1MhXdKv7SVIH/YSpD1iqkdM3RcJ0l2hwp0W",
+	"IPUyFXdZf7TKr+xxPr386PclP3pcW3Mk8VEbet+nZMaRtEdfg0P4HQiP7gdF6ZVH86WyrF0qd1h29OGd",
+	"kR2tn76ONEfhI9qd0KSxTuFVNNHm4gJQgEwXbBlopciivsAFmSUMmMtpjKvHavKsRXI94jnTAtzS1mV1",
+	"V6srQRcz29OK7ZfFllaSCkJR9NDIUU50XgD09yY1aUeD69TgUWZaPyM5lhuZsmXe7tlt1hEmuM8z3ote",
+	"z+87v+i3czrf1HFzivcjn+hOhw35SvV1XQ7WFZikipSlNknohMCul1KSL3boVxrlEvfIwTmvpO9c7PNw",
+	"fR6urfrLv5WxB/foIksXg/NPn/8si0mBZ+DEy/jvLcFyyYdB++L4L7fQ4+eg1ioScTUaVcqRLCvS7fIk",
+	"Sa0j2SiBN+J1GTz00fqcXd+bdw9ScM2tDObojmZmOszJvc+NyIxyMlXWJw7REjntGERAj64K+pCvThsY",
+	"DBxnlOtoIpI7utoOaeWwRn88F8m4stemdQYBn185+bmcv5cWU1do3llkRBGyONW880T7xSOurgTw9OUq",
+	"3ZSCAOPYNmw0cr3i286NHdQTA72lkUwTmorkxrpiPi4YbFuYWtAqs1NGrhLK08IQ699CHmK073HZL1Ws",
+	"Y5Mb7KfQXQqHv+PuexUKWbc24Hd452KOuS4NrESEnTJxTkC41ZEqZeRq/JvuAPLNguEPsGGQ0qe1IyK+",
+	"+PX1yzeleLhV0PuoOYDbg5pUg7iBAKJHcPcxYVcIbl1KqnDIOitsIuEJArcd47JHobPR53Zk1Da0Pl0l",
+	"IludOIDm3TYWTnEx0D4iexvFjI+K1oXunChUzPOGb0sbA+VGfabp7YLQc/Lyzd9fXl5cvnz7Zvjq5YfL",
+	"icNFo2x6tR0PTOlF3RDVNBJGVtk0jmZwPppR0JHaL24e8RH/TTvKM7GcRpzh9nPx5ld0InGxQHFG7bDa",
+	"rVYXVF8BTVhI4ihlCY3jDYzJqmxRottvqgJuKO7D2xk7b2e/Ksnv6jIv7VXweQxFo1rYTUoolRd5KS9w",
+	"o9r/Au/gbX0HhZmj479/QTqY90yKLJmx9+yfe5RoGhbTWhfd9lkcyvN4o6bjkAsctL6No3DA2aiiclB9",
+	"Bc4QnNUtAHNYcRSvIpBea72QCpfpCxt9YaN3YjstbJTcLsfZrXblqrzfkg5F15WL0jD3oyn8WPTadjls",
+	"8FcoNhwuMlzjSJlSxrfpSfW7bV+i6ktU31CJat8NY1sFqmr72CoyXRrFOVkvBMSyYsW4hJxsHPFr2Bao",
+	"RKFQ9UfTAW7rUoFW+vXasf1W7BGHKBxwjHS1SsQXJofkJeRkljSKWUhSFXEpw3+e31oLCat/Q8QFCqdk",
+	"RaUkgiP0UcXvE5qlQis1G3pMSDroe9EY1J+lKyWCe6fJagBb1DwqSO9JutQJebVn6eeEaoUcccMQgEhK",
+	"uACLpUFy6t2Zpjno/lJobiois9mi4g0EZeFOt7ndNBiMuBHRMbRthYnQEzwJjB4YRrz6z0DlJfiM5Xv5",
+	"pIJFxHarO4ShElCkI44/RJCCSTdjDFHlxGbZKIc1REIhknxZGVSperM4leoFIWlqoMHxJpmH6RgJTp0u",
+	"E434TPB5dJUluFgwxQP3hAn4veTfGFUZKK5O6QyXsF0S0w2RyC6wXtAUhpjmN8XxwFliromXnYvDLf9T",
+	"rFFYtexbqcezs6+WFCCmcRXqslccLSPwiX5hG6FmA//iSag7qSzIVD06exaMOJ2nyoWKYz2u2YLNrmUb",
+	"h+l2Rc1hC44ZRfPkC/XCn/N8LWMh8/SFIZvcKE/72Oi8dSmhoAy+7fTxBp+TDRlKCHznkE3MePSFJVLt",
+	"Es6zuF+ryR9VmDLzE37v45R9Tb37iTnZiAyIKyzTHQj8L8RqmIvq2e7ws5OzR7Y7/H8H9oGg6WWcsuUq",
+	"Ruqij/oi6g7/NmD9P3WHd/Pm7t0voT1tVDXv0WD4f/1HPtWjke0gb6O6XHBIPdn7DsXrpUe+1S4ZlKu6",
+	"7/lQdcW/oiFzGRVvVx2+OLKmQvE1xZT7IhS/M09Vkd/rC669jvc3qeNdtAFN46aCgPeTx48fPtkeQq2T",
+	"KHXUvGuMSAM1bxRDrIq3/Jq0TpXxDWDb0D2GYEu/B0/9148NbBzWwgFsq9lduS9oYsSOwSLtelUGwCI2",
+	"o3zGYpBBtiPUXja+mHA4+NwYI5PFDNavbLxLqpgHq9M9cKaXM78VE/krrPMKO3NwNULbwgay5iUfjVwK",
+	"Qo3VggCWWk1zTBRsAmP7RKIsYc6Rrswa0DRHeS7KKT+MuHshdXdjT8uQkeZ2sRPQIJyBo2jr2F9wwTdL",
+	"kcnju/a9qerLo0cuj1oQYOc2qQYh2K7UhPWtz+oq6WxRNm3PQT3AQNJ0UzF26GubVe3TWR6PgKwXLGE1",
+	"ekVRqjsXMkP+ATcacchSEs7Wyqz9vM11FIkyl2LJrNWLJGFhlCKwSSLeL4YmiQu4Iqbg0Se1YfWI+4wD",
+	"yJatjvxBOilyZVE5YyZNG10tUi9FbU4iqRBD8pbPwKEFFDeUdeU1C9VVBDKvahnvwGbM/Yy6erjKxL6T",
+	"FG1h2Vc0SSMaj7NViKnP/TOXmIDzcn/4TAAatKltxr3EZSF7J68Nuq1luq5FJuudWtesmCL4A2bASWv9",
+	"efBmh0uu7WaHAzkgi4UXqNvwlN+irJb5crH8sNFlgfUxwpa22ZoXYZT2GZvb8fQPy77c1zDhHZrBeEPQ",
+	"EO4fMOyfVQkGqyyt3253ba+Vu+mQ/KapRcwOHLN5SlSooKG8qAVU2HJHXG/u/Zbb/Zb7PW21/R7b77H9",
+	"HtvvscpE/XFrO2uzegVmy6Fs0VH8XAk0e8HDrZv5GnZevX1V7+kvoS8Yun1yNA3AlNMojsk0BzW1Ab/A",
+	"43cDfjmkrziEPtzB+SCfUdi0p4xxIrPZjEk5z2KnvDFs3uiLTb7tyvz2Lkeq899GZcisnnJhKH/cI1eG",
+	"8vpen3L9Dqv831ehHj6qI1ahmu1w7AsMvIHGFU3Jgq5WjCOotCLwg24Y4RXji33VDUrz2Hs94sr4JIyG",
+	"sOPhMImYY290BSAYGqUR7hmhvK2pZ5MXeDKdqhjXA/oiBlBtruuFMF09iMA2x51r5KhmbpTkiqX6HLyg",
+	"lcJyEAj6jtjwjOE0RmBWf1TzKiNiC5R11wvG4dYbsmYJBgwpa9MljZN0U5Syh/d27gnpw8ntoMMTLtRB",
+	"myfOe9/oecxNtcWyckyplw95I7CdoGS3DBIYDZObHrGO5xuRkrnatoeIawb9pKqLwy9VV3jJv9A4CuGA",
+	"YZt8SUv/1BI8sK9AHFCIF9Qv1uQGmhDgCriRVggnZ4Rx1ARXNjlvFQPnbMRXQkYQpUQ8ZVfQUtGtr9ZX",
+	"oY+qApTvpPRuF5ub+S+2KWGnB+M2BpFCX5DOhVcGJXORBIb+HqQ6LTsLOA3KjTEAnCF5ZzuP4IqwkWvw",
+	"n5dqb1OOdVWE7sW+vgdng5m3fXb1N0ymLLSCywdv52bC786GXtvBCzS7a0mU8x3HSMjiwf3PGuHyI54+",
+	"PBsEg2XEo2W2HJzns6atPDCpX4mT/K86Vd/7Dt+w72CDMtz/nWpb7zd8b36D3TqxAGyWAroB4bfgSujw",
+	"/SjZ/lXCZhjrohH2P8YLeY3zuq5xQ8R8zhIZ6F7Z3J8B1K9h9tONsLqi/qu95zmZxRE4fZlkpiW57GfI",
+	"bLqM0rG+zIRwsQ505cESkEi6kdB20QoojKXdW22hBVLjotUFAmjl0UnqNps6jat1fav+lLPkB+nabYMU",
+	"KHD6sugKbggv+WIl4liQaSKyq0VKFgKocd320sH54LUQnCRidi3bGP0P8CK1CemqsK7+s5XA716jxS+n",
+	"hm1Vr+81lWRJQ3a3iy+7HSLLYmtfUV+p6PsRv7UyB37ehDqk1eZLDgiUcAFudHZ69viO1Pz9ffDotf+G",
+	"e7+h7rdkFxNdr53kHZC6wp9oiLyIAWe3pFF8XuCccTF1NhmitfOSAPuPaqhitEegmW28JAow2tbKU02w",
+	"JWnEfeqVIomH5V7RVwdmGRVd6WE5+UydeUnYl4itVVSS8ZhJ6XCT/CDJSsTRbKOil1jwK5aMeMxSWdko",
+	"b+6tZi1KJYvnoPTHvSGuaZTKIfmo3hYC/aRHn1Mctj0IyOHwQQCrqN0P0CokMqUbZEqZuD6A1iKscChQ",
+	"kPCarVKnc6L0QPBGqLLGWo9inF8KqM316gF8p+bGx3rXOpIIywSS/TnyGPtODxDtJyIGsiCapOQv/tgx",
+	"SjRkGAEwBSNhBrzJEV/FdMYWIlY76V9JzGholEaFwz+EqTmPoChkNu6GebZDsiPWJ2HpzvfaRtxdsMA+",
+	"RPmGzKi0wpFa2zRwwJyGibm4HJwVq27uPaHIUuI+IwhCoqafq2NemYssKYbqOUQmZcN04y62Nd3YpZCT",
+	"KVl3CZtlQFwgn603AqcrkvrrQKmQs8ePyWxBEzoDJsPmvr5vO3uX/167/FL/Dot7Z0K35M9eZKm4MGer",
+	"+cX9qv2F8OHaQXMLE4JT0EcWfWTRRxbfQWRxs5FEK+UJtYc0YBZurkfhMu2hJsWIu6IURX7JCnkK0lyd",
+	"wopcaDmyiI/41mvkgUW6wY4dJKjJX1qgWZSBG1k4cCqtWm/alJRrrEMe6L4xIckNiVWQC47SaCOOl7PF",
+	"ErzakLyKJFaWUWJYiyrTUMUpJgML6wcERM7JRKY0ZX/TDzXKTk/PnuCfsNkmnAQj7h8UmF8wLoDfPn2u",
+	"uMSnz/YioAbhSGIaeejc73I1ogMyzdIRnyZ0dq3ipClbRMC4mLvVWAsC+XMgy9SE1Mr9zbXnNIWFjPhV",
+	"bF7AMpMpzNhUTcwKqdLqnMuD5T9KfNXRlyh+A2WpJgXxQ+mui+e/WEIlbs8TX6hQYK+zv7JZpv75IYXm",
+	"pH2uAJ1fv0CiZrBVrFzMkc3Rb9jrTr98xAsC5qSFfjlQIA6CAXwfTkfbUTXM3ck8joT5Ny8gc3J0BZn8",
+	"Jd0f5ZhDaOwPYbDfm7y+8sRfnZW77zX2fWqHOH+Pk9Ga3gxW6nBpG/8Kty/bf2cwz82Ln+rJx1J9neef",
+	"BiCWF4UGy4IpOYRZDQef/2wuF6r2hNo2Kdef0kAauO19bo7ar+nPRT91g31qA14iJexSj1y6R8ilLfIR",
+	"t600dLDGUKO8QKBbmDAt4KgQQbMRVgQDqA5CUCcSdLrVBcBrG454B2JEh8sQ9RHdsSK63tm8v85mL+/U",
+	"yzvdEXmngnpTm423G8Um+HIYktzq9DENwwRAIUILbEPB3+s1Lijn81DvlDqH6WJdDEZGuYkOkMCW7GH/",
+	"Lma4PYDNDxIy4UOiGabUZ6p+nGRJPMEcdSLWIP7vdf5MiEhGfGKz9/jHnzU/VX6VLAoLl3FkvjV6Z+IK",
+	"9dtzveGN+IiDsJCyPeYB/MaoiamFhxMSzRG5Ie18ovugvRfr1GiXWqsJTXLWrPmIK8/bVNtlSpNUmlmf",
+	"Z2lmqN6dIkCOU1EjDVkcQW84PHx+mD9oFR2EWczCEXfBE2lCuaQzYPvFeoJDkaaz98ojg8Gz1M+Yg/sl",
+	"4G86RafzkhXaTMSXZsJrjLgUCLOZzLM4NvCZCacq6rD/XC0EZ2O07urfIrmiPPoXPJv69z/EdJxGaWxg",
+	"QzPlH5njf7aemyShGMGTmG50yQj6d75Wk/p+8FsyH9EVS/UXsjAHcbY2PwN5Pyj54MuXQQMBpxHfpuBE",
+	"Wgo43TXpJvU6W+R39P76mzrrzyAXfmp3+is4rTlYokbBp+xY+Hl9nN/h4Pa0fg6R+dlNA34XtX32VPW5",
+	"j3o+LdZLmOHvrEiAiOJ6zouUKQWurVj5EZ7CGJaHzj8N3pV5kPTh2BYnNfYwkoShh8FDVOIbfFbDR9Pv",
+	"j8TdTnS5A3JaaJ/KY3jBwerpLCNzHRkgYUJVsU+DSzUKuGExBQnpXWAs8UcCVE/KpJudVh8FQEbMLQV2",
+	"0zbHKM9GcG+oXPAx3HjMMH+pZk4fbqYLkgKW1axwQz1IXV4vq9u5mxsxYE9UxQyXylXA/SDfepT/UT2Z",
+	"MH22XG/TKGTJ1M4oF9FK7Y1pEs08PLSRo8SB4pQXR4m+oW6KM3ybm1UOkdg1ZyocRgcCnk0uRBaHZMpi",
+	"gTjFHEuMnwN6Zzgk7R9XtZJqtVFQiuCsLrfkDk5f7NPgOeU/pDAhImFETFGoLxFLkiXxOelMHxAeQftL",
+	"70uTax4Epr0kavhp8BbHBY6C8nn/tlth79mzQoPrsJXY3c5kvf0O7ecdOKtWbSHcdAIHZkW7e4x+84QS",
+	"a896GrQeAthDAHeJnVG+pfH4JlB/GiSNvULVXT5ayVlFpm7Y7Hz+prllAuOYoMmFbQpQcIJQHV2r22Nk",
+	"iWEWg7AMYymPhptxsDOCz5BfzQ+uh+RjQW4YZYKcZAi0vxAbZml+bS6IJslWpoLxVLtmOCatNSQBa2Kc",
+	"CbV50UjDH/OnsI6GK4SEUtfo+WQ8jWItXJQKMeIiDvO2EoNEw84F7Wbo1ELZvnoHOy8BYt6XjnvN2A/S",
+	"RrxqbhaI4XNiYqp1oo3DhJ0BujASSRW6Om/Iup4bOeLu6zePj3OGtd0mka0Rwt0zMgW6cHXLwfngy4Ph",
+	"xf/KbPr+l9fz02f0H5ev2XP+dTpdv3j3cfU0Y/HfX89XT/+b/mv1z19/F+8v1P/9Ll/88vhqePbHar14",
+	"Hf/vr+N/Xv82+8//Z/wlux5/Yf/4SH+Kpuy/Xvz299OHfw9PLkR03bxqC1vJjjAUp8v7PppEoV2Sztqe",
+	"n67q0QWJPHv5W2AFh1fQ83N/x/zcuW6VJ1KlNzF/v/XF6uCjpERDLdttxA+ePHz6qH6TnWbxdTN8vTqy",
+	"iHrPMaYPTk+RNKkskREicFwnhmMqU/LwlIR0I6vx+EAWaunAfmiWllSj+7a4vH7J4uvDMWr+VW4Xn9aT",
+	"cnYS4n3IZgu9aHuY07FhTkWrd9ewTiWrDPZ3Um8fJznVkci756FtuVs0EtzRQJJ6iEUPsbg/EIvWH323",
+	"OItspb7NB6fB6ekpWTGxilmALUBUVnzaWEKbYKrz3OFvyGImA6wJy8DE2Dw0zNrkQnlsmlN1BvnpaQ5Q",
+	"vGZslWclAPYAbmiU/qz5QdQ3gdxl68XGQhvACVRh/H99ePsGMgaUoESTGnzKvqY/zuSXyTmhxsSpS4O7",
+	"67G3O3Kn6ogAOUOAaUENRSQwIyO+YokUfEiei+WSBkSyZTQTsa5u0GneSAM+qYizJdcIAmhajCT54/K3",
+	"k6c4ApFYiglKlAOte36WNLkOACryMeKhWMuTB2ePz8613BSZzBY0kSydWNYJp6wAUxQQFkuYAuSstO1Y",
+	"ekSFhqwR/0OvgdN8QkPADKSQecqrSZTLtZNt0q9F94wNyWtoPzJn671lSmfXVwmmzPV1RrxwIQfhMxfK",
+	"b0CiGTIJk804yfjEcq1E0rDqV44KWBpMGn6mERmwmhOxbrGTdIM7KDV2fQCCjy1DxIfCFlP9yF6VuL5p",
+	"Ss+U1zql++ystdDu91SImFGurFFxgMCJkwoSihw6tdbcRpGyCbyQ5oDqrK4WDslEXkerCYkZNfp/8Dus",
+	"pRjEBieS8XBC1P+XwCmqS7VwyBWNeFBtd/A0mLZCe9lA3XNQ00nGx3lhuWmWx49i3vJf7RX+rG7Vgwqi",
+	"IRcBLl+AL1nzo00SmD7oweWCs8D00kGFjy6ZjwYwHEyvX7z+5cX7msfTlbX8sZb06yvGr9LF4Pzs8eOK",
+	"un7V8DUgbp/xA6whQeLshmCGliXG6gc3ddnqJz91Qk376J8PyLTq70jm1cvy+zE7cGdPDgXrNdodXQgf",
+	"0JD+hx7XcCaWg2BgwWaD88FFSMkLPWr1qs1ZU8YLZxUf4uLNxe8v3iPN6j4fSZ7tDQZm2XhziGMJ7GhH",
+	"vPAogTP4ES+MOPiF8fxH770XX3N1pxC4NQDWA4ej41QzAljap1nes5VI2qC8ak4vF7Lj2N/JwTUyew46",
+	"JNu38rtJn3N2etZWUpVCjaTVa7mEc/Z9K7UMReZ9wJAsZ1uNq3S7ELVCSLI3Tg3yvY+np+zp7AE9+Sl8",
+	"dHbyiD2bnjydnz45eTh7EJ7RZ9Of2IPTewZWW1JeoCW7FAKLi2CyPbALmPDBCy4zSF9btNcC0CR+Vvv0",
+	"lLCYLVGLCNA1/8xECRPn7sc2lIJobwdS6VXEGfkJoza4MF5jyq4iLgkQz+XwGh52Cq5xWbogt7NeKLfJ",
+	"Gz9apiWTkl4ZfS1MAysTZkkSEyjQAtGEoYNbUxsX9ICbHnDTA252AW7AWLXKOhVLfaePnj7+6UDUDWwQ",
+	"mrS3UV3Q9rLQ4iZVzFWbQAYja/Bu9KbrVZjwlzwT7tKujLi6SJXi4RTROJAmEIlyrgCzYpAvwOmqgmZd",
+	"emyeeEhYmkTsS/vUg++E6D5NeLbj0Jt8vg2HGfEXcm/fLD+/cnsqrSidAjHrJc9E9kqB36uc/HdUknyv",
+	"bVHZ1lq6cv01dFCnPMTaVUnE1O0ye8vBV96yrrjyKk+Awj6U8dBi+FXQpxxs+MuGpeeGcBEjcMwJSzIx",
+	"kt2TIXlZLLmCKB2AXWRKN+4ONeL5FmU7WUVSE9nlO1fz1PhdE5T/pfBIFuDXuZB8cfJU0CFTsVp9YzLy",
+	"lPwzYxmDzHSSca4CrOKzH1NXvnivSDpJrHzONd9dH+/1OvPfOE1yKlblTfiATbdNWDaTX5qFZnnlqOQt",
+	"SJJrokvGUyNPglveJFD/RSUoYvDQECBQSeZZgh3jppKu2x1GfCaSBKTs7J2xH86g8REDcEUjfq6749NF",
+	"wlhVBRxq/TVBXnkHHfHaLZRckBmLDdsxkSvl28gFY6bcm9JrprX35iJZZjG1/ZXKjUjEShk/JPGM0hZb",
+	"svxynMBx9ybdqNgTJCJmAfYz6kgc33eg3rRXCnLLQIFfYwu6qqwFEbLRBQx1dbZ16gb7lJtg9UFGwUF7",
+	"lCAet9IY0Ed133tU96tY81jQ0M1+VZrtOx7UAYvIiUV3yC2de2aX0iz3c0x+rmLKOQjwOMGVMLxCGgOH",
+	"n64lssf8IZizvNk3H8P5iE/ZjGYSGiyKxAV/cfS+ctoc4XWy/TVn3KdL5t4WbyoSYu7gEa/os5YkXUcz",
+	"NiQXsTSs3ZjbnEC7dMSvxsAlhCpgek9bkoUACu4KniQL7bnM0bvIAj+1zXNq2pASID+xM3IkeA1HZEh6",
+	"oa5vXyFyMCALuca+eYlhAzmTKxbHVvtLYk8JEbNZliSMz5jxJ1BpAV+jJJG0El0IiDRVPL+p3ZQGCwtI",
+	"5uWuCIKgRIdoDOiJwnMjDFuF1wT3KI2Abx0Wcf7ImFHQwjnmcZeM8jRasmY0PepbzJFW8tYIe3z9bx87",
+	"cxFHM1aNg9lNPHD6yEfUiGlHV5rRRMR7X+txl6P6fBwQU1suHwu3e65W1Y4+0hojLrgxQ0dA+kxFuigy",
+	"srACLU0AQ8BMHphkTxQ+/1B2LVBrtfMHHLfR8O1yidePhWdx3H6x+TvS4PwTUt4Ao4s/vx/Ekk1FuPH3",
+	"qQoGIG9mq26RP9+Sfv0POluyoTEdhaObPcnD4mkF+bh3PmNO6WiN3CsC8YJBJMfKA9BD0fjddjOsZpPr",
+	"IpvHyuIZ6uZz1wYMUv85b9dxyweBOyiwGQNN0yrdkGiu4R+YQ+fsW0i7Sq+90l/0Zc4wuY18yt/6Bi9T",
+	"tiQPAtIgzh0EePTDAL6tc7KLlqoG/7RlNA0RUEUA1L1nSDouO5FHq+URFPV58R4H1eOg6nFQajuq9B/n",
+	"IvG3yCMAozBDUpvcSJgyMltTGmCFuuMi2kYkNOK7mYRIV0RCLgGSS5GUIIFQLoiu5ZzhGU35wDoIGh/a",
+	"JHjFue6JeOzi0D1oi02g59N9S9CCKcVNk/XgSzoaWU9++dsl6+m5d75h7h202bdEveOAbEMWs5SV95Rf",
+	"4e+y2OOJ2voAvPWqpJAElowBtxuvaNnEZKyyJVWpYiSL17niCzQu64XAiiisU7Utp7o1PNVtlo0seshk",
+	"mohNmQniUTUTRAFqAtPQu8/33eTc3wodLMCWlJg7wR7BdgQHdqH5Zgk+UPXdBwj2hAqU/WotCNSoNgTq",
+	"49ayGwuRm4aqsgTYhobumQU2HAo4x3G2IqX/1Z5zHFr63sr09fyuUNr8Nov3VdBoms4WZYvzfEH5lQZH",
+	"zx1S/dRpEFxQGRRFYFzBeE/GosQBaATxzkd8AmlOQJhBBVkkZCrShfI4Oq8pj7hWBdIyExrNpkWqJyZx",
+	"O4PnR1cKWHOwKxiuj+AwztYFnQ4LCND+0kvU6hnxolhPUNTwYWGU5mrNNKc9LfHaEiqVvV5Th7t0xEf8",
+	"QnPiayzCVaQ5kKvUeQx/vrclQF9WLjHzs/k1YoYWjDCaxBFL1C404jnFLxB6mUIAvza1aXUxGAui57Qy",
+	"YhaFQwL4ZZ37oCnya8y0dr4zzilDFRoWBiOe72PQHWSaUSuYjcGRNb7pdAOOcU7ljGQeZZmlVLJ4bkv8",
+	"I44LAFT6zT6Lb436XrB5VD3xM9BhUDf/GX4yw1WrRy7EWi8U9dSSJZodB3I3amWZHRngHlQa4QT1Qeja",
+	"lK64mFeBEy4xnwKQxEyyWJP0qOlaiDhUj35h0THq5iMeRvM5XFk9UsQRBGF0WPXLwtwMcDbDYca91x+H",
+	"DKAuoK4ZSUCMnrvczupB8ulxMSt6TnSjH0yWRChlaR1XSBWRKUobYcsxKFRoLGfhi4SrF5Y6KDE18mhW",
+	"NEkjGo+zla7f7K9NpIuZvmKK+5gVahoD6tWZRYI99GVxDHOlav2GhvCE5m7TO7VdsNDZSGB+duSvzA4i",
+	"rF39mHNqiXBjiaP0yoIE0oGOpLIOKFkStlJ2ys/ax5nE6WiQz0I7Dl/c+hgJrS5UfbQZqJb2ycV5fPjb",
+	"UbR+IMAp1Bc1N6XhpuIiMcT7+RB0r8yqdHtpemPU1mtLpg3bVWm4Zb3X65P4GYwo34h1+AZqh/dZnuQ3",
+	"kUyjMOxJzb/rxKpTvFPGHF1HtBG6Dm6o2G5KTyQYrLKKrMoHrebhWjBveAfFNU70AgdFcsRjNk+J2vYs",
+	"lBQ3vJ/7OKePc/o4p49zbj7O6SC+KUNtC0/njrDGRayId4JjxTAtg5eq3cGafec9XDFkHOkayYweaosY",
+	"5gWe0IcvdyZ8uUmp0pJgIw2XEa9SZOyVS++ccql5ic9RAR03IG1y1DmAPTDTlApiGrGGBPRNodqfqMfi",
+	"rsBO7qx5qqY3EFPfK+HRPq7v4/o+rt8d16OTcPtqoBothZ71HmRRjYmifo8MT5SO8n0/sCb8FBB5lEG7",
+	"ufYlRDWODOjPGsrpyYuixs4s+hLFmjgxqAnQaKoPwNgJ+k0TywEk+Dy6yhJEd2kftXizH4w7NCRv50Sq",
+	"YdNYnYods6kp/SISRWazGWOhxAgQTJ5UXjB5dPoIghydxtCJCYdC2Z+CQPd8VwFQeM62aGWKDIFj6oe5",
+	"3qxlHKNDzzzbx4O8Am6uTncGzhemFKChGd4PtfcAl2LNmymHwqK8QwRcVXhdeIFSzrNYLSedSugMvGt4",
+	"WgS6uRoa+K30glUU9ZyPLuIyws+kbgm6/tQfkiX////7/7nBA/5XOX9jeOnYPzMao4e1YHFYHkjl7Je7",
+	"MfHmaGS0T56rBdlcRmQwoHDDI0YNe0QIxwsQ9NwwDbefz6M40pyjyqULGU+jdEOkyJIZq4oezGjd0AGH",
+	"vCVUUKYpYSlkEJyhvNdhBCSuYDLyK8lyozNcykgi5a0buhnPvAeHSqnwGuDJ3XeAYzMxhbsg/uyGU+4C",
+	"8s8a5K8Fh2Y9+q6njvv2u9zw1XSNJd7pN2Nd5UT7dMd0oHeq8lfI7EdpA2X9t359SfvRQ607Z5xVzZ0S",
+	"pbq4ldPg1fVDIPMdxO9/O7qCfVBV3Cmr2LdRrB/r0+64A3o76u731+msaLO/9PrKE7ZUD+zu5CXxsAI3",
+	"rj5lSHTnk4PwRQ+jIk+YU31QSUI2i0L/nvBZ2pVblSK0hV+gRjJ9fZ05E5dN03KyPHl9Uq53N75tdwO/",
+	"PVB1Ln+iBLib6Xx+Ax6IvD4B+tdj+h6XLI7dxFuikUcaCuM35Ouu9RKsh8pr6eBhkOdaOSWUhHSjaztu",
+	"AupnS4trvRDIjJ09IxlP4Q6MA3Qm9Zvnr1QMLRBIpGI9/Mkw6ii3QiQswDc04uqapiO83Pc5ZUQaS71e",
+	"CDKDEsSCfnGAI/6O8N2n7eT1GFbkHXKcXE2uSkhWns9jPO3MlTK3BGjKTCShSeBg6zNRVwmz+K57Vzsb",
+	"+0tywH2OoN+07+CmLa8rv/7j79J7i7E03qJfACfjbrSt2XG4gC0txyCW2eHryW8BgFcnXS1WjEPqATaB",
+	"ZrSqd01qZWelp3PJFT/Syi//DamtWAX0pJKN6phCK9vj2D473u983zgHHHxUN50dB0T+MTc9V5XFtMfM",
+	"a7AkhuyLYb3SQ4NAUZCxEDc5vR9GaaC9hRWw+GDDyJdIRqlINKVnqgnflEnZsHRILvjGhooGrFKEqNTx",
+	"y424Ty2HI0YadZDghGopjaUf81qzpobjMO+XsuQ9ogQW5OH8KrB0Kkr3Bk1kGAmT6GqR+gst97dcvCYc",
+	"MsZDxkV58Gp0/0ws4QNU3lYRtK2XoBkGTFj1jbddew/oO1BNNtuD9TrteOvtYZX3lealhkoOyUut1eYV",
+	"ynwmDbd1P9u5V4VsFkec3WiItqUH0iJh1pSnyrRqgir16eSCmUZeTA8+HFPkoRtx86exJgz1CUahOKxz",
+	"UCnjZBnxLGWSxDRlSVAy04zBXqa1PaOUTAHhhPj4qkBQHTnWI8CKbzGshARqzT4QWMItf49Wtt7gbIbE",
+	"1s9YrLvh3P12xM3qmMYs39SxRw+l+PX4vvc9UU/DrSqZ4CJVcTcuDC5IGi1Z3hFk8/1EmQaWDPfR23gP",
+	"d9nSnvDRYYK1nYmaBha+H1hvypObMmL6kA/k2diZdjDf9pEyDfnlv5H6vllLJWAg/B25lbEf2euY0Wc1",
+	"Z++fLWhCZ+pTGB6b/L7PT/QE9z3B/RYaUTBhBzbTAK1wJ2kP5NU9pie5m8BYc8ZH8xp8Th3qr0BQPOIH",
+	"MxQDBfM9yuxbVuQjbbdVnMt9vbfHaPVJ75ugl75BZJamLtmtKb7WRD4eGYpWx0bzG/Erly8lCdw2HIdT",
+	"Y0g+gEWHNhX0DIAjhvKNrzbyFhl2gMIaDnATxzmqSyROsgHCYkyCF3PnKFqG0WmUqNBzxP+C6XZ1eE7Q",
+	"Ar/LXG4DA1nG5yKZMQSZ/zWAXcynS9JatWqLwwgcZNYXIrYqtcj6o840qZSNSyT13Qf5sBY75BjXy6UV",
+	"wziMoQWnyt8jGU1jVnWJak09/LkPl3qq8UOpxoEtzCcK8+0xidLbpx7ftQWxL3CJZjvQgq5WjOsSKPcq",
+	"p5ytATkZJTI9h9ggjEIokK6hvUhLJ6XOvqWM8Tw1tGVrIBJTZk4yDqwraGNN3w+ksfFPqNReLcBSrHlu",
+	"FWMZ8Trskt4lZ5QjLxyUj2GqQMMayL+8wrEKpeBpDJ+eceNBVxvP5EBQ4HABbvIkN6dLiNZCAgkny30D",
+	"SU41hbhfrVnCiPIuUsZVJGaZyGiaqi1W87HNoSlqbvYJaDPG5JZOgJvD9bswJFPgZMBzNtozcEZgPsvx",
+	"Wy0/sZpAtVnB2UiToNbYkLxnK6ZrHPZa8BB5Xg3y+r+oEGxOszhVEx+b69IEROBRsBzH7+CLNEGj+uMX",
+	"w+Y4CPCZ1P8D9dlgkIoxduKA6usqFiEzVdZIPcc/M5ZsBsFAi9XCrQfubmXVS5tlnGFpYMKPZ8sB9H1/",
+	"fYnXeHgWDGCY5wOaJBSiKJlugK1tLpLlQFkQLP6faAKgE1w9hhRtp714RyFSaHTch+hf7MA4e2/tEfyC",
+	"Co7BPlNdmOHT0+IUl/2Gt5wBvsN8krjqCy7Eq4hfl63nH+9f2S95ArZROc+rhH1R/8vZVy0KNYmpMklw",
+	"l7+8/+05eXr29Olf1QcOf6rSxY8k1BdGXGRpYbEPRtnp6cNZvXBraTNoop9ttgq4OPuZJCz+22gADzUa",
+	"BOQG76kmazQocQC6S0O/U5kmygP986C0B56rtpyT5yLjabVwlg51cHfgSEqhjJN6gbBY7Os52zZw9V3T",
+	"FHyB9OHZIBgsIx4ts+XgPF+pEU8ZCmh/PbkSJ/lf1eptj73890CNcSzV533+aXChue/0XYqSx50VMXIT",
+	"/60UMtpoXOdZ6Eq6NseFMbs4ejqeSrnJWL7JdY6Ryu+qhgUOfqm6wkuOL10dMGyD7Gmc2fTNV1Bkcwag",
+	"HKhkBdoBuAIkw4pK9AgYD20zqQPJUy7LiK+EjIC5RC9aNIgdrqM+kDpWIPVKbWa5a33HlJt2hU9xxK93",
+	"B08WYucT2jJY4UsaxSw0QFL9SagAKs9NFdsHySugPdJ8phBDQL9FkQPNwkorUC5SQOIICCCENyYag5f9",
+	"Mn8Z+hsFqjVkRQM+HAN4XbFkGUkJEH2bdfO/8HKfCF6sVaXIS64NDq33ZIkyfMphkec//rgSSUrjoYNv",
+	"/DG/dTNfRUUTWaRG3uTwfeAp4GTWmFo1OX1aq7fGHSnoWfPh2GTGupDePLJFRpqLm6Db2aU7v6uPrq6+",
+	"Xq3zPuJNhd5JB6w8I15Fy9NUQL5bXpxDEYOXBSo8LkgixFIjBl/TzfGhghWi8beGFrwd+fgeLdgSLXhX",
+	"GYG203c3ZASi9xfC2INNegTjrThmyNd6IJnQ8SCNkvHwyIDG6AtL6mWormiENIYJQ34Bj32ojFPBeHue",
+	"xTGJozlLoyVzS4ojXk9uUAzHX84raBMNdGSepVlixOJtg47lXTB9CyCjRDdQL/xPECNLGS/CN63AvGGJ",
+	"WYi1S4OonssUTK9YKgNj9kHaiIVD8gvKHVH8C6JQPA4aXx4p0EVNGseaxhcaJGU9maLVrGnkL6pVczeh",
+	"n1JTEVRDQB1ano68KFvJBdLfe0H604V6UJ1wUIlC+8gyp8ABRqj+QiFo0p+OVI9YI8sSEG1g4BbGvlT5",
+	"XQlD2qgb97Ry9TWID9Vse7gA01CHxOWGvLrPJPXQ32/bofrAeBHAZSjpjoz6zXgoTm6gmfg1vS41gOSu",
+	"EzxsuSBhmv2IRqNS7rX/0iuBrcbGZSJXAhj9h+RixPXJxubpbmDBZyxw+jN9qwVoLxwMyG7pdElSge8y",
+	"YKlKLZVGLcHfOcbXbbq+m15XTvugucGOk6Qq3KN3srp3srRj5A/FsxzKHfniIho+Fd+U+mz1dYbEUvNp",
+	"j8YJwACWEpce/NI1XAkr3U1/sEIAq4GK79QHokVlsfN/x1078uX8gQSEmvuDSdBmFKGanlPnL+rGvl3X",
+	"4Ijeu+u9u7smnlf4kLuEllS5eTkEwlQeZTNYSH5ioWTnoCeUOyUZ80H2tY1csRG0WpaauEbcdl+ZBI6Q",
+	"MDdG4VTW90+B8/RbFCtngMzEcgr2KUoX5OLNr+isgWVFfrWUfVUDjXURU71FquLkOEpZQkEJjWP+HxAr",
+	"lGh5qVo/Jp8oU12sA57vgjLbC+kli8/0HPHhv2wawaFrrqFnER3zvS+T+0NwkbIzI5IQoaZYpZdpQJZC",
+	"ItNcNI9mlKfkmm3MQpmcTGzTBfx9ySiXRF1XU2xVQu+DERcJkUz9IWXqREmmG/Uql1QOyWVktlU1GhTH",
+	"V04pQItgCQP01aCU1OYb01UtLr8Z3l60x9q/S8RKSBq/Z18itn5bhtk/3YGyPwqMfu/FYfbDvc+H5FcH",
+	"MH7B2U4Af2kMryLwgNq/xOKFOsDxxyBdXIni3+YBqWPkoHNE+a6znaNbNeK/MyviDnKuf8hmC/3p9Kiu",
+	"Y2NsKzyNohNU4cU0xdmqpVrr6QQmxYILmkz8Ba2ZSPMOihZOkXZjqCMIOeLod8ghMUrrNKc55RA/ERDL",
+	"16q/UxFuWvkdM/gMv3nH4y5uULWNN1gAKa6szuoYN2eyRRjFTMq9zLV/8sO2d3vc9oQnLU9oYnS9E5qY",
+	"3I80St2THred5kZG1r+LT52tXvFB9nU5Ww3O5zSWrIm13Rl56kKDbrZkKauyzEstFVkeNySRroTwOaBm",
+	"FDKlDU1kyGSaiE0Zpf+o+iuuGEUvFtdTDd8VgqCK9dmB82Qx8VvTRCD3Xbr9OUmF/jLdFBDlmwDaa5Tf",
+	"I3O2nTbpnhHf2pJT9bl3xxpjQKntY8v35szmafmKsLK6fFSe/x4h0UdlHfXaHMW27NcAWfogqrputrgc",
+	"Gl6+B6yh7s516IbfE8pTw4xmC7rGdzBKkgESyWAzJQLmCZ2KLAWSF4Txf4nY2hCmpdGS6c5FsVwybrqR",
+	"NbJzvWAJG3ENplrS0FH5xyJbTs+iTKs6ME0ol1pjn3yERh1H/JclYHSlcwmssgbuUSSSI26h+zSObY2v",
+	"lZXWV7i1thyUxsCJ9Uu1H6N0QaiZdE/4whw++MjimVgy0666Fsm1XIhVq3Z1TAI/x2s6Nv/PptGm65xa",
+	"4Wu1kLD/igvMJtxv8k6UrqVxL9PYsrz7RqQaN9F3Utx9XeYD9t1iH8WTx48fPummbOzpQY7372Ntu6Fe",
+	"AlxwSmfX5f00sLgSS/2sNj+QcOQh/AihSIsEgf98t4tGw31Jo7fbBx7PzZnN9yE8xQYuOPBdGsGAD/zG",
+	"ZR/DhM7TPOt/TMVHp+1Ft1Lek5jujUj/R2SJUwntsVE9Nqq10uNRc1pNtzlM99zA9vYeOttk3d62I0Y0",
+	"sVrOx0AQWmkl9HSc0jJrph7+noZjl04MpuZlnsXx7cVitpf9W4vF9Pz0oVgfin27Te13KRJrRIYdzRYY",
+	"CmHyTvNSi9jRH4A7FzG7KAI7A65ClzYt4ni84euBNCMXqSmAQmIxjiRYuPbAX1KH+1Un4VERH3E9BGR1",
+	"c5tYq7QSPtI4zJIfpEb5St1sD2eM02jJgOKWqkcdc4r/lAuxHkccJ0D9AbZGGWdXmgcX6ZiTeAIPjNzG",
+	"4TngluHxLbUdkBjlOg5rkcUhiRn9woglxN26C++LHt4H6fltI3hPjg7hfTufsyTiV7nPtweMtwFZdi1l",
+	"+R4k5X/gPQyxe76aS/zlI54TmJNa/vIiUbkyNmP93/Dd4j+OSluez/+xGMsPbCr89G+LJz8fnJ2ePTl5",
+	"8ODk7OHl6bPzh6fnp6fDU/i//x0E5rjxdDNWnutYz4z/i51v/EFXzc2xFzOYfftnzf74U/hg/mj65Ozk",
+	"MX04O3nETp+ePJ0/++nkbPpk9iw8ZQ/o6YOBbpDLreXgnGdxHAwiOUbzaN6frj21uPqZWR7+en6ni1ho",
+	"wxNvDZ0P3r1/+18vnl8OX1+8ufj9xXvzq77rw9ljdjZ/enpyOn0WnjyiP7GTZ7OzBydP5o/Cp/TB9Cd2",
+	"+tAuxEhFNrBtWVCTs0LPBxcrEcfCHq4XjH5O++d2zwufh9EqX9Kv/0FnS2boPM3v+v6v6Vfy2k6C/2HB",
+	"yfavOIRn0zP2JHxwevJo9tP85NH8MT15Gj58ePKAndKfZo+nT+bw8K3IPz8f8PG9imSqPrgeA99j4Hu0",
+	"RRsMPLjsjg9YH2Xo6ELv2Seek1gy3WpftX6uMmCum2uMifJyrWFJ4qo8WhglbJaKZHNsWP2ecPr6wMO5",
+	"dKCJojCsaBJ4EDfucAkTyoFHt4j+HMnfQ817qPn9gZrfOTO2Db9eNmo7haKcdBDUPNEhJ2CxIomaWCIB",
+	"soTEk1axPv/pg8tT5fCfo7NfFQPlglAV6ishTdmJnpSSlswBQ2Y0iaPSoB+cnp6cthn0GJMBHY1dC2dK",
+	"HKoJZ9RwpywW/Ari3yj1B90wyql8CC9gqnwG/Uuj4aul+APWHyDaJipapBHXz5Oyr+mQPKcSHtEE4d6z",
+	"vAaXvzJQtqFhc90btVlesq9p1Xh/U9+IZvPhwt82p2xGM9jP8lSX+fqI4EwOyWWSMZtv4yJdRPzKe5T6",
+	"kD+PKyt0kqZCxIzylotbGDG7rj/NpQijeXTkbzNwx2/gLTHIzQAItOtP1zxUt98u5JyRJ4fO0niDY1a3",
+	"9AdaDu+rxugnlQ5f7t4IYWTqw/ZH1jC1UDvcbowI2MAf5J4GxGY0qkbp5D66m1W02XZa1TOaWrXyBTVn",
+	"EdFJNvjdyjD7Y8/zLvWD12KJRxp8eU00TPrUD7i7nWXbMBsmhqqGqS7d4QC9r98ks/zBLms3OServMcb",
+	"9noD5I9L1oz4RsWdEb+CwWoYhYoJy7Wxc6e6JnMMIhbe/GqbHJIXwKGrjhhxV1WjJhiU4yXrTlKIXiWM",
+	"LRlPxyGQke1KQUdfoniMQaVJ/6oTx/8QEW+Qwt6S7oS6kZPvVH9ystx+BjRagmBcTf45kmPkFjcOvvoD",
+	"hv/2T2rbzK9trutGE5BA5yKF4pZWj+V0GucaiG7Q0ify+0T+/UnkrxaCM/sdqwWWa4vVi6HKH5sM50f9",
+	"CP4ztXicxnCsPyRLXtdikDFNeE+bHvus+o3ohblbeiElJZuku31HQgNE4ZQqfGhBafmPl7+aoha6FCB4",
+	"CtngibUBk1wQvogEmQzJhSawg/y3ERclcOUrlkry6PTR/v7fiqYLx+VCJ6+BDnCNO7ib9fni3UsCk6ch",
+	"RSK51pytLi2qdGZMK2IkgqeEmTqA8i5ldAWq/8b3ijgIkkWpZPHc42mO1HxLXDW2V0QyPRAD3kH/H96D",
+	"PIefJngVztbOoSizjwdPs3TEYUBG4izBbksu8AyZd6EETjd86I1GOYh0tgDxbHF1peGilkuZ6seTWPdw",
+	"1w38moAuR90CspzNE3+peT7mpN4ThccYo9NyhH6YB+182abuF/LzyjEsVv/QR4VDTU5NJATlNo2LAGai",
+	"1LwcVID2gqLR+BwMYN4Q4jf+n7d/vB+/efFxfPn2v1+8OZYi5zuWSMFpfAGKILDbaBanuu0TF/WaYtPw",
+	"PYckF9faYVt5C6y63jiKSmyzhIWMpxGNwf7kiheVUteXkCBjLCxYSfjCfdNlsP1oghxzhTrbsM+VRmNM",
+	"SMEUgW11L18zuD3tWnea3dqSa5E6nBtD9W1MXOUYzfbQsZPYdzb1nU1NO5vACBPqrFra2Bt1Pm/9MbFZ",
+	"lkTpBrZf+PtFli4G558+A3oLHqDKFb0gsZjRWEs3BKhmYTS1Jkt6zUiS8cn2MBF2cD3m4g1ymj4ZoGgG",
+	"bNbQQckdkW+g74eynZPo85iuy1nF3xORrVzst9HBWFdpi88oJ6l6oGxVvM2VutCOm7235I7CXIZQclUY",
+	"QvHKVa0A5Wt/ROd1tWIctdtoHPvPpZYHbhWrRFwldCmdO6EifeWYaUhEckV59C+80rBc2aw9UedGQH+3",
+	"7iLmmLprQCJ06FdBZA3OHI35DyARku913t20L3NCwZnBj2Lb5fKkLQB6cvuPlFOFt1X7FM17KOrff+17",
+	"d6MYWLCCXHOxthh6vrEqqjq2idxlNhN8Hl1lyTYO7jXdwHXV+STipejJuVwE3km6OVkl4ksUVk/KB3Wd",
+	"FRMrfP76q9FVdKIcqcGfn//8PwEAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

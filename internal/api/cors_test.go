@@ -45,9 +45,11 @@ func TestCORS(t *testing.T) {
 		}
 	}
 	require.Contains(t, ask([]string{origin}, http.MethodGet, origin).Get("Access-Control-Expose-Headers"), "X-Result-Count")
+	require.Contains(t, ask([]string{origin}, http.MethodGet, origin).Get("Access-Control-Expose-Headers"), "Idempotent-Replayed")
 	preflight := ask([]string{origin}, http.MethodOptions, origin)
 	require.Contains(t, preflight.Get("Access-Control-Allow-Headers"), "Authorization")
 	require.Contains(t, preflight.Get("Access-Control-Allow-Headers"), "traceparent")
+	require.Contains(t, preflight.Get("Access-Control-Allow-Headers"), "Idempotency-Key")
 	for _, item := range loadContract(t).Paths.Map() {
 		for method := range item.Operations() {
 			require.Contains(t, strings.Split(preflight.Get("Access-Control-Allow-Methods"), ","), method)

@@ -132,6 +132,7 @@ type env struct {
 	clock   *storetest.Clock
 	service *invitation.Service
 	joining *joining.Service
+	keys    *idempotency.Service
 	server  *httptest.Server
 	log     *logBuffer
 }
@@ -170,6 +171,7 @@ func newEnv(t testing.TB, engine storetest.Engine, config envConfig) *env {
 		FrontendURL: "https://front.example/",
 	}
 	e.joining = &joining.Service{Store: e.db.Joining()}
+	e.keys = &idempotency.Service{Store: e.db.Idempotency(), Signer: signer}
 	for _, policy := range config.policies {
 		policy(&e.service.Policy)
 	}
@@ -199,7 +201,7 @@ func (e *env) handler(change func(*api.Config)) http.Handler {
 	config := api.Config{
 		Service: e.service, Joining: e.joining, Directory: &directory.Reader{Store: e.db.ReadStore()}, PublicURL: "https://api.example/",
 		Callers:     e.callers(nil),
-		Idempotency: &idempotency.Service{Store: e.db.Idempotency(), Signer: signer},
+		Idempotency: e.keys,
 		Logger:      slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ready:       func(context.Context) map[string]error { return nil },
 		SiteName:    "Example Cloud",

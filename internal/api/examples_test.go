@@ -21,6 +21,7 @@ import (
 	"invited/gen/server"
 	"invited/internal/api"
 	"invited/internal/directory"
+	"invited/internal/idempotency"
 	"invited/internal/invitation"
 	"invited/internal/signin"
 	"invited/internal/storetest"
@@ -145,6 +146,22 @@ var exampleRequests = map[string]struct {
 	policy func(*invitation.Policy)
 	send   func(x *exampleEnv) response
 }{
+	"BadIdempotencyKey": {nil, func(x *exampleEnv) response {
+		return x.sendKeyed("a b", x.newRequest("POST", base, "olivia", x.draft()))
+	}},
+	"SameKeyRuns": {nil, func(x *exampleEnv) (answer response) {
+		running := idempotency.Request{UserUUID: x.userID("olivia"), Key: "k"}
+		_, _, err := x.keys.Do(x.context(), running, func(context.Context) (idempotency.Answer, error) {
+			answer = x.sendKeyed("k", x.newRequest("POST", base, "olivia", x.draft()))
+			return idempotency.Answer{}, nil
+		})
+		require.NoError(x.t, err)
+		return answer
+	}},
+	"SameKeyUsed": {nil, func(x *exampleEnv) response {
+		x.sendKeyed("k", x.newRequest("POST", at(uuid.NewString(), "send"), "olivia", nil)).is(http.StatusNotFound, "")
+		return x.sendKeyed("k", x.newRequest("POST", base, "olivia", x.draft()))
+	}},
 	"user_invitations_list 200 one": {nil, func(x *exampleEnv) response {
 		id, _ := x.invite()
 		x.deliver(id)
