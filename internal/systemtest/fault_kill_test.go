@@ -104,20 +104,7 @@ func TestFaultKilledAtEveryStatement(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEachFault(t, "kill -9 at every statement of "+name, func(f *faultCase) {
-				points := []string{"answer:1"}
-				for i := 1; len(points) <= i; i++ {
-					require.Less(f.t, i, maxPoints, "the process dies whatever the point")
-					point := fmt.Sprintf("write:%d", i)
-					if !f.killAt(o, point) {
-						require.Greater(f.t, i, 2, "an operation has more steps")
-						break
-					}
-					points = append(points, point)
-				}
-				require.True(f.t, f.killAt(o, points[0]))
-				f.t.Logf("killed at %d points", len(points))
-			})
+			onEachFault(t, "kill -9 at every statement of "+name, func(f *faultCase) { f.killAtEvery(o) })
 		})
 	}
 }
@@ -138,11 +125,29 @@ type operation struct {
 	clear    string                                                              // statement that removes what does not end by itself; "": none
 }
 
+// killAtEvery kills the process at each statement of an operation, and after its commit.
+func (f *faultCase) killAtEvery(o operation) {
+	f.t.Helper()
+	points := []string{"answer:1"}
+	for i := 1; len(points) <= i; i++ {
+		require.Less(f.t, i, maxPoints, "the process dies whatever the point")
+		point := fmt.Sprintf("write:%d", i)
+		if !f.killAt(o, point) {
+			require.Greater(f.t, i, 2, "an operation has more steps")
+			break
+		}
+		points = append(points, point)
+	}
+	require.True(f.t, f.killAt(o, points[0]))
+	f.t.Logf("killed at %d points", len(points))
+}
+
 // killAt runs an operation in a process that is killed at a point, and reports whether the operation reached the point.
 func (f *faultCase) killAt(o operation, point string) bool {
 	f.t.Helper()
 	f.created, f.accepted = nil, nil
 	f.exec("DELETE FROM memberships WHERE user_uuid = (SELECT uuid FROM users WHERE username = 'ina')")
+	f.exec("DELETE FROM idempotency_keys")
 	f.exec("DELETE FROM invitations")
 	f.exec("DELETE FROM invitation_events")
 	f.exec("DELETE FROM group_invitations")
