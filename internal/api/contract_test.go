@@ -35,6 +35,7 @@ func TestContractNames(t *testing.T) {
 		"user_invitations_check_duplicates":       "POST /api/user-invitations/check-duplicates/",
 		"user_invitations_details_retrieve":       "GET /api/user-invitations/{uuid}/details/",
 		"user_invitations_events_list":            "GET /api/user-invitations/{uuid}/events/",
+		"events_list":                             "GET /api/events/",
 		"user_invitations_accept":                 "POST /api/user-invitations/{uuid}/accept/",
 		"user_invitations_cancel":                 "POST /api/user-invitations/{uuid}/cancel/",
 		"user_invitations_check":                  "POST /api/user-invitations/{uuid}/check/",
@@ -108,7 +109,7 @@ func TestContractNames(t *testing.T) {
 	require.Equal(t, want, have)
 	for _, name := range []string{
 		"Invitation", "InvitationRequest", "VisibleInvitationDetails", "InvitationCheck", "TokenRequest",
-		"InvitationState", "ExecutionStateEnum", "InvitationOEnum", "InvitationEvent", "InvitationEventType",
+		"InvitationState", "ExecutionStateEnum", "InvitationOEnum", "InvitationEvent", "InvitationEventType", "LifecycleEvent", "LifecycleEventType",
 		"Customer", "CustomerFieldEnum", "Project", "ProjectFieldEnum", "MarketplaceProviderCustomerProjectOEnum",
 		"RoleDetails", "RoleDetailsFieldEnum", "UserMe", "Permission", "OfferingPermissionOEnum",
 		"RoleDetailsOEnum", "UserRoleDetails", "UserRoleDetailsFieldEnum", "UserRoleDetailsOEnum",

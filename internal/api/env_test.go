@@ -22,6 +22,7 @@ import (
 	"invited/internal/identity"
 	"invited/internal/invitation"
 	"invited/internal/joining"
+	"invited/internal/lifecycle"
 	"invited/internal/signin"
 	"invited/internal/store"
 	"invited/internal/storetest"
@@ -202,6 +203,7 @@ func (e *env) handler(change func(*api.Config)) http.Handler {
 		Service: e.service, Joining: e.joining, Directory: &directory.Reader{Store: e.db.ReadStore()}, PublicURL: "https://api.example/",
 		Callers:     e.callers(nil),
 		Idempotency: e.keys,
+		Lifecycle:   &lifecycle.Service{Store: e.db.Lifecycle()},
 		Logger:      slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ready:       func(context.Context) map[string]error { return nil },
 		SiteName:    "Example Cloud",

@@ -183,6 +183,23 @@ var exampleRequests = map[string]struct {
 		x.deliver(made.UUID)
 		return x.request("GET", at(made.UUID.String(), "events")+"?page=1", "olivia", nil)
 	}},
+	"events_list 200 created": {nil, func(x *exampleEnv) response {
+		r := x.newRequest("POST", base, "olivia", x.draft())
+		r.Header.Set("X-Request-ID", "4f9d1c2b7a6e4d0f8b3a5c1e9d7f2a60")
+		var made server.Invitation
+		x.send(r).is(http.StatusCreated, "").decode(&made)
+		x.made = append(x.made, made.UUID.String())
+		x.clock.Advance(2 * time.Second)
+		x.deliver(made.UUID)
+		x.dispatch()
+		return x.request("GET", feedPath, "sam", nil)
+	}},
+	"events_list 403 all": {nil, func(x *exampleEnv) response {
+		return x.request("GET", feedPath, "olivia", nil)
+	}},
+	"events_list 404": {nil, func(x *exampleEnv) response {
+		return x.request("GET", feedPath+"?customer_uuid="+exampleInvitation, "olivia", nil)
+	}},
 	"user_invitations_events_list 400": {nil, func(x *exampleEnv) response {
 		return x.request("GET", at(exampleInvitation, "events")+"?page_size=x", "olivia", nil)
 	}},

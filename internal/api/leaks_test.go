@@ -88,6 +88,7 @@ func (e *env) everyOperation(id string) map[string]response {
 		"duplicates": e.request("POST", base+"check-duplicates/", "staff", pairs(apollo, "new@example.org", admin)),
 		"update":     e.request("PATCH", at(id), "staff", map[string]string{"email": "other@example.org"}),
 		"events":     e.request("GET", at(id, "events"), "staff", nil),
+		"feed":       e.request("GET", feedPath+"?event_type=created", "staff", nil),
 
 		"customers":               e.request("GET", customersPath+"?query=a&o=created", "staff", nil),
 		"customer":                e.request("GET", customersPath+acme+"/", "staff", nil),
@@ -305,7 +306,7 @@ func TestBrokenDatabase(t *testing.T) {
 		},
 		"no events": {
 			[]string{"ALTER TABLE invitation_events RENAME TO gone"},
-			map[string]bool{"events": true, "create": true, "send": true, "update": true, "accept": true, "delete": true},
+			map[string]bool{"events": true, "feed": true, "create": true, "send": true, "update": true, "accept": true, "delete": true},
 			nil,
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
 		},
@@ -469,7 +470,7 @@ func TestUnreadableRequests(t *testing.T) {
 		id := e.create("owner", "a@example.org", admin, apollo).UUID.String()
 		handler := e.withKeys(e.db)
 		for path, method := range map[string]string{
-			base + " ": "GET", base: "POST", at(id): "GET", at(id, "details"): "GET", at(id, "events"): "GET", at(id, "check"): "POST", at(id, "accept"): "POST",
+			base + " ": "GET", base: "POST", at(id): "GET", at(id, "details"): "GET", at(id, "events"): "GET", feedPath: "GET", at(id, "check"): "POST", at(id, "accept"): "POST",
 			at(id, "cancel"): "POST", at(id, "send"): "POST", at(id, "delete"): "POST", base + "approve/": "POST", base + "reject/": "POST",
 			customersPath: "GET", projectsPath: "GET", rolesPath: "GET", permissionsPath: "GET", me: "GET", customersPath + acme + "/": "GET",
 			projectsPath + apollo + "/": "GET", customersPath + acme + "/list_users/": "GET", projectsPath + apollo + "/list_users/": "GET", rolesPath + owner + "/": "GET",

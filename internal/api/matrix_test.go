@@ -185,6 +185,23 @@ var matrixOperations = []matrixOperation{
 	{"events", orUnauthorized(func(p persona, scope int) int {
 		return either(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
 	}), callAction("GET", "events")},
+	{"feed", orUnauthorized(func(p persona, scope int) int {
+		if p.seesAll() {
+			return 200
+		}
+		return either(seesCustomer(p, scope), 200, 404)
+	}), func(e *env, p persona, scope int, id string) response {
+		e.dispatch()
+		answer := e.request("GET", feedPath+"?page_size=300&customer_uuid="+customerOf(scope)+"&invitation_uuid="+id, p.name, nil)
+		if answer.Status == 200 {
+			require.Contains(e.t, answer.Body, `"event_type":"created"`)
+		}
+		return answer
+	}},
+	{"feed of all", orUnauthorized(func(p persona, _ int) int { return either(p.seesAll(), 200, 403) }),
+		func(e *env, p persona, _ int, id string) response {
+			return e.request("GET", feedPath+"?invitation_uuid="+id, p.name, nil)
+		}},
 	{"check", func(_ persona, scope int) int {
 		return either(startsLater(scope), 404, 200)
 	}, callAction("POST", "check")},
@@ -377,7 +394,18 @@ var securely = map[string]func(p persona, scope int) int{
 
 // readOperations are the operations that change nothing.
 var readOperations = []string{
-	"list", "check", "check by link", "link", "undo decline", "ask again", "ask again by link", "check duplicates", "events", "directory retrieve", "directory list", "directory count", "permissions", "list users", "roles", "me",
+	"list", "check", "check by link", "link", "undo decline", "ask again", "ask again by link", "check duplicates", "events", "feed", "feed of all", "directory retrieve", "directory list", "directory count", "permissions", "list users", "roles", "me",
+}
+
+// customerOf returns the customer of a scope.
+func customerOf(scope int) string { return either(matrixScopes[scope] == hydra, globex, acme) }
+
+// seesCustomer reports whether a persona sees every invitation of the customer of a scope.
+func seesCustomer(p persona, scope int) bool {
+	if customerOf(scope) == globex {
+		return p.name == "rival"
+	}
+	return p.may(0, "v") && p.name != "invitee" // who sees one invitation, which is to them
 }
 
 // listsUsers is the status of a list of the users of a scope.

@@ -323,7 +323,7 @@ func TestOtherMethodsDoNothing(t *testing.T) {
 			base: "GET, HEAD, POST", at(id): "GET, PUT, PATCH, DELETE", at(id, "details"): "GET", at(id, "events"): "GET", at(id, "accept"): "POST",
 			at(id, "cancel"): "POST",
 			at(id, "check"):  "POST", at(id, "delete"): "POST", at(id, "send"): "POST", base + "approve/": "POST",
-			base + "reject/": "POST", base + "check-duplicates/": "POST",
+			base + "reject/": "POST", base + "check-duplicates/": "POST", feedPath: "GET",
 			at(id, "decline"): "POST", at(id, "undo-decline"): "POST", at(id, "ask-again"): "POST", at(id, "approve-request"): "POST",
 			at(id, "reject-request"): "POST", at(id, "link"): "GET",
 			"/api/configuration/": "GET", "/api/identity-providers/": "GET", "/api/identity-providers/campus/": "GET",

@@ -84,7 +84,7 @@ var (
 		"user_invitations_send", "user_invitations_destroy", "user_invitations_link_retrieve",
 		"user_group_invitations_create", "user_group_invitations_update", "user_group_invitations_partial_update",
 		"user_group_invitations_destroy", "user_group_invitations_cancel", "user_group_invitations_events_list",
-		"user_permission_requests_approve", "user_permission_requests_reject",
+		"user_permission_requests_approve", "user_permission_requests_reject", "events_list",
 	})
 	all = slices.Concat(manager, []string{"user_invitations_delete", "user_permission_requests_destroy"})
 	// rest are the operations that need an address, a time or a state that no invitation of a run has. They are tried, and
