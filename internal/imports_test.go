@@ -102,7 +102,7 @@ var bans = []ban{
 	{
 		who: []string{"internal/api"}, what: []string{ours},
 		but: []string{
-			"gen/server", "internal/directory", "internal/fault", "internal/idempotency", "internal/identity",
+			"gen/server", "internal/bulk", "internal/directory", "internal/fault", "internal/idempotency", "internal/identity",
 			"internal/invitation", "internal/joining", "internal/lifecycle", "internal/signin",
 		},
 		why: "a handler calls a use case, which makes its own changes",

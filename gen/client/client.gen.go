@@ -22746,7 +22746,8 @@ func (r UserInvitationsBulkCancelResponse) ContentType() string {
 
 // UserInvitationsBulkCsvRetrieveResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsBulkCsvRetrieve
 type UserInvitationsBulkCsvRetrieveResponse200Headers struct {
-	XRequestID *string
+	ContentDisposition *string
+	XRequestID         *string
 }
 
 // UserInvitationsBulkCsvRetrieveResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsBulkCsvRetrieve
@@ -41812,6 +41813,13 @@ func ParseUserInvitationsBulkCsvRetrieveResponse(rsp *http.Response) (*UserInvit
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsBulkCsvRetrieveResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

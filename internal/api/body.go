@@ -96,7 +96,10 @@ func bodyLimitOf(operation *openapi3.Operation, authenticated bool) (int64, erro
 		return discardLimit, nil
 	}
 	room := int64(decodedAnonymous)
-	if authenticated {
+	switch {
+	case operation.OperationID == bulkCreate:
+		room = maxBulkBody
+	case authenticated:
 		room = decodedAuthenticated
 	}
 	limit, ok := operation.Extensions[bodyExtension].(float64)
@@ -106,9 +109,12 @@ func bodyLimitOf(operation *openapi3.Operation, authenticated bool) (int64, erro
 	return int64(limit), nil
 }
 
-// limitBody answers 413 to a body that is larger than limit. It buffers the body of an operation that takes one, and
-// discards the body of any other.
-func (m bodyMemory) limitBody(limit int64, buffered bool) echo.MiddlewareFunc {
+// A bodyReader reads a body into a buffer. The caller calls release when the request is over.
+type bodyReader func(r *http.Request, buffer *bytes.Buffer, body io.Reader) (release func(), err error)
+
+// limitBody answers 413 to a body that is larger than limit. It reads the body of an operation that takes one, and
+// discards the body where read is nil.
+func limitBody(limit int64, read bodyReader) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
@@ -118,9 +124,9 @@ func (m bodyMemory) limitBody(limit int64, buffered bool) echo.MiddlewareFunc {
 			limited := http.MaxBytesReader(c.Response(), r.Body, limit)
 			var buffer bytes.Buffer
 			var err error
-			if buffered {
+			if read != nil {
 				var release func()
-				release, err = m.readBody(r, &buffer, limited)
+				release, err = read(r, &buffer, limited)
 				defer release()
 			} else {
 				_, err = io.Copy(io.Discard, limited)
@@ -131,7 +137,7 @@ func (m bodyMemory) limitBody(limit int64, buffered bool) echo.MiddlewareFunc {
 				return errBodyTooLarge(limit)
 			case fault.Is(err, fault.KindUnavailable):
 				return err
-			case err != nil && buffered:
+			case err != nil && read != nil:
 				return fault.Field(fault.NonField, "The request body ended too early.")
 			}
 			setBody(r, buffer.Bytes())
@@ -143,6 +149,14 @@ func (m bodyMemory) limitBody(limit int64, buffered bool) echo.MiddlewareFunc {
 // readBody reads a body into a buffer. Where the body is larger than smallBody, it waits for one of the places for large
 // bodies, before it reads on. The caller calls release when the request is over.
 func (m bodyMemory) readBody(r *http.Request, buffer *bytes.Buffer, body io.Reader) (release func(), err error) {
+	return readBody(r, buffer, body, m.large, 1)
+}
+
+// readBody reads a body into a buffer. Where the body is larger than smallBody, it waits for n units of a limit, before it
+// reads on.
+func readBody(
+	r *http.Request, buffer *bytes.Buffer, body io.Reader, limit *semaphore.Weighted, n int64,
+) (release func(), err error) {
 	release = func() {}
 	if r.ContentLength <= smallBody {
 		if _, err := io.CopyN(buffer, body, smallBody); err != nil {
@@ -152,7 +166,7 @@ func (m bodyMemory) readBody(r *http.Request, buffer *bytes.Buffer, body io.Read
 			return release, err
 		}
 	}
-	place, err := reserve(r.Context(), m.large, 1)
+	place, err := reserve(r.Context(), limit, n)
 	if err != nil {
 		return release, err
 	}

@@ -104,6 +104,9 @@ func errorResponse(err error, c echo.Context) (status int, body any) {
 		case http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong:
 			return protocol.Code, server.Detail{Detail: fmt.Sprint(protocol.Message)}
 		case http.StatusUnsupportedMediaType:
+			if text, ok := protocol.Message.(string); ok && text != http.StatusText(protocol.Code) {
+				return protocol.Code, server.Detail{Detail: text}
+			}
 			media := truncate(c.Request().Header.Get(echo.HeaderContentType))
 			return protocol.Code, server.Detail{Detail: fmt.Sprintf("Unsupported media type %q in request.", media)}
 		}

@@ -33,11 +33,11 @@ func operationMiddlewares(
 		AuthenticationFunc:      openapi3filter.NoopAuthenticationFunc,
 		SchemaValidationOptions: stringFormats(),
 	}
-	memory := newBodyMemory()
+	memory, memoryOfRows := newBodyMemory(), newBulkMemory()
 	middlewares := map[string][]echo.MiddlewareFunc{}
 	for path, item := range contract.Paths.Map() {
 		for method, operation := range item.Operations() {
-			chain := []echo.MiddlewareFunc{requireJSONAccepted, limitQuery}
+			chain := []echo.MiddlewareFunc{requireAccepted(responseType(operation)), limitQuery}
 			security := contract.Security
 			if operation.Security != nil {
 				security = *operation.Security
@@ -51,6 +51,9 @@ func operationMiddlewares(
 				isOptional := slices.ContainsFunc(security, func(r openapi3.SecurityRequirement) bool { return len(r) == 0 })
 				chain = append(chain, authenticate(callers, isOptional), checkScope(scope))
 			}
+			// The validator looks at the operation only, so it gets the path's parameters too.
+			complete := *operation
+			complete.Parameters = slices.Concat(item.Parameters, operation.Parameters)
 			if method == http.MethodGet || method == http.MethodHead {
 				chain = append(chain, dropBody)
 			} else {
@@ -58,15 +61,20 @@ func operationMiddlewares(
 				if err != nil {
 					return nil, err
 				}
-				chain = append(chain, memory.limitBody(limit, operation.RequestBody != nil))
+				switch {
+				case operation.OperationID == bulkCreate:
+					chain = append(chain, requireBulkFormat, limitBody(limit, memoryOfRows.readBody))
+					complete.RequestBody = nil // readRows checks it
+				case operation.RequestBody != nil:
+					chain = append(chain, limitBody(limit, memory.readBody))
+				default:
+					chain = append(chain, limitBody(limit, nil))
+				}
 			}
 			keyed := authenticated && method == http.MethodPost
 			if keyed {
 				chain = append(chain, checkKey)
 			}
-			// The validator looks at the operation only, so it gets the path's parameters too.
-			complete := *operation
-			complete.Parameters = slices.Concat(item.Parameters, operation.Parameters)
 			refuse := func(_ echo.Context, err error) error { return err }
 			if operation.OperationID == "user_invitations_create" {
 				refuse = checkDraft(service)
@@ -74,6 +82,9 @@ func operationMiddlewares(
 			chain = append(chain, validate(&routers.Route{
 				Spec: contract, Path: path, PathItem: item, Method: method, Operation: &complete,
 			}, options, memory.decoding(authenticated), refuse))
+			if operation.OperationID == bulkCreate {
+				chain = append(chain, memoryOfRows.readRows)
+			}
 			if keyed {
 				chain = append(chain, keepAnswer(keys))
 			}

@@ -291,7 +291,7 @@ func (t *tableReader) readHeader() error {
 }
 
 func (t *tableReader) readRows(defaults Row) ([]Row, error) {
-	var rows []Row
+	rows := make([]Row, 0, min(bytes.Count(t.text, []byte{'\n'}), MaxRows))
 	for {
 		cells, err := t.read()
 		if err != nil {
