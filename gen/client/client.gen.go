@@ -4624,8 +4624,10 @@ type ClientInterface interface {
 	// that can't be invited keeps no other row from it; its result says why.
 	//
 	// The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
-	// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
-	// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+	// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, UTF-16 with
+	// one, or Windows-1252: as the mark or the `charset` of the content type says, else as found. Unknown columns are ignored.
+	// An apostrophe before a character that begins a formula, such as `'+`, is left out. A table has at most 100 columns, and
+	// a cell at most 10,000 characters.
 	//
 	// Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
 	// answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
@@ -4641,8 +4643,10 @@ type ClientInterface interface {
 	// that can't be invited keeps no other row from it; its result says why.
 	//
 	// The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
-	// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
-	// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+	// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, UTF-16 with
+	// one, or Windows-1252: as the mark or the `charset` of the content type says, else as found. Unknown columns are ignored.
+	// An apostrophe before a character that begins a formula, such as `'+`, is left out. A table has at most 100 columns, and
+	// a cell at most 10,000 characters.
 	//
 	// Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
 	// answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
@@ -6310,8 +6314,10 @@ func (c *Client) UserInvitationsBulkCount(ctx context.Context, reqEditors ...Req
 // that can't be invited keeps no other row from it; its result says why.
 //
 // The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
-// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
-// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, UTF-16 with
+// one, or Windows-1252: as the mark or the `charset` of the content type says, else as found. Unknown columns are ignored.
+// An apostrophe before a character that begins a formula, such as `'+`, is left out. A table has at most 100 columns, and
+// a cell at most 10,000 characters.
 //
 // Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
 // answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
@@ -6337,8 +6343,10 @@ func (c *Client) UserInvitationsBulkCreateWithBody(ctx context.Context, params *
 // that can't be invited keeps no other row from it; its result says why.
 //
 // The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
-// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
-// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, UTF-16 with
+// one, or Windows-1252: as the mark or the `charset` of the content type says, else as found. Unknown columns are ignored.
+// An apostrophe before a character that begins a formula, such as `'+`, is left out. A table has at most 100 columns, and
+// a cell at most 10,000 characters.
 //
 // Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
 // answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
@@ -13712,8 +13720,10 @@ type ClientWithResponsesInterface interface {
 	// that can't be invited keeps no other row from it; its result says why.
 	//
 	// The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
-	// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
-	// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+	// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, UTF-16 with
+	// one, or Windows-1252: as the mark or the `charset` of the content type says, else as found. Unknown columns are ignored.
+	// An apostrophe before a character that begins a formula, such as `'+`, is left out. A table has at most 100 columns, and
+	// a cell at most 10,000 characters.
 	//
 	// Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
 	// answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
@@ -13729,8 +13739,10 @@ type ClientWithResponsesInterface interface {
 	// that can't be invited keeps no other row from it; its result says why.
 	//
 	// The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
-	// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
-	// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+	// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, UTF-16 with
+	// one, or Windows-1252: as the mark or the `charset` of the content type says, else as found. Unknown columns are ignored.
+	// An apostrophe before a character that begins a formula, such as `'+`, is left out. A table has at most 100 columns, and
+	// a cell at most 10,000 characters.
 	//
 	// Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
 	// answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
@@ -22145,7 +22157,7 @@ type UserInvitationsBulkCreateResponse struct {
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *BulkInvitation
 	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *FieldErrors
+	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
@@ -22217,7 +22229,7 @@ func (r UserInvitationsBulkCreateResponse) GetJSON202() *BulkInvitation {
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r UserInvitationsBulkCreateResponse) GetJSON400() *FieldErrors {
+func (r UserInvitationsBulkCreateResponse) GetJSON400() *BadRequest {
 	return r.JSON400
 }
 
@@ -30125,8 +30137,10 @@ func (c *ClientWithResponses) UserInvitationsBulkCountWithResponse(ctx context.C
 // that can't be invited keeps no other row from it; its result says why.
 //
 // The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
-// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
-// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, UTF-16 with
+// one, or Windows-1252: as the mark or the `charset` of the content type says, else as found. Unknown columns are ignored.
+// An apostrophe before a character that begins a formula, such as `'+`, is left out. A table has at most 100 columns, and
+// a cell at most 10,000 characters.
 //
 // Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
 // answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
@@ -30148,8 +30162,10 @@ func (c *ClientWithResponses) UserInvitationsBulkCreateWithBodyWithResponse(ctx 
 // that can't be invited keeps no other row from it; its result says why.
 //
 // The rows are JSON, or a table as `text/csv`: a header row with names of the fields of a row, then one row for each
-// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, or
-// Windows-1252: as the `charset` of the content type says, else as found. Unknown columns are ignored.
+// person. Comma, semicolon or tab separate the columns. The text is UTF-8 with or without a byte order mark, UTF-16 with
+// one, or Windows-1252: as the mark or the `charset` of the content type says, else as found. Unknown columns are ignored.
+// An apostrophe before a character that begins a formula, such as `'+`, is left out. A table has at most 100 columns, and
+// a cell at most 10,000 characters.
 //
 // Up to 100 rows are done at once, and the answer has the result of each. More are done in the background, and the
 // answer has the address to follow. With `dry_run` nothing is written, and the answer has what would become of each row.
@@ -40864,7 +40880,7 @@ func ParseUserInvitationsBulkCreateResponse(rsp *http.Response) (*UserInvitation
 		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest FieldErrors
+		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -49,6 +49,12 @@ func TestContractNames(t *testing.T) {
 		"user_invitations_approve_request":        "POST /api/user-invitations/{uuid}/approve-request/",
 		"user_invitations_reject_request":         "POST /api/user-invitations/{uuid}/reject-request/",
 		"user_invitations_link_retrieve":          "GET /api/user-invitations/{uuid}/link/",
+		"user_invitations_bulk_list":              "GET /api/user-invitations/bulk/",
+		"user_invitations_bulk_count":             "HEAD /api/user-invitations/bulk/",
+		"user_invitations_bulk_create":            "POST /api/user-invitations/bulk/",
+		"user_invitations_bulk_retrieve":          "GET /api/user-invitations/bulk/{uuid}/",
+		"user_invitations_bulk_csv_retrieve":      "GET /api/user-invitations/bulk/{uuid}/csv/",
+		"user_invitations_bulk_cancel":            "POST /api/user-invitations/bulk/{uuid}/cancel/",
 		"user_group_invitations_list":             "GET /api/user-group-invitations/",
 		"user_group_invitations_count":            "HEAD /api/user-group-invitations/",
 		"user_group_invitations_create":           "POST /api/user-group-invitations/",
@@ -163,9 +169,11 @@ func TestContractIsComplete(t *testing.T) {
 
 func requireExample(t *testing.T, content openapi3.Content, where string) {
 	t.Helper()
-	media := content.Get("application/json")
-	require.NotNil(t, media, where)
-	require.True(t, media.Example != nil || len(media.Examples) > 0, "%s has no example", where)
+	require.NotEmpty(t, content, where)
+	for name, media := range content {
+		require.Contains(t, []string{"application/json", "text/csv"}, name, where)
+		require.True(t, media.Example != nil || len(media.Examples) > 0, "%s has no example", where)
+	}
 }
 
 // The contract in gen/server is openapi.yaml.

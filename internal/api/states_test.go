@@ -326,6 +326,7 @@ func TestOtherMethodsDoNothing(t *testing.T) {
 			base + "reject/": "POST", base + "check-duplicates/": "POST", feedPath: "GET",
 			at(id, "decline"): "POST", at(id, "undo-decline"): "POST", at(id, "ask-again"): "POST", at(id, "approve-request"): "POST",
 			at(id, "reject-request"): "POST", at(id, "link"): "GET",
+			bulks: "GET, HEAD, POST", bulkAt(id): "GET", bulkAt(id, "csv"): "GET", bulkAt(id, "cancel"): "POST",
 			"/api/configuration/": "GET", "/api/identity-providers/": "GET", "/api/identity-providers/campus/": "GET",
 			"/api-auth/campus/init/": "GET", "/api-auth/campus/complete/": "GET", "/api-auth/campus/": "POST", "/api-auth/token-exchange/": "POST",
 			customersPath + acme + "/list_users/": "GET, HEAD", projectsPath + apollo + "/list_users/": "GET, HEAD",
