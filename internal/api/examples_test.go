@@ -191,8 +191,9 @@ var exampleRequests = map[string]struct {
 		x.made = append(x.made, made.UUID.String())
 		x.clock.Advance(2 * time.Second)
 		x.deliver(made.UUID)
+		x.request("POST", at(made.UUID.String(), "cancel"), "olivia", nil).is(http.StatusOK, "")
 		x.dispatch()
-		return x.request("GET", feedPath, "sam", nil)
+		return x.request("GET", feedPath+"?page_size=2", "sam", nil)
 	}},
 	"events_list 403 all": {nil, func(x *exampleEnv) response {
 		return x.request("GET", feedPath, "olivia", nil)

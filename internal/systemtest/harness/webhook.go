@@ -57,6 +57,7 @@ func (r *WebhookRecorder) Open() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", r.serveToken)
 	mux.HandleFunc("POST /hook", r.serveHook)
+	mux.HandleFunc("POST /events", r.serve)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	r.mu.Lock()
 	r.server, r.address = server, listener.Addr().String()
@@ -121,10 +122,17 @@ func (r *WebhookRecorder) serveToken(w http.ResponseWriter, request *http.Reques
 }
 
 func (r *WebhookRecorder) serveHook(w http.ResponseWriter, request *http.Request) {
-	body, err := io.ReadAll(request.Body)
-	if err != nil || request.Header.Get("Authorization") != "Bearer "+WebhookAccessToken {
+	if request.Header.Get("Authorization") != "Bearer "+WebhookAccessToken {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
+	}
+	r.serve(w, request)
+}
+
+func (r *WebhookRecorder) serve(w http.ResponseWriter, request *http.Request) {
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return // nobody waits for the response
 	}
 	r.mu.Lock()
 	choose := r.status
@@ -170,4 +178,9 @@ func (env *Env) UseWebhook(r *WebhookRecorder) *Env {
 		"INVITED_INVITATION_WEBHOOK_TOKEN_SECRET="+WebhookLoginSecret,
 		"INVITED_INVITATION_WEBHOOK_SECRET="+WebhookSecret,
 		"INVITED_FRONTEND_URL=https://front.example/")
+}
+
+// UseEventsWebhook makes the Env send the events of invitations to a recorder, and returns the Env.
+func (env *Env) UseEventsWebhook(r *WebhookRecorder) *Env {
+	return env.Set("INVITED_EVENTS_WEBHOOK_URL=http://"+r.address+"/events", "INVITED_EVENTS_WEBHOOK_SECRET="+WebhookSecret)
 }
