@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/api"
+	"invited/internal/bulk"
 	"invited/internal/directory"
 	"invited/internal/directory/dirfile"
 	"invited/internal/idempotency"
@@ -200,7 +201,8 @@ func showRedirects(to *http.Request, via []*http.Request) error {
 func (e *env) handler(change func(*api.Config)) http.Handler {
 	e.t.Helper()
 	config := api.Config{
-		Service: e.service, Joining: e.joining, Directory: &directory.Reader{Store: e.db.ReadStore()}, PublicURL: "https://api.example/",
+		Service: e.service, Joining: e.joining, Bulk: &bulk.Service{Store: e.db.Bulk(), Invitations: e.service},
+		Directory: &directory.Reader{Store: e.db.ReadStore()}, PublicURL: "https://api.example/",
 		Callers:     e.callers(nil),
 		Idempotency: e.keys,
 		Lifecycle:   &lifecycle.Service{Store: e.db.Lifecycle()},

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/idna"
 
 	"invited/internal/api"
+	"invited/internal/bulk"
 	"invited/internal/config"
 	"invited/internal/directory"
 	"invited/internal/idempotency"
@@ -92,6 +93,11 @@ func (a *App) newLifecycle() *lifecycle.Service {
 	return &lifecycle.Service{Store: a.db.Lifecycle(), Webhook: a.config.EventsWebhookURL != ""}
 }
 
+// newBulk returns the use cases of bulk invitations.
+func (a *App) newBulk(service *invitation.Service) *bulk.Service {
+	return &bulk.Service{Store: a.db.Bulk(), Invitations: service}
+}
+
 // newIdentity returns the use cases of signing in.
 func (a *App) newIdentity(service *invitation.Service) *identity.Service {
 	return &identity.Service{
@@ -132,6 +138,7 @@ func (a *App) newHandler(service *invitation.Service) (handler http.Handler, err
 		},
 		Invitations: service,
 		Joining:     a.newJoining(),
+		Bulk:        a.newBulk(service),
 		Identity:    callers.Identity,
 		Callers:     callers,
 		Providers:   a.providers,
@@ -175,6 +182,7 @@ func (a *App) newAPI(service *invitation.Service, callers *signin.Chain) (http.H
 	return api.New(api.Config{
 		Service:        service,
 		Joining:        a.newJoining(),
+		Bulk:           a.newBulk(service),
 		Lifecycle:      a.newLifecycle(),
 		Directory:      &directory.Reader{Store: a.db.ReadStore()},
 		Callers:        callers,
@@ -215,6 +223,7 @@ func (a *App) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
 		Now:         a.db.Now,
 		Service:     service,
 		Joining:     a.newJoining(),
+		Bulk:        a.newBulk(service),
 		Identity:    a.newIdentity(service),
 		Idempotency: &idempotency.Service{Store: a.db.Idempotency(), Signer: service.Signer},
 		Lifecycle:   a.newLifecycle(),

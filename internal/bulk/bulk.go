@@ -1,6 +1,8 @@
 package bulk
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,7 +49,7 @@ const (
 // Bulk is a stored bulk invitation.
 type Bulk struct {
 	UUID          uuid.UUID
-	State         State
+	State         State // follows from Finished, IsCanceled and Counts
 	OnDuplicate   OnDuplicate
 	CreatedByUUID *uuid.UUID
 	CreatedBy     *directory.User // nil: the creator's user was deleted
@@ -55,4 +57,49 @@ type Bulk struct {
 	Finished      *time.Time
 	Total         int    // rows
 	Counts        Counts // of the rows that are done
+	IsCanceled    bool
+	RequestID     string // of the request that made it
+}
+
+// Done is the number of rows that are done.
+func (b Bulk) Done() int { return b.Counts.matching(nil) }
+
+// state returns the state that follows from the other fields.
+func (b Bulk) state() State {
+	switch {
+	case b.IsCanceled:
+		return Stopped
+	case b.Finished != nil:
+		return Done
+	case b.Done() > 0:
+		return Running
+	default:
+		return Queued
+	}
+}
+
+// WithState returns the bulk invitation with the state that follows from its other fields.
+func (b Bulk) WithState() Bulk {
+	b.State = b.state()
+	return b
+}
+
+// matching returns the number of rows that have one of the codes; all that are done, where there is no code.
+func (c Counts) matching(codes []Code) (n int) {
+	for code, count := range c {
+		if len(codes) == 0 || slices.Contains(codes, code) {
+			n += count
+		}
+	}
+	return n
+}
+
+// plus returns the counts with those of some results.
+func (c Counts) plus(results []Result) Counts {
+	sum := Counts{}
+	maps.Copy(sum, c)
+	for _, r := range results {
+		sum[r.Code]++
+	}
+	return sum
 }

@@ -2,31 +2,129 @@ package bulk
 
 import (
 	"context"
-	"errors"
+	"fmt"
 
 	"github.com/google/uuid"
 
 	"invited/internal/directory"
+	"invited/internal/fault"
+	"invited/internal/invitation"
 )
 
-// Service has the use cases.
-type Service struct{}
+const (
+	// maxUnfinished is the number of bulk invitations of one user that may be unfinished at once.
+	maxUnfinished = 10
+	// maxStoredRows is the number of rows of one user that are kept. At most, that is about 100 MB.
+	maxStoredRows = 300_000
+)
 
-var errLater = errors.New("bulk: not made yet")
+// Service has the use cases. A refusal is a *fault.Error: beside those that a method names, fault.KindUnauthenticated where the
+// caller was deleted or made inactive since they were authenticated, and fault.KindUnavailable where the database is out of reach
+// or busy. Any other error is internal. Every field must be set.
+type Service struct {
+	Store       Store
+	Invitations *invitation.Service // its rules decide about each row
+}
 
 // DryRun returns what would become of each row, and writes nothing.
 func (s *Service) DryRun(ctx context.Context, caller directory.Actor, sub Submission) (Report, error) {
-	return Report{}, errLater
+	batch := s.batch(sub.OnDuplicate, &invitation.Admissions{})
+	var report Report
+	made := map[uuid.UUID]bool{} // they exist in this dry run alone
+	for from := 0; from < len(sub.Rows); {
+		rows := sub.Rows[from:min(from+dryRunSlice, len(sub.Rows))]
+		var done []Result
+		err := s.Store.ReadList(ctx, caller.UUID, func(tx Tx) (err error) {
+			done, _, err = decide(tx, batch, caller, rows, from)
+			return err
+		})
+		if err == nil && len(done) < len(rows) {
+			err = batch.Admissions.Answer(ctx, answerTime)
+		}
+		if err != nil {
+			return Report{}, err
+		}
+		for i, r := range done {
+			if r.Code == Created {
+				made[*r.UUID] = true
+			}
+			if r.UUID != nil && made[*r.UUID] {
+				done[i].UUID = nil
+			}
+		}
+		report.Results = append(report.Results, done...)
+		from += len(done)
+	}
+	report.Counts = Counts{}.plus(report.Results)
+	return report, nil
 }
 
 // Do does at most DirectRows rows in one transaction, and returns what became of each.
 func (s *Service) Do(ctx context.Context, caller directory.Actor, sub Submission) (Report, error) {
-	return Report{}, errLater
+	if len(sub.Rows) > DirectRows {
+		return Report{}, fmt.Errorf("bulk: %d rows are too many for one transaction", len(sub.Rows))
+	}
+	admissions := &invitation.Admissions{}
+	for {
+		var results []Result
+		var batch *invitation.Batch
+		err := s.Store.Change(ctx, func(tx Tx) (Change, error) {
+			var changes []invitation.Change
+			var err error
+			batch = s.batch(sub.OnDuplicate, admissions)
+			results, changes, err = decide(tx, batch, caller, sub.Rows, 0)
+			if len(results) < len(sub.Rows) {
+				changes = nil // all or nothing
+			}
+			return Change{Invitations: changes}, err
+		})
+		if err == nil && len(results) < len(sub.Rows) {
+			if err = admissions.Answer(ctx, answerTime); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return Report{}, err
+		}
+		batch.Warn(ctx)
+		return Report{Results: results, Counts: Counts{}.plus(results)}, nil
+	}
 }
 
-// Submit stores the rows, and a job that does them.
+// Submit stores the rows, and a job that does them. Submit returns fault.KindRejected where too much of the caller is stored or
+// waits already.
 func (s *Service) Submit(ctx context.Context, caller directory.Actor, sub Submission) (Bulk, error) {
-	return Bulk{}, errLater
+	if len(sub.Rows) > MaxRows {
+		return Bulk{}, fmt.Errorf("bulk: %d rows are too many", len(sub.Rows))
+	}
+	var made Bulk
+	err := s.Store.Change(ctx, func(tx Tx) (Change, error) {
+		actor, err := directory.Refresh(tx.FindActor, caller)
+		if err != nil {
+			return Change{}, err
+		}
+		if _, err := tx.LockUser(actor.UUID); err != nil {
+			return Change{}, err
+		}
+		unfinished, rows, err := tx.StoredBy(actor.UUID)
+		switch {
+		case err != nil:
+			return Change{}, err
+		case unfinished >= maxUnfinished:
+			return Change{}, fault.Rejected(fmt.Sprintf(
+				"%d bulk invitations of yours are not done yet: wait until one is done, or cancel one.", unfinished))
+		case rows+len(sub.Rows) > maxStoredRows:
+			return Change{}, fault.Rejected(fmt.Sprintf(
+				"%d rows of your bulk invitations of the last 30 days are kept, and %d can be: send fewer rows, or wait.",
+				rows, maxStoredRows))
+		}
+		made = Bulk{
+			UUID: uuid.New(), OnDuplicate: sub.OnDuplicate, CreatedByUUID: &actor.UUID, CreatedBy: &actor.User, Created: tx.Now(),
+			Total: len(sub.Rows), Counts: Counts{}, RequestID: invitation.RequestID(ctx),
+		}.WithState()
+		return Change{New: &made, Rows: sub.Rows, Jobs: []invitation.Job{Job{Bulk: made.UUID}}}, nil
+	})
+	return made, err
 }
 
 // Page is one page of a list of bulk invitations.
@@ -35,13 +133,35 @@ type Page struct {
 	Total int // on all pages
 }
 
-// List returns a page of the bulk invitations that the caller made, or of all of them to staff, the newest first.
+// List returns a page of the bulk invitations that the caller made, or of all of them to staff, the newest first. List returns
+// fault.KindNotFound for a page past the end.
 func (s *Service) List(ctx context.Context, caller directory.Actor, page, size int) (Page, error) {
-	return Page{}, errLater
+	var out Page
+	err := s.Store.ReadList(ctx, caller.UUID, func(tx Tx) (err error) {
+		out.Bulks, out.Total, err = directory.Paginate(page, size, func(w directory.Window) ([]Bulk, int, error) {
+			return tx.ListBulks(creatorFor(caller), w)
+		})
+		return err
+	})
+	return out, err
+}
+
+// creatorFor returns whose bulk invitations a caller sees; nil: everybody's.
+func creatorFor(caller directory.Actor) *uuid.UUID {
+	if caller.IsStaff {
+		return nil
+	}
+	return &caller.UUID
 }
 
 // Count returns the number of bulk invitations on all pages of List.
-func (s *Service) Count(ctx context.Context, caller directory.Actor) (int, error) { return 0, errLater }
+func (s *Service) Count(ctx context.Context, caller directory.Actor) (total int, err error) {
+	err = s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
+		_, total, err = tx.ListBulks(creatorFor(caller), directory.Window{Limit: 1})
+		return err
+	})
+	return total, err
+}
 
 // ResultPage is a bulk invitation with a page of its results.
 type ResultPage struct {
@@ -51,19 +171,67 @@ type ResultPage struct {
 }
 
 // Retrieve returns a bulk invitation with a page of the results that have one of the codes; all, where there is no code.
-// Retrieve returns fault.KindNotFound unless the caller made the bulk invitation or is staff.
+// Retrieve returns fault.KindNotFound unless the caller made the bulk invitation or is staff, and for a page past the end.
 func (s *Service) Retrieve(ctx context.Context, caller directory.Actor, id uuid.UUID, codes []Code, page, size int) (ResultPage, error) {
-	return ResultPage{}, errLater
+	var out ResultPage
+	err := s.Store.ReadList(ctx, caller.UUID, func(tx Tx) (err error) {
+		if out.Bulk, err = find(caller, id, tx.FindBulk); err != nil {
+			return err
+		}
+		out.Matches = out.Counts.matching(codes)
+		out.Results, _, err = directory.Paginate(page, size, func(w directory.Window) ([]Result, int, error) {
+			found, err := tx.ListResults(id, codes, w)
+			return found, out.Matches, err
+		})
+		return err
+	})
+	return out, err
+}
+
+// find returns a bulk invitation that the caller made, or any to staff; fault.KindNotFound otherwise.
+func find(caller directory.Actor, id uuid.UUID, read func(uuid.UUID) (Bulk, error)) (Bulk, error) {
+	found, err := read(id)
+	if err == nil && !caller.IsStaff && (found.CreatedByUUID == nil || *found.CreatedByUUID != caller.UUID) {
+		err = fault.NotFound()
+	}
+	if err != nil {
+		return Bulk{}, err
+	}
+	return found, nil
 }
 
 // Results returns all results that have one of the codes, for a table; all, where there is no code. Results returns
 // fault.KindNotFound as Retrieve does.
-func (s *Service) Results(ctx context.Context, caller directory.Actor, id uuid.UUID, codes []Code) ([]Result, error) {
-	return nil, errLater
+func (s *Service) Results(ctx context.Context, caller directory.Actor, id uuid.UUID, codes []Code) (results []Result, err error) {
+	err = s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
+		if _, err := find(caller, id, tx.FindBulk); err != nil {
+			return err
+		}
+		results, err = tx.ListResults(id, codes, directory.Window{Limit: MaxRows})
+		return err
+	})
+	return results, err
 }
 
-// Cancel stops a bulk invitation that is queued or running, and fault.KindRejected in any other state. Cancel returns
+// Cancel stops a bulk invitation that is queued or running, and returns fault.KindRejected in any other state. Cancel returns
 // fault.KindNotFound as Retrieve does.
 func (s *Service) Cancel(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
-	return errLater
+	return s.Store.Change(ctx, func(tx Tx) (Change, error) {
+		actor, err := directory.Refresh(tx.FindActor, caller)
+		if err != nil {
+			return Change{}, err
+		}
+		found, err := find(actor, id, tx.LockBulk)
+		if err != nil {
+			return Change{}, err
+		}
+		if found.Finished != nil {
+			return Change{}, fault.Rejected("Only a queued or running bulk invitation can be canceled.")
+		}
+		stopped := found
+		stopped.Counts = found.Counts.plus(nil)
+		stopped.Counts[Canceled] += found.Total - found.Done()
+		stopped.IsCanceled, stopped.Finished = true, new(tx.Now())
+		return Change{After: &stopped, CancelRest: true}, nil
+	})
 }

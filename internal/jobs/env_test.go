@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
+	"invited/internal/bulk"
 	"invited/internal/invitation"
 	"invited/internal/jobs"
 	"invited/internal/joining"
@@ -114,7 +115,9 @@ func (env *testEnv) newWorkers(configure ...func(*jobs.Config)) *jobs.Workers {
 	renderer, err := mail.NewRenderer("invited", "")
 	require.NoError(env.t, err)
 	c := jobs.Config{
-		Queue: env.db.QueueDriver(), Now: env.db.Now, Service: env.service, Joining: &joining.Service{Store: env.db.Joining()}, Renderer: renderer, Transport: env.smtp.transport(),
+		Queue: env.db.QueueDriver(), Now: env.db.Now, Service: env.service, Joining: &joining.Service{Store: env.db.Joining()},
+		Bulk:     &bulk.Service{Store: env.db.Bulk(), Invitations: env.service},
+		Renderer: renderer, Transport: env.smtp.transport(),
 		Mails: jobs.MailSettings{Host: "mail.example", ReplyToInviter: true}, Sweep: time.Hour, Poll: 20 * time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(env.log, nil)),
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"invited/internal/bulk"
 	"invited/internal/idempotency"
 	"invited/internal/identity"
 	"invited/internal/invitation"
@@ -38,6 +39,7 @@ var maxWorkers = map[string]int{
 	invitation.QueueNotices: 2, // the mails of a sweep must leave processor time for requests
 	invitation.QueueWebhook: 4,
 	invitation.QueueSweep:   1,
+	bulk.QueueBulk:          1, // the bulk invitations of several users take turns
 	lifecycle.QueueEvents:   8,
 }
 
@@ -48,6 +50,7 @@ type Config struct {
 	Now         func(context.Context) (time.Time, error) // reads the clock of the queue's database
 	Service     *invitation.Service
 	Joining     *joining.Service
+	Bulk        *bulk.Service
 	Identity    *identity.Service
 	Idempotency *idempotency.Service
 	Lifecycle   *lifecycle.Service // nil: events get no place in the feed
@@ -73,6 +76,7 @@ type Workers struct {
 	sender    *sender
 	barrier   sweepBarrier
 	running   atomic.Bool
+	stopping  atomic.Bool
 
 	stopDispatching func()
 	givenUp         lastTime // of an event
@@ -102,6 +106,10 @@ func (w *Workers) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("starting the workers: %w", err)
 	}
+	if err := w.config.Bulk.Resume(ctx); err != nil {
+		stop()
+		return fmt.Errorf("starting the workers: %w", err)
+	}
 	// A cancelled context would end jobs in the middle, where Stop lets them finish.
 	if err := w.client.Start(context.WithoutCancel(ctx)); err != nil {
 		stop()
@@ -120,6 +128,7 @@ func (w *Workers) Start(ctx context.Context) error {
 // within 45 seconds of being cancelled.
 func (w *Workers) Stop(ctx context.Context) error {
 	w.running.Store(false)
+	w.stopping.Store(true)
 	w.sender.stop()
 	w.stopDispatching()
 	defer w.sender.close()

@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivertype"
 
+	"invited/internal/bulk"
 	"invited/internal/identity"
 	"invited/internal/invitation"
 	"invited/internal/joining"
@@ -62,6 +63,9 @@ func newRiverClient(w *Workers) (*riverClient, error) {
 	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[lifecycle.Deliver]) error {
 		return w.riverError(w.deliverEvents(ctx, newAttempt(job.JobRow), job.Args))
+	}))
+	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[bulk.Job]) error {
+		return w.riverError(w.bulk(ctx, job.Args))
 	}))
 	river.AddWorker(workers, &sweepWorker{workers: w})
 	return river.NewClient[*sql.Tx](driver{w.config.Queue, w.clock}, &river.Config{

@@ -39,5 +39,5 @@ func (w *Workers) sweep(ctx context.Context) error {
 		close(running)
 	}()
 	return errors.Join(w.config.Service.Sweep(ctx), w.config.Joining.Sweep(ctx), w.config.Identity.Sweep(ctx),
-		w.config.Idempotency.Sweep(ctx))
+		w.config.Idempotency.Sweep(ctx), w.config.Bulk.Sweep(ctx))
 }

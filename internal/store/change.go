@@ -3,7 +3,12 @@ package store
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -40,8 +45,7 @@ func (tx *Tx) save(changes []invitation.Change) error {
 	return tx.enqueue(jobs)
 }
 
-// record writes events in one statement. The rows of several events are one argument: as many arguments as there are values
-// would be another statement for each number of events, and 16 MiB of them in the cache of one connection.
+// record writes events in one statement.
 func (tx *Tx) record(events []invitation.Event) error {
 	switch len(events) {
 	case 0:
@@ -49,25 +53,54 @@ func (tx *Tx) record(events []invitation.Event) error {
 	case 1:
 		return tx.db.Create(&events[0]).Error
 	}
-	rows := make([][]any, len(events))
-	for i, e := range events {
-		rows[i] = []any{
-			e.InvitationUUID, e.Created.Format(database.TimeFormat), e.Type, e.UserUUID, e.UserUsername, e.UserFullName,
-			e.FromState, e.ToState, e.Email, e.RoleUUID, e.RoleName, e.ExecutionState, e.ErrorMessage,
-			e.Notice, e.Channel, e.Recipient, e.RequestID, e.MailTo, e.Reason,
-			e.ScopeUUID, e.CustomerUUID,
+	return insertAll(tx, events, "").Error
+}
+
+// columnTypes are the types on PostgreSQL of the fields that insertAll writes.
+var columnTypes = map[reflect.Type]string{
+	reflect.TypeFor[uuid.UUID](): "uuid",
+	reflect.TypeFor[time.Time](): "timestamptz",
+	reflect.TypeFor[bool]():      "boolean",
+	reflect.TypeFor[int]():       "integer",
+}
+
+// insertAll writes rows of a model in one statement, without what they refer to. The rows are one argument: as many arguments
+// as there are values would be another statement for each number of rows, and 16 MiB of them in the cache of one connection.
+func insertAll[Row any](tx *Tx, rows []Row, onConflict string) *gorm.DB {
+	statement := &gorm.Statement{DB: tx.db}
+	if err := statement.Parse(new(Row)); err != nil {
+		return &gorm.DB{Error: err}
+	}
+	var names, types []string
+	values := make([][]any, len(rows))
+	for _, field := range statement.Schema.Fields {
+		if field.DBName == "" || !field.Creatable {
+			continue
+		}
+		kind, known := columnTypes[field.IndirectFieldType]
+		if !known {
+			kind = "text"
+		}
+		names, types = append(names, field.DBName), append(types, kind)
+		for i := range rows {
+			value, _ := field.ValueOf(tx.db.Statement.Context, reflect.ValueOf(&rows[i]).Elem())
+			switch at := value.(type) {
+			case time.Time:
+				value = at.UTC().Format(database.TimeFormat)
+			case *time.Time:
+				if at != nil {
+					value = at.UTC().Format(database.TimeFormat)
+				}
+			}
+			values[i] = append(values[i], value)
 		}
 	}
-	list, err := json.Marshal(rows)
+	list, err := json.Marshal(values)
 	if err != nil {
-		return err
+		return &gorm.DB{Error: err}
 	}
-	return tx.db.Exec("INSERT INTO invitation_events (invitation_uuid, created, event_type, user_uuid, user_username, user_full_name,"+
-		" from_state, to_state, email, role_uuid, role_name, execution_state, error_message,"+
-		" notice, channel, recipient, request_id, mail_to, reason, scope_uuid, customer_uuid) ?",
-		tx.engine.List(list, "uuid", "timestamptz", "text", "uuid", "text", "text",
-			"text", "text", "text", "uuid", "text", "text", "text",
-			"text", "text", "text", "text", "text", "text", "uuid", "uuid")).Error
+	return tx.db.Exec(fmt.Sprintf("INSERT INTO %s (%s) ? WHERE TRUE %s", statement.Schema.Table, strings.Join(names, ", "), onConflict),
+		tx.engine.List(list, types...))
 }
 
 // rowsPerStatement is the number of rows that one statement writes. No table has more than 25 columns, and SQLite takes
@@ -78,12 +111,39 @@ func (tx *Tx) saveRows(changes []invitation.Change) error {
 	if len(changes) > 1 && tx.onlySweepChanges(changes) {
 		return tx.updateSwept(changes)
 	}
+	var creations []invitation.Invitation
 	for _, c := range changes {
+		if len(changes) > 1 && c.Before == nil && c.After != nil && c.User == nil && c.Member == nil && c.Mail == nil && len(c.DoneNotices) == 0 {
+			creations = append(creations, *c.After)
+			continue
+		}
 		if err := tx.saveRow(c); err != nil {
 			return err
 		}
 	}
-	return nil
+	return tx.insertMany(creations)
+}
+
+// insertMany writes new invitations in one statement, after all other rows: an invitation may take the place of one that another
+// change ends. It returns invitation.ErrDuplicate where one of them has a duplicate. Like updateSwept, it updates the counts by
+// state once, after which the transaction must wait for nobody.
+func (tx *Tx) insertMany(made []invitation.Invitation) error {
+	switch len(made) {
+	case 0:
+		return nil
+	case 1:
+		return tx.insert(made[0])
+	}
+	// Two transactions that insert the same addresses in different orders would wait for each other.
+	slices.SortFunc(made, func(a, b invitation.Invitation) int { return strings.Compare(a.EmailFolded, b.EmailFolded) })
+	if err := tx.engine.SetLocal(tx.db, "invited.batch", "on"); err != nil {
+		return err
+	}
+	result := insertAll(tx, made, "ON CONFLICT (email_folded, role_uuid, scope_uuid) WHERE "+isOpen+" DO NOTHING")
+	if result.Error == nil && result.RowsAffected != int64(len(made)) {
+		return invitation.ErrDuplicate
+	}
+	return result.Error
 }
 
 func (tx *Tx) saveRow(c invitation.Change) error {

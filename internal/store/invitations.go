@@ -296,8 +296,9 @@ const (
 	countedOfRecipient  = "SELECT created FROM invitation_events WHERE mail_to = ? ORDER BY created DESC LIMIT 1 OFFSET ?"
 	countedOfInvitation = "SELECT created FROM invitation_events WHERE invitation_uuid = ? AND mail_to IS NOT NULL" +
 		" ORDER BY id DESC LIMIT 1 OFFSET ?"
-	countedOfInviter = "SELECT created FROM invitation_events WHERE user_uuid = ?" +
-		" AND (event_type = 'created' OR event_type = 'updated' AND mail_to IS NOT NULL) ORDER BY created DESC LIMIT 1 OFFSET ?"
+	countsForInviter = "(event_type = 'created' OR event_type = 'updated' AND mail_to IS NOT NULL)"
+	countedOfInviter = "SELECT created FROM invitation_events WHERE user_uuid = ? AND " + countsForInviter +
+		" ORDER BY created DESC LIMIT 1 OFFSET ?"
 )
 
 // QuotaTimes implements invitation.Tx, in one statement. This is SQL text, because each create waits for it: GORM takes

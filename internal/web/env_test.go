@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 
+	"invited/internal/bulk"
 	"invited/internal/directory"
 	"invited/internal/directory/dirfile"
 	"invited/internal/identity"
@@ -135,7 +136,8 @@ func (e *env) pages(publicURL string) http.Handler {
 			rendered, err := jobs.Render(renderer, jobs.MailSettings{Host: "example.org"}, m, e.clock.Now())
 			return rendered.Subject, rendered.Text, err
 		},
-		SignsInByMail: !e.withoutMail, Callers: callers, Providers: e.providers, Invitations: e.service, Joining: e.joining, Identity: e.identity, Directory: &directory.Reader{Store: e.db.ReadStore()},
+		SignsInByMail: !e.withoutMail, Callers: callers, Providers: e.providers, Invitations: e.service, Joining: e.joining, Bulk: &bulk.Service{Store: e.db.Bulk(), Invitations: e.service},
+		Identity: e.identity, Directory: &directory.Reader{Store: e.db.ReadStore()},
 		PublicURL: public, SiteName: "Example Cloud", Logger: logger, ClientIP: clientIP,
 		Next: http.NotFoundHandler(),
 		Demo: &web.Demo{

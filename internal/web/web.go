@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"invited/internal/bulk"
 	"invited/internal/directory"
 	"invited/internal/identity"
 	"invited/internal/invitation"
@@ -22,6 +23,7 @@ import (
 type Config struct {
 	Invitations *invitation.Service
 	Joining     *joining.Service
+	Bulk        *bulk.Service
 	Identity    *identity.Service
 	Callers     *signin.Chain
 	Providers   *signin.Providers // nil: people sign in by a code alone
