@@ -44,7 +44,8 @@ func TestHelp(t *testing.T) {
 	env := setup(t, "")
 	for _, each := range []string{
 		"", "serve", "migrate", "migrate up", "migrate status", "directory", "directory apply", "directory export",
-		"token", "token create", "token list", "token revoke", "user", "user sign-out", "mail", "mail preview", "openapi", "version",
+		"token", "token create", "token list", "token revoke", "user", "user sign-out", "mail", "mail preview", "events", "events redeliver",
+		"openapi", "version",
 	} {
 		output := env.Run("", append(strings.Fields(each), "--help")...).OK()
 		require.Contains(t, output, strings.TrimSpace("invited "+each), each)
@@ -90,6 +91,9 @@ func TestWrongUsage(t *testing.T) {
 		{"mail", "preview", "bogus"},
 		{"mail", "preview", "invitation_created", "now"},
 		{"mail", "preview", "invitation_created", "--output", "mail.pdf"},
+		{"events"},
+		{"events", "redeliver"},
+		{"events", "redeliver", "--since", "1h", "now"},
 		{"openapi", "now"},
 		{"version", "now"},
 	} {
@@ -116,6 +120,7 @@ var databaseCommands = [][]string{
 	{"user", "sign-out", "olivia"},
 	{"token", "list"},
 	{"token", "revoke", "--user", "olivia"},
+	{"events", "redeliver", "--since", "1h"},
 }
 
 func TestDatabaseIsUnreachable(t *testing.T) {
@@ -457,6 +462,27 @@ func TestUserSignOut(t *testing.T) {
 			{"user"}, {"user", "sign-out"}, {"user", "sign-out", "olivia", "ina"}, {"user", "events", "a", "b"}, {"user", "events", "--limit", "0"},
 		} {
 			require.Equal(t, 2, env.Run("", wrong...).Code, "%q", wrong)
+		}
+	})
+}
+
+func TestEventsRedeliver(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
+		env := setup(t, engine.Fresh(t)).Apply()
+		for _, flags := range [][]string{
+			{"--since", "36h"}, {"--since", "2026-11-23T09:30:00Z", "--until", "2026-11-23T10:30:00+01:00"},
+			{"--since", "1h", "--until", "1m", "--invitation", "0f5a9f2e7a554c7e9f0a6b3a6a0c6a11"},
+		} {
+			require.Equal(t, "0 events of 0 invitations are sent again\n", env.Run("", append([]string{"events", "redeliver"}, flags...)...).OK())
+		}
+		for _, wrong := range [][]string{
+			{"--since", "yesterday"}, {"--since", "-1h"}, {"--since", "2026-11-23"}, {"--since", "1h", "--until", "x"},
+			{"--since", "1h", "--invitation", "x"},
+		} {
+			got := env.Run("", append([]string{"events", "redeliver"}, wrong...)...)
+			require.Equal(t, 2, got.Code, "%q: %s%s", wrong, got.Stdout, got.Stderr)
+			require.Contains(t, got.Stderr, wrong[len(wrong)-2]+": ", "%q", wrong)
 		}
 	})
 }

@@ -1,9 +1,13 @@
 package webhook
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -101,4 +105,45 @@ func TestSendEventLimitsTheResponse(t *testing.T) {
 	server := newServer(t, endless(http.StatusInternalServerError, &written))
 	require.Equal(t, "The webhook asked to try again later (500).", sendEvent(t, server.hookURL(), time.Now()).Reason)
 	require.Less(t, written.Load(), int64(8<<20))
+}
+
+// The example of docs/events.md is what SendEvent posts, and its signature is right.
+func TestExampleOfTheDocumentation(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/events.md")
+	require.NoError(t, err)
+	_, example, found := strings.Cut(string(page), "```http\nPOST ")
+	require.True(t, found)
+	example, _, _ = strings.Cut(example, "\n```")
+	head, body, _ := strings.Cut(example, "\n\n")
+	header := http.Header{}
+	for _, line := range strings.Split(head, "\n")[1:] {
+		name, value, _ := strings.Cut(line, ": ")
+		header.Set(name, value)
+	}
+	var compact bytes.Buffer
+	require.NoError(t, json.Compact(&compact, []byte(body)))
+
+	created := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
+	event := Event{Type: "invitation.created", Timestamp: Time(created), Data: EventData{
+		ID: 42, Type: "invitation.created", Created: Time(created), EventType: "created", ToState: "pending", ExecutionState: "Scheduled",
+		InvitationUUID: "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11", ScopeUUID: "7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02",
+		CustomerUUID: "7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a01", UserUUID: "9b2e6d10-4c7f-4f5a-8d33-1e0a7c5b6f02", UserUsername: "olivia",
+		UserFullName: "Olivia Owner", Email: "alice@example.com", RoleUUID: "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e04",
+		RoleName: "PROJECT.ADMIN", RequestID: "4f9d1c2b7a6e4d0f8b3a5c1e9d7f2a60",
+	}}
+	sent, err := json.Marshal(event)
+	require.NoError(t, err)
+	require.Equal(t, string(sent), compact.String())
+
+	_, secret, _ := strings.Cut(string(page), "signed with `")
+	secret, _, _ = strings.Cut(secret, "`")
+	verifier, err := standardwebhooks.NewWebhook(secret)
+	require.NoError(t, err)
+	at, err := strconv.ParseInt(header.Get("webhook-timestamp"), 10, 64)
+	require.NoError(t, err)
+	require.Equal(t, created.Add(2*time.Second).Unix(), at)
+	signature, err := verifier.Sign(header.Get("webhook-id"), time.Unix(at, 0), compact.Bytes())
+	require.NoError(t, err)
+	require.Equal(t, signature, header.Get("webhook-signature"))
 }
