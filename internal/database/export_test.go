@@ -12,3 +12,6 @@ func Sizes(n int32) [3]int32 {
 	p := divide(n)
 	return [3]int32{p.short, p.lists, p.queue}
 }
+
+// ForgetTime makes the next unit of work ask the database for the time.
+func ForgetTime(db *DB) { db.clock.last.Store(nil) }
