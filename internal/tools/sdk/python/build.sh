@@ -34,7 +34,8 @@ mkdir "$to/source"
 cp "$from/pyproject.toml" "$from/README.md" "$to/source"
 echo "$version" >"$to/source/VERSION"
 # The members of enumerations keep the names that they have in Waldur's SDK, such as PENDING. x-enum-varnames has names that are
-# unique in the whole contract, for generators that need it. Only the keys to order by had such names from the start.
+# unique in the whole contract, for generators that need it. Only the keys to order by had such names from the start. A table is
+# a file to the generator, which it sends and returns as it is.
 "$to/tools/bin/python" - >"$to/source/openapi.json" <<'END'
 import json, sys
 from ruamel.yaml import YAML
@@ -43,6 +44,16 @@ contract = YAML(typ="safe").load(open("openapi.yaml", encoding="utf-8"))
 for name, schema in contract["components"]["schemas"].items():
     if name != "InvitationOEnum":
         schema.pop("x-enum-varnames", None)
+
+
+def send_as_files(node):
+    for name, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        if name == "text/csv":
+            value["schema"]["format"] = "binary"
+        send_as_files(value)
+
+
+send_as_files(contract["paths"])
 json.dump(contract, sys.stdout)
 END
 # The generator calls ruff by name to format its output. Its log is only useful where it fails.
