@@ -414,6 +414,7 @@ const (
 	InvitationFieldExtraInvitationText InvitationFieldEnum = "extra_invitation_text"
 	InvitationFieldFullName            InvitationFieldEnum = "full_name"
 	InvitationFieldJobTitle            InvitationFieldEnum = "job_title"
+	InvitationFieldMembershipExpires   InvitationFieldEnum = "membership_expires"
 	InvitationFieldNativeName          InvitationFieldEnum = "native_name"
 	InvitationFieldOrganization        InvitationFieldEnum = "organization"
 	InvitationFieldPhoneNumber         InvitationFieldEnum = "phone_number"
@@ -463,6 +464,8 @@ func (e InvitationFieldEnum) Valid() bool {
 	case InvitationFieldFullName:
 		return true
 	case InvitationFieldJobTitle:
+		return true
+	case InvitationFieldMembershipExpires:
 		return true
 	case InvitationFieldNativeName:
 		return true
@@ -1797,16 +1800,19 @@ type Invitation struct {
 	ExecutionState ExecutionStateEnum `json:"execution_state"`
 
 	// Expires The time from which the invitation can no longer be accepted.
-	Expires             time.Time          `json:"expires"`
-	ExtraInvitationText string             `json:"extra_invitation_text"`
-	FullName            *string            `json:"full_name,omitempty"`
-	JobTitle            *string            `json:"job_title,omitempty"`
-	NativeName          *string            `json:"native_name,omitempty"`
-	Organization        *string            `json:"organization,omitempty"`
-	PhoneNumber         *string            `json:"phone_number,omitempty"`
-	Role                openapi_types.UUID `json:"role"`
-	RoleDescription     string             `json:"role_description"`
-	RoleName            string             `json:"role_name"`
+	Expires             time.Time `json:"expires"`
+	ExtraInvitationText string    `json:"extra_invitation_text"`
+	FullName            *string   `json:"full_name,omitempty"`
+	JobTitle            *string   `json:"job_title,omitempty"`
+
+	// MembershipExpires The time when the role ends that whoever accepts gets. Null if it does not end. Waldur has no such field.
+	MembershipExpires *time.Time         `json:"membership_expires"`
+	NativeName        *string            `json:"native_name,omitempty"`
+	Organization      *string            `json:"organization,omitempty"`
+	PhoneNumber       *string            `json:"phone_number,omitempty"`
+	Role              openapi_types.UUID `json:"role"`
+	RoleDescription   string             `json:"role_description"`
+	RoleName          string             `json:"role_name"`
 
 	// ScopeDescription Get the description field from the scope if it exists. Returns empty string if scope doesn't have a description field.
 	ScopeDescription string `json:"scope_description"`
@@ -2070,6 +2076,13 @@ type InvitationRequest struct {
 	// Example: alice@example.com
 	Email string `json:"email"`
 
+	// Expires When the invitation ends. Null, or left out: the lifetime that the server is configured with. Waldur has no
+	// such field.
+	//
+	//
+	// Example: 2026-12-24T09:30:00Z
+	Expires *time.Time `json:"expires,omitempty"`
+
 	// ExtraInvitationText Personal text for the mail, shown as plain text with its line breaks.
 	//
 	// Example: We start on Monday and would love to have you with us.
@@ -2084,6 +2097,13 @@ type InvitationRequest struct {
 	//
 	// Example: Researcher
 	JobTitle *string `json:"job_title,omitempty"`
+
+	// MembershipExpires When the role ends that whoever accepts gets, not before `expires`. Null, or left out: never. Waldur has no
+	// such field.
+	//
+	//
+	// Example: 2027-06-30T12:00:00Z
+	MembershipExpires *time.Time `json:"membership_expires,omitempty"`
 
 	// NativeName The name of the invitee in its own script.
 	//
@@ -2132,12 +2152,26 @@ type InvitationStateEnum = InvitationState
 // InvitationUpdate The invitation after the change.
 type InvitationUpdate = Invitation
 
-// InvitationUpdateRequest A request to change an invitation. A role that is left out does not change.
+// InvitationUpdateRequest A request to change an invitation. Beside the e-mail, what is left out does not change.
 type InvitationUpdateRequest struct {
 	// Email The e-mail of the invitee. A new e-mail gets a delivery and a link of its own.
 	//
 	// Example: alice@example.org
 	Email string `json:"email"`
+
+	// Expires When the invitation ends. Null: the lifetime that the server is configured with, counted from `created`.
+	// Left out: as it is. Waldur has no such field.
+	//
+	//
+	// Example: 2026-12-24T09:30:00Z
+	Expires *time.Time `json:"expires,omitempty"`
+
+	// MembershipExpires When the role ends that whoever accepts gets, not before `expires`. Null: never. Left out: as it is. Waldur has
+	// no such field.
+	//
+	//
+	// Example: 2027-06-30T12:00:00Z
+	MembershipExpires *time.Time `json:"membership_expires,omitempty"`
 
 	// Role UUID of an active role for the scope's type, from `roles_list`.
 	//
@@ -2349,6 +2383,20 @@ type PatchedInvitationUpdateRequest struct {
 	//
 	// Example: alice@example.org
 	Email *string `json:"email,omitempty"`
+
+	// Expires When the invitation ends. Null: the lifetime that the server is configured with, counted from `created`.
+	// Left out: as it is. Waldur has no such field.
+	//
+	//
+	// Example: 2026-12-24T09:30:00Z
+	Expires *time.Time `json:"expires,omitempty"`
+
+	// MembershipExpires When the role ends that whoever accepts gets, not before `expires`. Null: never. Left out: as it is. Waldur has
+	// no such field.
+	//
+	//
+	// Example: 2027-06-30T12:00:00Z
+	MembershipExpires *time.Time `json:"membership_expires,omitempty"`
 
 	// Role UUID of an active role for the scope's type, from `roles_list`.
 	//
@@ -2852,9 +2900,12 @@ type VisibleInvitationDetails struct {
 	// * `Processing` - being sent
 	// * `OK` - accepted by the mail server
 	// * `Erred` - failed; `error_message` has the reason
-	ExecutionState  ExecutionStateEnum `json:"execution_state"`
-	RoleDescription string             `json:"role_description"`
-	RoleName        string             `json:"role_name"`
+	ExecutionState ExecutionStateEnum `json:"execution_state"`
+
+	// MembershipExpires The time when the role ends that whoever accepts gets. Null if it does not end. Waldur has no such field.
+	MembershipExpires *time.Time `json:"membership_expires"`
+	RoleDescription   string     `json:"role_description"`
+	RoleName          string     `json:"role_name"`
 
 	// ScopeDescription Get the description field from the scope if it exists. Returns empty string if scope doesn't have a description field.
 	ScopeDescription string `json:"scope_description"`
@@ -4542,6 +4593,11 @@ type ClientInterface interface {
 	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
 	// not have these either.
 	//
+	// `expires` gives the invitation an end of its own. By default it is five minutes to a year from now, or from the
+	// start of the project where that is later; the server can be configured with other limits. Such an invitation ends then
+	// also while it waits for its project or for approval. `membership_expires` is the end of the role that whoever accepts
+	// gets. An invitation never ends later than this role.
+	//
 	// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 	// request is refused with 429, after all other checks.
 	//
@@ -4563,6 +4619,11 @@ type ClientInterface interface {
 	// Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
 	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
 	// not have these either.
+	//
+	// `expires` gives the invitation an end of its own. By default it is five minutes to a year from now, or from the
+	// start of the project where that is later; the server can be configured with other limits. Such an invitation ends then
+	// also while it waits for its project or for approval. `membership_expires` is the end of the role that whoever accepts
+	// gets. An invitation never ends later than this role.
 	//
 	// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 	// request is refused with 429, after all other checks.
@@ -4753,11 +4814,11 @@ type ClientInterface interface {
 	// Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
 	UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsPartialUpdateWithBody Change the e-mail or the role of an invitation
+	// UserInvitationsPartialUpdateWithBody Change e-mail, role or ends of an invitation
 	//
 	// Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
-	// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// `email`, `role`, `expires` and `membership_expires`. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
 	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -4768,6 +4829,10 @@ type ClientInterface interface {
 	// differs only in case is not another one.
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+	//
+	// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+	// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+	// before the new end, and `user_invitations_send` tell the invitee of it.
 	//
 	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
@@ -4776,11 +4841,11 @@ type ClientInterface interface {
 	// Corresponds with PATCH /api/user-invitations/{uuid}/ (the `UserInvitationsPartialUpdate` operationId).
 	UserInvitationsPartialUpdateWithBody(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsPartialUpdate Change the e-mail or the role of an invitation
+	// UserInvitationsPartialUpdate Change e-mail, role or ends of an invitation
 	//
 	// Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
-	// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// `email`, `role`, `expires` and `membership_expires`. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
 	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -4791,6 +4856,10 @@ type ClientInterface interface {
 	// differs only in case is not another one.
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+	//
+	// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+	// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+	// before the new end, and `user_invitations_send` tell the invitee of it.
 	//
 	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
@@ -4801,9 +4870,9 @@ type ClientInterface interface {
 
 	// UserInvitationsUpdateWithBody Update an invitation
 	//
-	// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
-	// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// Sets the e-mail, the role and the ends of a `pending` or `project` invitation that the caller may manage. Beside the
+	// e-mail, what is left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
 	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -4814,6 +4883,10 @@ type ClientInterface interface {
 	// differs only in case is not another one.
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+	//
+	// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+	// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+	// before the new end, and `user_invitations_send` tell the invitee of it.
 	//
 	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
@@ -4824,9 +4897,9 @@ type ClientInterface interface {
 
 	// UserInvitationsUpdate Update an invitation
 	//
-	// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
-	// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// Sets the e-mail, the role and the ends of a `pending` or `project` invitation that the caller may manage. Beside the
+	// e-mail, what is left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
 	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -4837,6 +4910,10 @@ type ClientInterface interface {
 	// differs only in case is not another one.
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+	//
+	// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+	// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+	// before the new end, and `user_invitations_send` tell the invitee of it.
 	//
 	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
@@ -5002,7 +5079,8 @@ type ClientInterface interface {
 	//
 	// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. The caller
 	// must be allowed to manage the invitation. If its project starts in the future, its state is `project` until that
-	// day.
+	// day. If the invitation had an end of its own, its new life is as long as the former one was, within the limits for a
+	// new invitation, and not longer than the role that it is for.
 	//
 	// How often an invitation is delivered, and how many mails one address gets, can be limited. Beyond a limit the
 	// request is refused with 429, after all other checks, and the invitation stays as it is.
@@ -6172,6 +6250,11 @@ func (c *Client) UserInvitationsCount(ctx context.Context, params *UserInvitatio
 // some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
 // not have these either.
 //
+// `expires` gives the invitation an end of its own. By default it is five minutes to a year from now, or from the
+// start of the project where that is later; the server can be configured with other limits. Such an invitation ends then
+// also while it waits for its project or for approval. `membership_expires` is the end of the role that whoever accepts
+// gets. An invitation never ends later than this role.
+//
 // How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 // request is refused with 429, after all other checks.
 //
@@ -6203,6 +6286,11 @@ func (c *Client) UserInvitationsCreateWithBody(ctx context.Context, contentType 
 // Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
 // some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
 // not have these either.
+//
+// `expires` gives the invitation an end of its own. By default it is five minutes to a year from now, or from the
+// start of the project where that is later; the server can be configured with other limits. Such an invitation ends then
+// also while it waits for its project or for approval. `membership_expires` is the end of the role that whoever accepts
+// gets. An invitation never ends later than this role.
 //
 // How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 // request is refused with 429, after all other checks.
@@ -6553,11 +6641,11 @@ func (c *Client) UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUI
 	return c.Client.Do(req)
 }
 
-// UserInvitationsPartialUpdateWithBody Change the e-mail or the role of an invitation
+// UserInvitationsPartialUpdateWithBody Change e-mail, role or ends of an invitation
 //
 // Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
-// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// `email`, `role`, `expires` and `membership_expires`. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 // staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
 // Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -6568,6 +6656,10 @@ func (c *Client) UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUI
 // differs only in case is not another one.
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+//
+// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+// before the new end, and `user_invitations_send` tell the invitee of it.
 //
 // Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
@@ -6586,11 +6678,11 @@ func (c *Client) UserInvitationsPartialUpdateWithBody(ctx context.Context, uuid 
 	return c.Client.Do(req)
 }
 
-// UserInvitationsPartialUpdate Change the e-mail or the role of an invitation
+// UserInvitationsPartialUpdate Change e-mail, role or ends of an invitation
 //
 // Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
-// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// `email`, `role`, `expires` and `membership_expires`. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 // staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
 // Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -6601,6 +6693,10 @@ func (c *Client) UserInvitationsPartialUpdateWithBody(ctx context.Context, uuid 
 // differs only in case is not another one.
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+//
+// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+// before the new end, and `user_invitations_send` tell the invitee of it.
 //
 // Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
@@ -6621,9 +6717,9 @@ func (c *Client) UserInvitationsPartialUpdate(ctx context.Context, uuid Invitati
 
 // UserInvitationsUpdateWithBody Update an invitation
 //
-// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
-// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// Sets the e-mail, the role and the ends of a `pending` or `project` invitation that the caller may manage. Beside the
+// e-mail, what is left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 // staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
 // Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -6634,6 +6730,10 @@ func (c *Client) UserInvitationsPartialUpdate(ctx context.Context, uuid Invitati
 // differs only in case is not another one.
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+//
+// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+// before the new end, and `user_invitations_send` tell the invitee of it.
 //
 // Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
@@ -6654,9 +6754,9 @@ func (c *Client) UserInvitationsUpdateWithBody(ctx context.Context, uuid Invitat
 
 // UserInvitationsUpdate Update an invitation
 //
-// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
-// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// Sets the e-mail, the role and the ends of a `pending` or `project` invitation that the caller may manage. Beside the
+// e-mail, what is left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 // staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
 // Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -6667,6 +6767,10 @@ func (c *Client) UserInvitationsUpdateWithBody(ctx context.Context, uuid Invitat
 // differs only in case is not another one.
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+//
+// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+// before the new end, and `user_invitations_send` tell the invitee of it.
 //
 // Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
@@ -6972,7 +7076,8 @@ func (c *Client) UserInvitationsRejectRequest(ctx context.Context, uuid Invitati
 //
 // Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. The caller
 // must be allowed to manage the invitation. If its project starts in the future, its state is `project` until that
-// day.
+// day. If the invitation had an end of its own, its new life is as long as the former one was, within the limits for a
+// new invitation, and not longer than the role that it is for.
 //
 // How often an invitation is delivered, and how many mails one address gets, can be limited. Beyond a limit the
 // request is refused with 429, after all other checks, and the invitation stays as it is.
@@ -13634,6 +13739,11 @@ type ClientWithResponsesInterface interface {
 	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
 	// not have these either.
 	//
+	// `expires` gives the invitation an end of its own. By default it is five minutes to a year from now, or from the
+	// start of the project where that is later; the server can be configured with other limits. Such an invitation ends then
+	// also while it waits for its project or for approval. `membership_expires` is the end of the role that whoever accepts
+	// gets. An invitation never ends later than this role.
+	//
 	// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 	// request is refused with 429, after all other checks.
 	//
@@ -13655,6 +13765,11 @@ type ClientWithResponsesInterface interface {
 	// Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
 	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
 	// not have these either.
+	//
+	// `expires` gives the invitation an end of its own. By default it is five minutes to a year from now, or from the
+	// start of the project where that is later; the server can be configured with other limits. Such an invitation ends then
+	// also while it waits for its project or for approval. `membership_expires` is the end of the role that whoever accepts
+	// gets. An invitation never ends later than this role.
 	//
 	// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 	// request is refused with 429, after all other checks.
@@ -13859,11 +13974,11 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
 	UserInvitationsRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsRetrieveResponse, error)
 
-	// UserInvitationsPartialUpdateWithBodyWithResponse Change the e-mail or the role of an invitation
+	// UserInvitationsPartialUpdateWithBodyWithResponse Change e-mail, role or ends of an invitation
 	//
 	// Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
-	// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// `email`, `role`, `expires` and `membership_expires`. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
 	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -13874,6 +13989,10 @@ type ClientWithResponsesInterface interface {
 	// differs only in case is not another one.
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+	//
+	// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+	// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+	// before the new end, and `user_invitations_send` tell the invitee of it.
 	//
 	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
@@ -13882,11 +14001,11 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /api/user-invitations/{uuid}/ (the `UserInvitationsPartialUpdate` operationId).
 	UserInvitationsPartialUpdateWithBodyWithResponse(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsPartialUpdateResponse, error)
 
-	// UserInvitationsPartialUpdateWithResponse Change the e-mail or the role of an invitation
+	// UserInvitationsPartialUpdateWithResponse Change e-mail, role or ends of an invitation
 	//
 	// Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
-	// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// `email`, `role`, `expires` and `membership_expires`. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
 	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -13897,6 +14016,10 @@ type ClientWithResponsesInterface interface {
 	// differs only in case is not another one.
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+	//
+	// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+	// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+	// before the new end, and `user_invitations_send` tell the invitee of it.
 	//
 	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
@@ -13907,9 +14030,9 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsUpdateWithBodyWithResponse Update an invitation
 	//
-	// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
-	// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// Sets the e-mail, the role and the ends of a `pending` or `project` invitation that the caller may manage. Beside the
+	// e-mail, what is left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
 	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -13920,6 +14043,10 @@ type ClientWithResponsesInterface interface {
 	// differs only in case is not another one.
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+	//
+	// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+	// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+	// before the new end, and `user_invitations_send` tell the invitee of it.
 	//
 	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
@@ -13930,9 +14057,9 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsUpdateWithResponse Update an invitation
 	//
-	// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
-	// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// Sets the e-mail, the role and the ends of a `pending` or `project` invitation that the caller may manage. Beside the
+	// e-mail, what is left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
 	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -13943,6 +14070,10 @@ type ClientWithResponsesInterface interface {
 	// differs only in case is not another one.
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+	//
+	// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+	// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+	// before the new end, and `user_invitations_send` tell the invitee of it.
 	//
 	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
@@ -14126,7 +14257,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. The caller
 	// must be allowed to manage the invitation. If its project starts in the future, its state is `project` until that
-	// day.
+	// day. If the invitation had an end of its own, its new life is as long as the former one was, within the limits for a
+	// new invitation, and not longer than the role that it is for.
 	//
 	// How often an invitation is delivered, and how many mails one address gets, can be limited. Beyond a limit the
 	// request is refused with 429, after all other checks, and the invitation stays as it is.
@@ -30015,6 +30147,11 @@ func (c *ClientWithResponses) UserInvitationsCountWithResponse(ctx context.Conte
 // some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
 // not have these either.
 //
+// `expires` gives the invitation an end of its own. By default it is five minutes to a year from now, or from the
+// start of the project where that is later; the server can be configured with other limits. Such an invitation ends then
+// also while it waits for its project or for approval. `membership_expires` is the end of the role that whoever accepts
+// gets. An invitation never ends later than this role.
+//
 // How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 // request is refused with 429, after all other checks.
 //
@@ -30042,6 +30179,11 @@ func (c *ClientWithResponses) UserInvitationsCreateWithBodyWithResponse(ctx cont
 // Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
 // some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
 // not have these either.
+//
+// `expires` gives the invitation an end of its own. By default it is five minutes to a year from now, or from the
+// start of the project where that is later; the server can be configured with other limits. Such an invitation ends then
+// also while it waits for its project or for approval. `membership_expires` is the end of the role that whoever accepts
+// gets. An invitation never ends later than this role.
 //
 // How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 // request is refused with 429, after all other checks.
@@ -30342,11 +30484,11 @@ func (c *ClientWithResponses) UserInvitationsRetrieveWithResponse(ctx context.Co
 	return ParseUserInvitationsRetrieveResponse(rsp)
 }
 
-// UserInvitationsPartialUpdateWithBodyWithResponse Change the e-mail or the role of an invitation
+// UserInvitationsPartialUpdateWithBodyWithResponse Change e-mail, role or ends of an invitation
 //
 // Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
-// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// `email`, `role`, `expires` and `membership_expires`. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 // staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
 // Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -30357,6 +30499,10 @@ func (c *ClientWithResponses) UserInvitationsRetrieveWithResponse(ctx context.Co
 // differs only in case is not another one.
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+//
+// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+// before the new end, and `user_invitations_send` tell the invitee of it.
 //
 // Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
@@ -30371,11 +30517,11 @@ func (c *ClientWithResponses) UserInvitationsPartialUpdateWithBodyWithResponse(c
 	return ParseUserInvitationsPartialUpdateResponse(rsp)
 }
 
-// UserInvitationsPartialUpdateWithResponse Change the e-mail or the role of an invitation
+// UserInvitationsPartialUpdateWithResponse Change e-mail, role or ends of an invitation
 //
 // Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
-// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// `email`, `role`, `expires` and `membership_expires`. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 // staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
 // Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -30386,6 +30532,10 @@ func (c *ClientWithResponses) UserInvitationsPartialUpdateWithBodyWithResponse(c
 // differs only in case is not another one.
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+//
+// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+// before the new end, and `user_invitations_send` tell the invitee of it.
 //
 // Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
@@ -30402,9 +30552,9 @@ func (c *ClientWithResponses) UserInvitationsPartialUpdateWithResponse(ctx conte
 
 // UserInvitationsUpdateWithBodyWithResponse Update an invitation
 //
-// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
-// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// Sets the e-mail, the role and the ends of a `pending` or `project` invitation that the caller may manage. Beside the
+// e-mail, what is left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 // staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
 // Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -30415,6 +30565,10 @@ func (c *ClientWithResponses) UserInvitationsPartialUpdateWithResponse(ctx conte
 // differs only in case is not another one.
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+//
+// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+// before the new end, and `user_invitations_send` tell the invitee of it.
 //
 // Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
@@ -30431,9 +30585,9 @@ func (c *ClientWithResponses) UserInvitationsUpdateWithBodyWithResponse(ctx cont
 
 // UserInvitationsUpdateWithResponse Update an invitation
 //
-// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
-// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
-// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// Sets the e-mail, the role and the ends of a `pending` or `project` invitation that the caller may manage. Beside the
+// e-mail, what is left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` does not change. The rules are those for a new invitation to the same scope. If only
 // staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
 // Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
@@ -30444,6 +30598,10 @@ func (c *ClientWithResponses) UserInvitationsUpdateWithBodyWithResponse(ctx cont
 // differs only in case is not another one.
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+//
+// `expires` and `membership_expires` are as for a new invitation, seen from now; null takes an end away. The `expires`
+// that the invitation has is no change. If only an end changes, no mail is sent: the reminder, which goes out a day
+// before the new end, and `user_invitations_send` tell the invitee of it.
 //
 // Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
@@ -30711,7 +30869,8 @@ func (c *ClientWithResponses) UserInvitationsRejectRequestWithResponse(ctx conte
 //
 // Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. The caller
 // must be allowed to manage the invitation. If its project starts in the future, its state is `project` until that
-// day.
+// day. If the invitation had an end of its own, its new life is as long as the former one was, within the limits for a
+// new invitation, and not longer than the role that it is for.
 //
 // How often an invitation is delivered, and how many mails one address gets, can be limited. Beyond a limit the
 // request is refused with 429, after all other checks, and the invitation stays as it is.

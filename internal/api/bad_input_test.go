@@ -161,7 +161,7 @@ func TestCreateIgnoresUnknownAndReadOnlyNames(t *testing.T) {
 		e.request("POST", base, "owner", bodyWith(`, "Email": "evil@example.org", "EMAIL": 5, "eMail": null, "ROLE": [],
 			"Full_Name": "\u0000", "full_Name": "x\r\ny", "Civil_Number": "666", "ﬀull_name": "x",
 			"uuid": "00000000-0000-4000-8000-000000000000", "url": "https://evil.example/", "state": "accepted",
-			"execution_state": 5, "created": "1999", "expires": [], "created_by": "x", "created_by_username": "staff",
+			"execution_state": 5, "created": "1999", "created_by": "x", "created_by_username": "staff",
 			"customer": {}, "customer_uuid": "`+globex+`", "scope_uuid": "`+hydra+`", "error_message": "boo",
 			"role_name": "CUSTOMER.OWNER", "approved_by": 1, "delivery": 7, "StoredState": "accepted", "x": {"y": [1e999]}`)).
 			is(http.StatusCreated, "").decode(&made)

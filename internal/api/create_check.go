@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -59,5 +60,11 @@ func partialDraft(body []byte, messages fault.Fields) (d invitation.PartialDraft
 		}
 	}
 	d.CivilNumber, _ = text("civil_number")
+	for field, into := range map[string]**time.Time{"expires": &d.Expires, "membership_expires": &d.MembershipExpires} {
+		value, _ := text(field)
+		if end, ok := invitation.ParseEnd(value); ok {
+			*into = &end
+		}
+	}
 	return d
 }

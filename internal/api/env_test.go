@@ -166,7 +166,7 @@ func newEnv(t testing.TB, engine storetest.Engine, config envConfig) *env {
 	e.service = &invitation.Service{
 		Store: e.db.Invitations(),
 		Policy: invitation.Policy{
-			Lifetime: lifetime, MaxAge: maxAge,
+			Lifetime: lifetime, MinLifetime: 5 * time.Minute, MaxLifetime: 365 * 24 * time.Hour, MaxAge: maxAge,
 			AllowedFields: []string{"full_name", "native_name", "phone_number", "organization", "job_title", "civil_number"},
 		},
 		Signer:      signer,

@@ -238,6 +238,9 @@ var exampleRequests = map[string]struct {
 		x.pattern()
 		return x.request("POST", base, "olivia", x.draft())
 	}},
+	"user_invitations_create 400 ends": {nil, func(x *exampleEnv) response {
+		return x.request("POST", base, "olivia", x.draft("expires", formatTime(x.clock.Now()), "membership_expires", formatTime(x.clock.Now())))
+	}},
 	"user_invitations_retrieve 200 delivered": {nil, func(x *exampleEnv) response {
 		id, _ := x.invite()
 		x.deliver(id)
@@ -380,6 +383,11 @@ var exampleRequests = map[string]struct {
 	"user_invitations_send 400 state": {nil, func(x *exampleEnv) response {
 		id, _ := x.invite()
 		x.act("alice", id, "accept").is(http.StatusOK, "")
+		return x.act("olivia", id, "send")
+	}},
+	"user_invitations_send 400 ends": {nil, func(x *exampleEnv) response {
+		id, _ := x.invite("membership_expires", formatTime(x.clock.Now().Add(time.Hour)))
+		x.clock.Advance(time.Hour)
 		return x.act("olivia", id, "send")
 	}},
 	"user_invitations_send 400 duplicate": {nil, func(x *exampleEnv) response {

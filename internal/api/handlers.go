@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"invited/gen/server"
 	"invited/internal/fault"
@@ -109,7 +110,11 @@ func (h handlers) UserInvitationsRetrieve(
 func (h handlers) UserInvitationsCreate(
 	ctx context.Context, request server.UserInvitationsCreateRequestObject,
 ) (server.UserInvitationsCreateResponseObject, error) {
-	created, err := h.Service.Create(ctx, caller(ctx), draftOf(request.Body))
+	draft, err := draftOf(request.Body)
+	if err != nil {
+		return nil, err
+	}
+	created, err := h.Service.Create(ctx, caller(ctx), draft)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +124,13 @@ func (h handlers) UserInvitationsCreate(
 	}, nil
 }
 
-func draftOf(body *server.UserInvitationsCreateJSONRequestBody) invitation.Draft {
+// draftOf translates a request to create an invitation. It returns the error of endOf.
+func draftOf(body *server.UserInvitationsCreateJSONRequestBody) (invitation.Draft, error) {
+	expires, err := endOf("expires", body.Expires)
+	if err != nil {
+		return invitation.Draft{}, err
+	}
+	membershipExpires, err := endOf("membership_expires", body.MembershipExpires)
 	return invitation.Draft{
 		Role:                body.Role,
 		ScopeURL:            body.Scope,
@@ -131,7 +142,9 @@ func draftOf(body *server.UserInvitationsCreateJSONRequestBody) invitation.Draft
 		JobTitle:            optionalText(body.JobTitle),
 		CivilNumber:         optionalText(body.CivilNumber),
 		ExtraInvitationText: optionalText(body.ExtraInvitationText),
-	}
+		Expires:             expires,
+		MembershipExpires:   membershipExpires,
+	}, err
 }
 
 func (h handlers) UserInvitationsDetailsRetrieve(
@@ -194,9 +207,14 @@ func (h handlers) UserInvitationsDelete(
 func (h handlers) UserInvitationsUpdate(
 	ctx context.Context, request server.UserInvitationsUpdateRequestObject,
 ) (server.UserInvitationsUpdateResponseObject, error) {
-	edited, err := h.Service.Update(ctx, caller(ctx), request.UUID, invitation.Edit{
+	edit, err := invitationEdit(server.PatchedInvitationUpdateRequest{
 		Email: &request.Body.Email, Role: request.Body.Role,
-	})
+		Expires: request.Body.Expires, MembershipExpires: request.Body.MembershipExpires,
+	}, nullsOf(ctx))
+	if err != nil {
+		return nil, err
+	}
+	edited, err := h.Service.Update(ctx, caller(ctx), request.UUID, edit)
 	if err != nil {
 		return nil, err
 	}
@@ -206,13 +224,51 @@ func (h handlers) UserInvitationsUpdate(
 func (h handlers) UserInvitationsPartialUpdate(
 	ctx context.Context, request server.UserInvitationsPartialUpdateRequestObject,
 ) (server.UserInvitationsPartialUpdateResponseObject, error) {
-	edited, err := h.Service.Update(ctx, caller(ctx), request.UUID, invitation.Edit{
-		Email: request.Body.Email, Role: request.Body.Role,
-	})
+	edit, err := invitationEdit(*request.Body, nullsOf(ctx))
+	if err != nil {
+		return nil, err
+	}
+	edited, err := h.Service.Update(ctx, caller(ctx), request.UUID, edit)
 	if err != nil {
 		return nil, err
 	}
 	return server.UserInvitationsPartialUpdate200JSONResponse{Body: h.invitation(edited)}, nil
+}
+
+// invitationEdit translates the fields of a request to change an invitation. nulls are the names of the fields that are null,
+// rather than left out. invitationEdit returns the error of endOf.
+func invitationEdit(body server.PatchedInvitationUpdateRequest, nulls map[string]bool) (invitation.Edit, error) {
+	e := invitation.Edit{Email: body.Email, Role: body.Role}
+	for field, end := range map[string]struct {
+		sent *string
+		set  ***time.Time
+	}{
+		"expires":            {body.Expires, &e.Expires},
+		"membership_expires": {body.MembershipExpires, &e.MembershipExpires},
+	} {
+		if end.sent == nil && !nulls[field] {
+			continue
+		}
+		value, err := endOf(field, end.sent)
+		if err != nil {
+			return e, err
+		}
+		*end.set = &value
+	}
+	return e, nil
+}
+
+// endOf returns the time in a field; nil: the field is null, or left out. endOf returns an invalid-field error where the field
+// is no time.
+func endOf(field string, value *string) (*time.Time, error) {
+	if value == nil {
+		return nil, nil
+	}
+	end, ok := invitation.ParseEnd(*value)
+	if !ok {
+		return nil, fault.Field(field, "Enter a date and time such as 2026-11-23T09:30:00Z.")
+	}
+	return &end, nil
 }
 
 func (h handlers) UserInvitationsCheckDuplicates(

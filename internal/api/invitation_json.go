@@ -43,6 +43,7 @@ func (h handlers) invitation(v invitation.View) server.Invitation {
 		ErrorMessage:        v.DeliveryError(),
 		ExecutionState:      server.ExecutionStateEnum(v.ExecutionState),
 		Expires:             timestamp(v.Expires),
+		MembershipExpires:   optionalTimestamp(v.MembershipExpires),
 		ExtraInvitationText: v.ExtraInvitationText,
 		FullName:            allowed("full_name", v.FullName),
 		JobTitle:            allowed("job_title", v.JobTitle),
@@ -83,6 +84,7 @@ func details(v invitation.View) server.VisibleInvitationDetails {
 		ScopeUUID:         v.ScopeUUID,
 		State:             server.InvitationState(v.State),
 		DeclinedAt:        declinedAt(v),
+		MembershipExpires: optionalTimestamp(v.MembershipExpires),
 	}
 }
 

@@ -89,7 +89,10 @@ func New(c Config) (http.Handler, error) {
 	for _, id := range []string{"api_auth_init_retrieve", "api_auth_complete_retrieve", "api_auth_token_exchange", "api_auth_create"} {
 		middlewares[id] = append(middlewares[id], withBrowser)
 	}
-	for _, id := range []string{"user_group_invitations_update", "user_group_invitations_partial_update"} {
+	for _, id := range []string{
+		"user_group_invitations_update", "user_group_invitations_partial_update",
+		"user_invitations_update", "user_invitations_partial_update",
+	} {
 		middlewares[id] = append(middlewares[id], withNulls)
 	}
 	strict := server.NewStrictHandler(handlers{c}, []server.StrictMiddlewareFunc{requireResponse})

@@ -43,6 +43,8 @@ func (a *App) newService() (*invitation.Service, error) {
 		Store: a.db.Invitations(),
 		Policy: invitation.Policy{
 			Lifetime:             policy.InvitationLifetime,
+			MinLifetime:          policy.InvitationMinLifetime,
+			MaxLifetime:          policy.InvitationMaxLifetime,
 			MaxAge:               policy.InvitationMaxAge,
 			OnlyStaffCanInvite:   policy.OnlyStaffCanInviteUsers,
 			ValidateEmail:        policy.ValidateInvitationEmail,

@@ -146,6 +146,11 @@ type Policy struct {
 	// expiry. Default: 168h.
 	InvitationLifetime time.Duration `env:"INVITATION_LIFETIME" envDefault:"168h"`
 
+	// InvitationMinLifetime and InvitationMaxLifetime limit the life of an invitation whose request names its end. They do not
+	// limit InvitationLifetime. Defaults: 5m, and 8760h: a year.
+	InvitationMinLifetime time.Duration `env:"INVITATION_MIN_LIFETIME" envDefault:"5m"`
+	InvitationMaxLifetime time.Duration `env:"INVITATION_MAX_LIFETIME" envDefault:"8760h"`
+
 	// InvitationMaxAge is the age at which an approval token stops working. Default: 168h; in the profile secure 72h.
 	InvitationMaxAge time.Duration `env:"INVITATION_MAX_AGE" envDefault:"168h"`
 

@@ -80,6 +80,9 @@ func (c *Config) validate() []error {
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		report("LOG_FORMAT", "%q is neither text nor json", c.LogFormat)
 	}
+	if least, most := c.InvitationMinLifetime, c.InvitationMaxLifetime; most > 0 && least > most {
+		report("INVITATION_MIN_LIFETIME", "%s is more than %sINVITATION_MAX_LIFETIME, which is %s: no end would be allowed", least, prefix, most)
+	}
 	for _, field := range c.InvitationAllowedFields {
 		if !slices.Contains(personalFields, field) {
 			report("INVITATION_ALLOWED_FIELDS", "%q is none of %s", field, strings.Join(personalFields, ", "))

@@ -124,3 +124,9 @@ const msgMembershipEnds = "The role would end before anybody could accept: invit
 func (p Policy) needsNoReminder(i Invitation, now time.Time) bool {
 	return i.fixedEnd() != nil && !now.Before(p.view(i, now).Expires.Add(-ReminderPeriod))
 }
+
+// ParseEnd returns the time of a text in RFC 3339 as Draft has it, in UTC and whole microseconds, and whether the text is one.
+func ParseEnd(text string) (time.Time, bool) {
+	parsed, err := time.Parse(time.RFC3339, text)
+	return parsed.UTC().Truncate(time.Microsecond), err == nil
+}

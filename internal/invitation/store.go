@@ -164,12 +164,12 @@ type Due int
 
 // What a sweep looks for.
 const (
-	DueRemoval    Due = iota // the invitation is open, and its scope or the scope's customer was removed
-	DueExpiry                // the policy's lifetime has ended the invitation, and its row does not say so yet
-	DueActivation            // the invitation waits for a project that has started
-	DueReminder              // the policy's lifetime ends the invitation within ReminderPeriod, and its invitee was not reminded
-	DueFixedExpiry           // a fixed end has ended the invitation, and its row does not say so yet
-	DueFixedReminder         // a fixed end ends the invitation within ReminderPeriod, and its invitee was not reminded
+	DueRemoval       Due = iota // the invitation is open, and its scope or the scope's customer was removed
+	DueExpiry                   // the policy's lifetime has ended the invitation, and its row does not say so yet
+	DueActivation               // the invitation waits for a project that has started
+	DueReminder                 // the policy's lifetime ends the invitation within ReminderPeriod, and its invitee was not reminded
+	DueFixedExpiry              // a fixed end has ended the invitation, and its row does not say so yet
+	DueFixedReminder            // a fixed end ends the invitation within ReminderPeriod, and its invitee was not reminded
 )
 
 // key returns the time by which the invitations for which something is due are ordered: what an index of theirs has.

@@ -41,7 +41,7 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 		if err := s.checkCeiling(tx, actor, view.RoleUUID, view.Scope); err != nil {
 			return nil, err
 		}
-		edited, changes, err := s.edit(tx, admits, view.Invitation, e)
+		edited, changes, err := s.edit(tx, admits, view, e)
 		if err != nil {
 			return nil, err
 		}
@@ -66,12 +66,12 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 
 // edit returns an invitation as an Edit makes it, and the changes of other invitations that have to come first. It
 // refuses what Create would refuse; only the ends are looked at where the address and the role stay.
-func (s *Service) edit(tx Tx, admits admitter, i Invitation, e Edit) (Invitation, []Change, error) {
-	edited := i
+func (s *Service) edit(tx Tx, admits admitter, v View, e Edit) (Invitation, []Change, error) {
+	i, edited := v.Invitation, v.Invitation
 	if e.Email != nil {
 		edited.Email, edited.EmailFolded = *e.Email, directory.FoldEmail(*e.Email)
 	}
-	if e.Expires != nil {
+	if e.Expires != nil && !sameTime(*e.Expires, &v.Expires) { // clients send back what they have read
 		edited.ExpiresAt = *e.Expires
 	}
 	if e.MembershipExpires != nil {

@@ -207,13 +207,13 @@ const canBeReminded = "invitations.state = 'pending' AND NOT invitations.reminde
 // LockDue implements invitation.Tx. Nothing is joined: PostgreSQL, which plans without knowing how many rows are due,
 // would read the whole directory for each batch.
 func (tx *Tx) LockDue(what invitation.Due, cutoff, from time.Time, limit int) ([]invitation.Invitation, error) {
-	query := tx.db.Table("invitations").Select("invitations.uuid, invitations.state, invitations.created,"+
-		" invitations.delivery, invitations.execution_state, invitations.error_message, invitations.reminded,"+
-		" invitations.inviter_notified, invitations.declined_at, invitations.decline_reason, invitations.renewal_asked_at,"+
-		" invitations.expires_at, invitations.membership_expires,"+
-		" invitations.email, invitations.link_uuid, invitations.created_by_uuid, invitations.offered_by_uuid, invitations.role_uuid,"+
-		" (SELECT roles.name FROM roles WHERE roles.uuid = invitations.role_uuid), invitations.scope_uuid,"+
-		" invitations.customer_uuid,"+
+	query := tx.db.Table("invitations").Select("invitations.uuid, invitations.state, invitations.created," +
+		" invitations.delivery, invitations.execution_state, invitations.error_message, invitations.reminded," +
+		" invitations.inviter_notified, invitations.declined_at, invitations.decline_reason, invitations.renewal_asked_at," +
+		" invitations.expires_at, invitations.membership_expires," +
+		" invitations.email, invitations.link_uuid, invitations.created_by_uuid, invitations.offered_by_uuid, invitations.role_uuid," +
+		" (SELECT roles.name FROM roles WHERE roles.uuid = invitations.role_uuid), invitations.scope_uuid," +
+		" invitations.customer_uuid," +
 		" (SELECT scopes.type FROM scopes WHERE scopes.uuid = invitations.scope_uuid)")
 	order, soon := "invitations.created", tx.now.Add(invitation.ReminderPeriod)
 	switch what {
