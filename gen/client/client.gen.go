@@ -2939,6 +2939,9 @@ type BulkInvitationFilterResult = []BulkInvitationResultCode
 // BulkInvitationUUID defines model for BulkInvitationUUID.
 type BulkInvitationUUID = openapi_types.UUID
 
+// Cursor defines model for Cursor.
+type Cursor = string
+
 // GroupInvitationFilterCustomerUUID defines model for GroupInvitationFilterCustomerUUID.
 type GroupInvitationFilterCustomerUUID = openapi_types.UUID
 
@@ -2974,6 +2977,15 @@ type IdempotencyKey = string
 // InvitationFilterCivilNumber Text that is compared literally, and is never a pattern.
 type InvitationFilterCivilNumber = FilterText
 
+// InvitationFilterCreatedAfter defines model for InvitationFilterCreatedAfter.
+type InvitationFilterCreatedAfter = time.Time
+
+// InvitationFilterCreatedBefore defines model for InvitationFilterCreatedBefore.
+type InvitationFilterCreatedBefore = time.Time
+
+// InvitationFilterCreatedBy defines model for InvitationFilterCreatedBy.
+type InvitationFilterCreatedBy = openapi_types.UUID
+
 // InvitationFilterCustomerUUID defines model for InvitationFilterCustomerUUID.
 type InvitationFilterCustomerUUID = openapi_types.UUID
 
@@ -2988,6 +3000,9 @@ type InvitationFilterExecutionState = []ExecutionStateEnum
 
 // InvitationFilterExpiresBefore defines model for InvitationFilterExpiresBefore.
 type InvitationFilterExpiresBefore = time.Time
+
+// InvitationFilterQ Text that is compared literally, and is never a pattern.
+type InvitationFilterQ = FilterText
 
 // InvitationFilterRoleName Text that is compared literally, and is never a pattern.
 type InvitationFilterRoleName = FilterText
@@ -3605,6 +3620,15 @@ type UserInvitationsListParams struct {
 	// CivilNumber The civil number is exactly this text.
 	CivilNumber *InvitationFilterCivilNumber `form:"civil_number,omitempty" json:"civil_number,omitempty"`
 
+	// CreatedAfter The time in `created` is this time or later. Sending an invitation again after its end sets `created`.
+	CreatedAfter *InvitationFilterCreatedAfter `form:"created_after,omitempty" json:"created_after,omitempty"`
+
+	// CreatedBefore The time in `created` is this time or earlier.
+	CreatedBefore *InvitationFilterCreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// CreatedBy The user with this uuid created the invitation. The result for a user who does not exist is empty.
+	CreatedBy *InvitationFilterCreatedBy `form:"created_by,omitempty" json:"created_by,omitempty"`
+
 	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
 	CustomerUUID *InvitationFilterCustomerUUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
 
@@ -3621,6 +3645,14 @@ type UserInvitationsListParams struct {
 	// `state=project` for the invitations that end soon.
 	ExpiresBefore *InvitationFilterExpiresBefore `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
+	// Cursor A place in the list, instead of `page`. `start`, or an empty value, is the begin of the list; every other value comes
+	// from the `next` link of a response, which is there as long as more rows follow. Rows are in the order in which they
+	// were first created, newest first, or with `o=created` oldest first; no other `o` goes with a cursor. Nothing
+	// moves a row in this order: whatever others write meanwhile, each row that is in the list from the first
+	// response to the last is in exactly one of them. A cursor is valid for as long as the server runs this version or a
+	// newer one, with any filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
 	// Field The fields of each invitation to return. Repeat the parameter for more than one. Unknown names are ignored.
 	// By default, all fields are returned.
 	Field *[]InvitationFieldEnum `form:"field,omitempty" json:"field,omitempty"`
@@ -3634,6 +3666,10 @@ type UserInvitationsListParams struct {
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Q The e-mail, the scope's name, or the invitee's `full_name` or `native_name` contains this text. Case is ignored. A
+	// name that the server is configured to ignore is not searched.
+	Q *InvitationFilterQ `form:"q,omitempty" json:"q,omitempty"`
 
 	// RoleName The role has exactly this name.
 	RoleName *InvitationFilterRoleName `form:"role_name,omitempty" json:"role_name,omitempty"`
@@ -3663,6 +3699,15 @@ type UserInvitationsCountParams struct {
 	// CivilNumber The civil number is exactly this text.
 	CivilNumber *InvitationFilterCivilNumber `form:"civil_number,omitempty" json:"civil_number,omitempty"`
 
+	// CreatedAfter The time in `created` is this time or later. Sending an invitation again after its end sets `created`.
+	CreatedAfter *InvitationFilterCreatedAfter `form:"created_after,omitempty" json:"created_after,omitempty"`
+
+	// CreatedBefore The time in `created` is this time or earlier.
+	CreatedBefore *InvitationFilterCreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// CreatedBy The user with this uuid created the invitation. The result for a user who does not exist is empty.
+	CreatedBy *InvitationFilterCreatedBy `form:"created_by,omitempty" json:"created_by,omitempty"`
+
 	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
 	CustomerUUID *InvitationFilterCustomerUUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
 
@@ -3678,6 +3723,10 @@ type UserInvitationsCountParams struct {
 	// ExpiresBefore The time in `expires` is before this time, whatever the state is. Combine it with `state=pending` and
 	// `state=project` for the invitations that end soon.
 	ExpiresBefore *InvitationFilterExpiresBefore `form:"expires_before,omitempty" json:"expires_before,omitempty"`
+
+	// Q The e-mail, the scope's name, or the invitee's `full_name` or `native_name` contains this text. Case is ignored. A
+	// name that the server is configured to ignore is not searched.
+	Q *InvitationFilterQ `form:"q,omitempty" json:"q,omitempty"`
 
 	// RoleName The role has exactly this name.
 	RoleName *InvitationFilterRoleName `form:"role_name,omitempty" json:"role_name,omitempty"`
@@ -4566,6 +4615,9 @@ type ClientInterface interface {
 	// value does not filter. Lists of values are read as clients write them: `state=pending&state=expired`,
 	// `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored, but
 	// brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
+	//
+	// Pages shift while others create, delete and answer invitations: a row can be on two of them, or on none. To read
+	// the whole list, begin with `cursor=start` and follow the `next` links.
 	//
 	// Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 	UserInvitationsList(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -6203,6 +6255,9 @@ func (c *Client) UserGroupInvitationsSubmitRequest(ctx context.Context, uuid Gro
 // value does not filter. Lists of values are read as clients write them: `state=pending&state=expired`,
 // `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored, but
 // brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
+//
+// Pages shift while others create, delete and answer invitations: a row can be on two of them, or on none. To read
+// the whole list, begin with `cursor=start` and follow the `next` links.
 //
 // Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 func (c *Client) UserInvitationsList(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10493,6 +10548,42 @@ func NewUserInvitationsListRequest(server string, params *UserInvitationsListPar
 
 		}
 
+		if params.CreatedAfter != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_after", *params.CreatedAfter, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_before", *params.CreatedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_by", *params.CreatedBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.CustomerUUID != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_uuid", *params.CustomerUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
@@ -10553,6 +10644,18 @@ func NewUserInvitationsListRequest(server string, params *UserInvitationsListPar
 
 		}
 
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Field != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "field", *params.Field, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
@@ -10592,6 +10695,18 @@ func NewUserInvitationsListRequest(server string, params *UserInvitationsListPar
 		if params.PageSize != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -10739,6 +10854,42 @@ func NewUserInvitationsCountRequest(server string, params *UserInvitationsCountP
 
 		}
 
+		if params.CreatedAfter != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_after", *params.CreatedAfter, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_before", *params.CreatedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_by", *params.CreatedBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.CustomerUUID != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_uuid", *params.CustomerUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
@@ -10790,6 +10941,18 @@ func NewUserInvitationsCountRequest(server string, params *UserInvitationsCountP
 		if params.ExpiresBefore != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expires_before", *params.ExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -13708,6 +13871,9 @@ type ClientWithResponsesInterface interface {
 	// value does not filter. Lists of values are read as clients write them: `state=pending&state=expired`,
 	// `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored, but
 	// brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
+	//
+	// Pages shift while others create, delete and answer invitations: a row can be on two of them, or on none. To read
+	// the whole list, begin with `cursor=start` and follow the `next` links.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -30104,6 +30270,9 @@ func (c *ClientWithResponses) UserGroupInvitationsSubmitRequestWithResponse(ctx 
 // value does not filter. Lists of values are read as clients write them: `state=pending&state=expired`,
 // `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored, but
 // brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
+//
+// Pages shift while others create, delete and answer invitations: a row can be on two of them, or on none. To read
+// the whole list, begin with `cursor=start` and follow the `next` links.
 //
 // Returns a wrapper object for the known response body format(s).
 //

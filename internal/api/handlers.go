@@ -23,6 +23,9 @@ func (h handlers) UserInvitationsList(
 	if err != nil {
 		return nil, err
 	}
+	if p.Cursor != nil {
+		return h.invitationsByCursor(ctx, p, q)
+	}
 	q.Order = ordering(p.O)
 	found, err := h.Service.List(ctx, caller(ctx), q, page.number, page.size)
 	if err != nil {
@@ -31,6 +34,24 @@ func (h handlers) UserInvitationsList(
 	return invitationsResponse{
 		convertAll(found.Invitations, h.invitation), fieldNames(p.Field),
 		h.linkHeader(ctx, "user-invitations", page, found.Total), found.Total,
+	}, nil
+}
+
+// invitationsByCursor is UserInvitationsList for a request with a cursor.
+func (h handlers) invitationsByCursor(
+	ctx context.Context, p server.UserInvitationsListParams, q invitation.Query,
+) (server.UserInvitationsListResponseObject, error) {
+	asked, err := cursorOf(*p.Cursor, p.Page, ordering(p.O))
+	if err != nil {
+		return nil, err
+	}
+	found, err := h.Service.ListBehind(ctx, caller(ctx), q, asked.behind, asked.newestFirst, pageOf(nil, p.PageSize).size)
+	if err != nil {
+		return nil, err
+	}
+	return invitationsResponse{
+		convertAll(found.Invitations, h.invitation), fieldNames(p.Field),
+		cursorLinkHeader(h.PublicURL+"api/user-invitations/", queryOf(ctx), found.Next), found.Total,
 	}, nil
 }
 
@@ -47,8 +68,8 @@ func (h handlers) UserInvitationsCount(
 ) (server.UserInvitationsCountResponseObject, error) {
 	p := request.Params
 	q, err := invitationQuery(server.UserInvitationsListParams{
-		CivilNumber: p.CivilNumber, CustomerUUID: p.CustomerUUID, Email: p.Email, EmailExact: p.EmailExact,
-		ExecutionState: p.ExecutionState, ExpiresBefore: p.ExpiresBefore, RoleName: p.RoleName, RoleUUID: p.RoleUUID, Scope: p.Scope, ScopeDescription: p.ScopeDescription,
+		CivilNumber: p.CivilNumber, CreatedAfter: p.CreatedAfter, CreatedBefore: p.CreatedBefore, CreatedBy: p.CreatedBy, CustomerUUID: p.CustomerUUID, Email: p.Email, EmailExact: p.EmailExact,
+		ExecutionState: p.ExecutionState, ExpiresBefore: p.ExpiresBefore, Q: p.Q, RoleName: p.RoleName, RoleUUID: p.RoleUUID, Scope: p.Scope, ScopeDescription: p.ScopeDescription,
 		ScopeName: p.ScopeName, ScopeType: p.ScopeType, State: p.State,
 	})
 	if err != nil {
@@ -64,10 +85,11 @@ func (h handlers) UserInvitationsCount(
 }
 
 // invitationQuery translates the filters of a list. It returns an invalid-field error where `scope` is not the URL of a
-// scope, or `expires_before` is no time.
+// scope, or one of the times is no time.
 func invitationQuery(p server.UserInvitationsListParams) (invitation.Query, error) {
 	q := invitation.Query{
 		CivilNumber:      optionalText(p.CivilNumber),
+		CreatedBy:        p.CreatedBy,
 		Customer:         p.CustomerUUID,
 		Email:            optionalText(p.Email),
 		EmailExact:       optionalText(p.EmailExact),
@@ -76,6 +98,7 @@ func invitationQuery(p server.UserInvitationsListParams) (invitation.Query, erro
 		ScopeDescription: optionalText(p.ScopeDescription),
 		ScopeName:        optionalText(p.ScopeName),
 		ScopeType:        optionalText(p.ScopeType),
+		Text:             invitation.Text{Part: optionalText(p.Q)},
 	}
 	if p.State != nil {
 		for _, state := range *p.State {
@@ -87,9 +110,16 @@ func invitationQuery(p server.UserInvitationsListParams) (invitation.Query, erro
 			q.ExecutionStates = append(q.ExecutionStates, invitation.ExecutionState(state))
 		}
 	}
-	if p.ExpiresBefore != nil {
-		if q.ExpiresBefore = optionalTime(p.ExpiresBefore); q.ExpiresBefore == nil {
-			return q, fault.Field("expires_before", "Enter a date and time such as 2026-11-23T09:30:00Z.")
+	for _, each := range []struct {
+		name string
+		text *string
+		time **time.Time
+	}{
+		{"created_after", p.CreatedAfter, &q.Created.From}, {"created_before", p.CreatedBefore, &q.Created.To},
+		{"expires_before", p.ExpiresBefore, &q.ExpiresBefore},
+	} {
+		if *each.time = optionalTime(each.text); *each.time == nil && each.text != nil {
+			return q, fault.Field(each.name, "Enter a date and time such as 2026-11-23T09:30:00Z.")
 		}
 	}
 	var err error

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -42,19 +43,11 @@ func (p pageRequest) linkHeader(address string, query url.Values, total int) str
 	}
 	var links []string
 	add := func(relation string, number int) {
-		values := url.Values{}
-		for name, value := range query {
-			values[name] = value
-		}
-		values.Set("page", strconv.Itoa(number))
+		page := strconv.Itoa(number)
 		if number == 1 {
-			values.Del("page")
+			page = ""
 		}
-		target := address
-		if encoded := values.Encode(); encoded != "" {
-			target += "?" + strings.ReplaceAll(encoded, "%2C", ",") // as most clients write lists
-		}
-		links = append(links, fmt.Sprintf(`<%s>; rel="%s"`, target, relation))
+		links = append(links, link(relation, address, query, "page", page))
 	}
 	add("first", 1)
 	if number > 1 {
@@ -65,4 +58,20 @@ func (p pageRequest) linkHeader(address string, query url.Values, total int) str
 	}
 	add("last", last)
 	return strings.Join(links, ", ")
+}
+
+// link returns the link to an address with a query, of which one parameter has another value; an empty one is left out.
+func link(relation, address string, query url.Values, name, value string) string {
+	values := maps.Clone(query)
+	if values == nil {
+		values = url.Values{}
+	}
+	values.Set(name, value)
+	if value == "" {
+		values.Del(name)
+	}
+	if encoded := values.Encode(); encoded != "" {
+		address += "?" + strings.ReplaceAll(encoded, "%2C", ",") // as most clients write lists
+	}
+	return fmt.Sprintf(`<%s>; rel="%s"`, address, relation)
 }

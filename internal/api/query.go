@@ -76,7 +76,7 @@ const ignoreUnknown = "x-ignore-unknown-values"
 //   - Clients write lists as `state=a&state=b`, `state=a,b`, `state[]=a` or `state[0]=a`, which all mean the same. Brackets
 //     behind another name are an error: a filter that is ignored would return too many rows.
 //   - An empty value is that of a parameter that is not there. What is blank at the ends of a value is left out.
-//   - The page "last" becomes directory.LastPage.
+//   - The page "last" becomes directory.LastPage, and an empty cursor cursorStart.
 //   - A page size that may be too large for any integer type becomes maxPageSize, as every other that is too large.
 func sanitizeQuery(r *http.Request, operation *openapi3.Operation) (url.Values, error) {
 	if r.URL.RawQuery == "" {
@@ -113,6 +113,8 @@ func sanitizeQuery(r *http.Request, operation *openapi3.Operation) (url.Values, 
 			values = readList(list, values)
 		} else if name == "page" {
 			values = readPage(values)
+		} else if name == "cursor" && len(values) == 1 && values[0] == "" && operation.Parameters.GetByInAndName("query", name) != nil {
+			values = []string{cursorStart}
 		} else if len(values) == 1 && values[0] == "" {
 			values = nil
 		}

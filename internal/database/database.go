@@ -61,6 +61,8 @@ type engine interface {
 	snapshot() *sql.TxOptions
 	// in is the condition that a column holds one of a set of UUIDs of any size.
 	in(column string, ids []uuid.UUID) clause.Expr
+	// inQuery is the condition that a column holds one of the values that a query finds; see DB.InQuery.
+	inQuery(column string, query *gorm.DB) clause.Expr
 	// list is a query for the rows of a JSON list, its one argument; see DB.List.
 	list(types []string) string
 	// duplicate reports whether an error means that a unique index refused a row.
@@ -188,6 +190,12 @@ func (db *DB) List(rows []byte, types ...string) clause.Expr {
 
 // In is the condition that a column holds one of a set of UUIDs of any size.
 func (db *DB) In(column string, ids []uuid.UUID) clause.Expr { return db.engine.in(column, ids) }
+
+// InQuery is the condition that a column holds one of the values that a query finds. PostgreSQL runs the query first, and uses an
+// index on the column for the condition also where it is one of several alternatives.
+func (db *DB) InQuery(column string, query *gorm.DB) clause.Expr {
+	return db.engine.inQuery(column, query)
+}
 
 // CurrentTime is an expression for the database's time, in the format of the job queue's tables.
 func (db *DB) CurrentTime() clause.Expr { return clause.Expr{SQL: db.engine.currentTime()} }

@@ -174,6 +174,10 @@ func (postgresEngine) in(column string, ids []uuid.UUID) clause.Expr {
 	return clause.Expr{SQL: column + " = ANY (?::uuid[])", Vars: []any{"{" + strings.Join(texts, ",") + "}"}}
 }
 
+func (postgresEngine) inQuery(column string, query *gorm.DB) clause.Expr {
+	return clause.Expr{SQL: column + " = ANY (ARRAY(?))", Vars: []any{query}}
+}
+
 func (postgresEngine) list(types []string) string {
 	values := make([]string, len(types))
 	for i, kind := range types {

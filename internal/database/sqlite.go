@@ -125,6 +125,10 @@ func (sqliteEngine) in(column string, ids []uuid.UUID) clause.Expr {
 	return clause.Expr{SQL: column + " IN (SELECT value FROM json_each(?))", Vars: []any{string(list)}}
 }
 
+func (sqliteEngine) inQuery(column string, query *gorm.DB) clause.Expr {
+	return clause.Expr{SQL: column + " IN (?)", Vars: []any{query}}
+}
+
 func (sqliteEngine) list(types []string) string {
 	values := make([]string, len(types))
 	for i := range types {

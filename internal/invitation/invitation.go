@@ -59,6 +59,8 @@ type Invitation struct {
 	// StoredState is the state that was written last. Time may have ended the invitation since: StateAt is the state.
 	StoredState State     `gorm:"column:state"`
 	Created     time.Time // when the present life began
+	// FirstCreated is when the first life began, in lists; zero elsewhere.
+	FirstCreated time.Time `gorm:"-"`
 	// ExpiresAt is the end that somebody gave to the present life; nil: the policy's lifetime ends it. See Expires. Where both
 	// are set, ExpiresAt is not after MembershipExpires.
 	ExpiresAt         *time.Time

@@ -30,6 +30,8 @@ type Service struct {
 type Page struct {
 	Invitations []View
 	Total       int // on all pages
+	// Next is the position of the page's last invitation, where more come behind it; nil: none do. Only ListBehind sets it.
+	Next *Position
 }
 
 // List returns a page of the invitations that the caller can see and the query asks for. Pages are numbered from 1 and
@@ -288,6 +290,9 @@ func (s *Service) restrict(tx Tx, caller directory.Actor, q *Query) {
 	}
 	if !s.Policy.Allows("civil_number") {
 		q.CivilNumber = ""
+	}
+	if q.Text.Part != "" {
+		q.Text.HasFullName, q.Text.HasNativeName = s.Policy.Allows("full_name"), s.Policy.Allows("native_name")
 	}
 }
 

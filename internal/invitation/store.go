@@ -98,7 +98,7 @@ type Tx interface {
 	// tables they have the name of the role and the type of the scope.
 	LockDue(what Due, cutoff, from time.Time, limit int) ([]Invitation, error)
 	// List returns the invitations of the query's window and the number of invitations on all pages; the number is 0
-	// for a window past the end.
+	// for a window past the end, but not for one behind a position. The invitations have FirstCreated.
 	List(Query) ([]Invitation, int, error)
 	// Count returns the number of invitations on all pages.
 	Count(Query) (int, error)
@@ -126,6 +126,8 @@ type Query struct {
 	ExpiryCutoff *time.Time
 
 	CivilNumber      string
+	Created          directory.Period // both ends included
+	CreatedBy        *uuid.UUID
 	Customer         *uuid.UUID
 	Email            string           // substring, case-insensitive
 	EmailExact       string           // case-insensitive
@@ -139,10 +141,27 @@ type Query struct {
 	ScopeName        string // substring, case-insensitive
 	ScopeType        string
 	States           []State // any of these; none: all
-	WithoutRemoved   bool    // without those whose scope, or its customer, was removed
+	Text             Text
+	WithoutRemoved   bool // without those whose scope, or its customer, was removed
 
 	Order []directory.Order // none: the newest first; ties are broken by uuid
+	// Behind asks for the invitations behind a position, in the order of ByFirstCreated, which has to be the only key of Order;
+	// nil: from the start.
+	Behind *Position
 	directory.Window
+}
+
+// Position is a place in the order of ByFirstCreated, which no change of an invitation changes.
+type Position struct {
+	FirstCreated time.Time
+	UUID         uuid.UUID
+}
+
+// Text is a filter by a part of the address, the name of the scope, or a name of the invitee, case-insensitive.
+type Text struct {
+	Part string // empty: no filter
+	// HasFullName and HasNativeName say which of the invitee's names are looked at. Service sets them by the policy.
+	HasFullName, HasNativeName bool
 }
 
 // ScopeRef names a scope.
@@ -155,8 +174,11 @@ type ScopeRef struct {
 const (
 	ByCreated                     = directory.ByCreated
 	ByCreatedBy directory.OrderBy = "created_by"
-	ByEmail                       = directory.ByEmail
-	ByState     directory.OrderBy = "state"
+	// ByFirstCreated is the order in which invitations were created, whatever began their present lives. Ties are in the order of
+	// UUIDs, descending where the key is.
+	ByFirstCreated directory.OrderBy = "first_created"
+	ByEmail                          = directory.ByEmail
+	ByState        directory.OrderBy = "state"
 )
 
 // Due is something that becomes due by time.

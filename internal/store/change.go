@@ -175,11 +175,15 @@ func (tx *Tx) saveRow(c invitation.Change) error {
 // insert writes a new invitation. The conflict is asked for rather than caught, because on PostgreSQL an error ends the
 // transaction and writes the address into the server's log.
 func (tx *Tx) insert(i invitation.Invitation) error {
-	result := tx.db.Omit(clause.Associations).Clauses(clause.OnConflict{
+	row := struct {
+		invitation.Invitation            `gorm:"embedded"`
+		FullNameFolded, NativeNameFolded string // names do not change afterwards
+	}{i, directory.Fold(i.FullName), directory.Fold(i.NativeName)}
+	result := tx.db.Table("invitations").Omit(clause.Associations).Clauses(clause.OnConflict{
 		Columns:     []clause.Column{{Name: "email_folded"}, {Name: "role_uuid"}, {Name: "scope_uuid"}},
 		TargetWhere: clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: isOpen}}},
 		DoNothing:   true,
-	}).Create(&i)
+	}).Create(&row)
 	if result.Error == nil && result.RowsAffected == 0 {
 		return invitation.ErrDuplicate
 	}
@@ -222,6 +226,9 @@ func updates(before, after invitation.Invitation) map[string]any {
 	if before.EmailFolded != after.EmailFolded {
 		set["email_folded"] = after.EmailFolded
 	}
+	if !before.Created.Equal(after.Created) {
+		set["first_created"] = gorm.Expr(firstCreated) // as the row was
+	}
 	if len(set) == 0 {
 		set["delivery"] = after.Delivery // GORM writes no empty update, and the guard has to be asked
 	}
@@ -260,7 +267,7 @@ func (tx *Tx) onlySweepChanges(changes []invitation.Change) bool {
 		}
 		seen[c.Before.UUID] = true
 		for column := range updates(*c.Before, *c.After) {
-			startsNow := column == "created" && c.After.Created.Equal(tx.now)
+			startsNow := (column == "created" || column == "first_created") && c.After.Created.Equal(tx.now)
 			if column != "state" && column != "reminded" && !startsNow {
 				return false
 			}
@@ -290,7 +297,8 @@ func (tx *Tx) updateSwept(changes []invitation.Change) error {
 	}
 	result := tx.db.Exec("WITH listed (uuid, was, delivery, execution_state, state, reminded, starts) AS (?)"+
 		" UPDATE invitations SET state = listed.state, reminded = listed.reminded,"+
-		" created = CASE WHEN listed.starts THEN ? ELSE invitations.created END FROM listed"+
+		" created = CASE WHEN listed.starts THEN ? ELSE invitations.created END,"+
+		" first_created = CASE WHEN listed.starts THEN "+firstCreated+" ELSE invitations.first_created END FROM listed"+
 		" WHERE invitations.uuid = listed.uuid AND invitations.state = listed.was"+
 		" AND invitations.delivery = listed.delivery AND invitations.execution_state = listed.execution_state",
 		tx.engine.List(list,

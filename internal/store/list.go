@@ -19,7 +19,18 @@ func (tx *Tx) List(q invitation.Query) (rows []invitation.Invitation, total int,
 	if byStateOnly(q) {
 		page = l.pageWithCount(tx, q.Window, tx.countByState(q))
 	}
-	rows, err = collect(page, func(scan scanFunc) (invitation.Invitation, error) { return scanInvitation(scan, &total) })
+	rows, err = collect(page, func(scan scanFunc) (invitation.Invitation, error) {
+		var first *time.Time
+		found, err := scanInvitation(scan, &first, &total)
+		found.FirstCreated = found.Created
+		if first != nil {
+			found.FirstCreated = first.UTC()
+		}
+		return found, err
+	})
+	if err == nil && len(rows) == 0 && q.Behind != nil {
+		total, err = tx.Count(q)
+	}
 	return rows, total, err
 }
 
@@ -34,7 +45,7 @@ func (tx *Tx) Count(q invitation.Query) (int, error) {
 }
 
 func (tx *Tx) invitationList(q invitation.Query) listing {
-	l := listing{table: "invitations", columns: clause.Expr{SQL: invitationColumns}, joins: invitationJoins}
+	l := listing{table: "invitations", columns: clause.Expr{SQL: invitationColumns + ", invitations.first_created"}, joins: invitationJoins}
 	l.filters = []filter{
 		tx.visible(q),
 		equal("invitations.civil_number", q.CivilNumber),
@@ -45,6 +56,9 @@ func (tx *Tx) invitationList(q invitation.Query) listing {
 		tx.inStates(q),
 		inExecutionStates(q.ExecutionStates),
 		tx.expiresBefore(q),
+		during("invitations.created", q.Created),
+		equalUUID("invitations.created_by_uuid", q.CreatedBy),
+		tx.containsText(q.Text),
 	}
 	if q.WithoutRemoved {
 		l.filters = append(l.filters, where("NOT "+ofRemovedScope))
@@ -66,9 +80,19 @@ func (tx *Tx) invitationList(q invitation.Query) listing {
 			sql:  "CASE WHEN creators.full_name <> '' THEN creators.full_name_folded ELSE COALESCE(lower(creators.username), '') END",
 			join: joinCreator,
 		}},
-		invitation.ByEmail: by("invitations.email_folded"),
-		invitation.ByState: by("CASE WHEN "+isExpired+" THEN 'expired' ELSE invitations.state END", expiredBy(q.Cutoff, tx.now)...),
+		invitation.ByEmail:        by("invitations.email_folded"),
+		invitation.ByFirstCreated: by(firstCreated),
+		invitation.ByState:        by("CASE WHEN "+isExpired+" THEN 'expired' ELSE invitations.state END", expiredBy(q.Cutoff, tx.now)...),
 	})
+	if len(q.Order) == 1 && q.Order[0].By == invitation.ByFirstCreated {
+		l.isKeyset = true
+		if q.Behind != nil {
+			l.behind = []any{q.Behind.FirstCreated, q.Behind.FirstCreated, q.Behind.UUID}
+		}
+		if byStateOnly(q) && len(q.States) > 0 {
+			l.parts = tx.inEachState(q)
+		}
+	}
 	return l
 }
 
@@ -152,7 +176,7 @@ func (tx *Tx) expiresBefore(q invitation.Query) filter {
 func byStateOnly(q invitation.Query) bool {
 	filters := q
 	filters.Visible, filters.Cutoff, filters.States = directory.Visibility{}, time.Time{}, nil
-	filters.Order, filters.Window = nil, directory.Window{}
+	filters.Order, filters.Behind, filters.Window = nil, nil, directory.Window{}
 	return q.Visible.All && reflect.DeepEqual(filters, invitation.Query{})
 }
 

@@ -19,6 +19,10 @@ type listing struct {
 	filters []filter
 	order   []key
 	parts   []clause.Expr // that exclude each other; none: the list is not read in parts. See inParts
+	// isKeyset breaks ties in the direction of the order's one key, which has no arguments, so that key and UUID are one order.
+	// behind is the key (twice) and the UUID of the row behind which windows begin; none: they begin with the first row.
+	isKeyset bool
+	behind   []any
 }
 
 // key is an expression that a list is ordered by.
@@ -56,18 +60,33 @@ func by(sql string, args ...any) []key { return []key{{sql: sql, args: args}} }
 // plan for a large one; the offset is an argument, because each page would be a statement with a plan of its own.
 func (l listing) page(tx *Tx, w directory.Window) *gorm.DB {
 	if len(l.parts) > 0 {
-		return l.pageOfParts(tx, w)
+		return l.pageOfParts(tx, w, l.countOfParts(tx))
 	}
-	page := fmt.Sprintf("SELECT * FROM hits%s LIMIT %d OFFSET ?", l.orderBy("found"), w.Limit)
-	args := slices.Concat([]any{l.hits(tx)}, l.columns.Vars, []any{w.Offset})
+	behind := ""
+	if l.behind != nil {
+		behind = " WHERE " + l.isBehind("key0", "found")
+	}
+	page := fmt.Sprintf("SELECT * FROM hits%s%s LIMIT %d OFFSET ?", behind, l.orderBy("found"), w.Limit)
+	args := slices.Concat([]any{l.hits(tx)}, l.columns.Vars, l.behind, []any{w.Offset})
 	return tx.db.Raw("WITH hits AS MATERIALIZED (?) "+l.fill(page, "(SELECT count(*) FROM hits)"), args...)
 }
 
 // pageWithCount is page where another query knows the count, so that no rows after the window are read. The offset is
 // text here: a plan for any offset sorts all rows to find the first page.
 func (l listing) pageWithCount(tx *Tx, w directory.Window, count clause.Expr) *gorm.DB {
+	if len(l.parts) > 0 {
+		return l.pageOfParts(tx, w, count)
+	}
 	page := fmt.Sprintf("?%s LIMIT %d OFFSET %d", l.orderBy("found"), w.Limit, w.Offset)
-	return tx.db.Raw(l.fill(page, "?"), append(slices.Clone(l.columns.Vars), count, l.hits(tx))...)
+	return tx.db.Raw(l.fill(page, "?"), append(slices.Clone(l.columns.Vars), count, l.hitsBehind(tx))...)
+}
+
+// hitsBehind is hits without the rows before a window.
+func (l listing) hitsBehind(tx *Tx) *gorm.DB {
+	if l.behind == nil {
+		return l.hits(tx)
+	}
+	return l.hits(tx).Where(l.isBehind(l.order[0].sql, l.table+".uuid"), l.behind...)
 }
 
 // hits is the query for the UUIDs (found) and the order keys (key0, key1, …) of all rows of the list.
@@ -103,7 +122,20 @@ func (l listing) orderBy(tie string) string {
 		}
 		text.WriteString(", ")
 	}
+	if l.isKeyset && l.order[0].descending {
+		tie += " DESC"
+	}
 	return text.String() + tie
+}
+
+// isBehind is the condition that a row, whose order key and UUID are two expressions, comes behind the row of l.behind. SQLite
+// finds a place in an index of expressions by the first comparison alone.
+func (l listing) isBehind(key, id string) string {
+	than := ">"
+	if l.order[0].descending {
+		than = "<"
+	}
+	return fmt.Sprintf("%s %s= ? AND (%s, %s) %s (?, ?)", key, than, key, id, than)
 }
 
 // count returns the number of rows on all pages.

@@ -40,16 +40,15 @@ var always = clause.Expr{SQL: "1 = 1"}
 
 // pageOfParts is page for a listing in parts. The rows of the window are among the first of each part. All windows of a size are
 // one statement, as in page: an index has each part in order, so that a plan for any offset reads no more than it has to.
-func (l listing) pageOfParts(tx *Tx, w directory.Window) *gorm.DB {
+func (l listing) pageOfParts(tx *Tx, w directory.Window, count clause.Expr) *gorm.DB {
 	first := make([]string, len(l.parts))
 	var args []any
 	for i, part := range l.parts {
 		first[i] = fmt.Sprintf("SELECT * FROM (?%s LIMIT ?) AS part%d", l.orderBy("found"), i)
-		args = append(args, l.hits(tx).Where(part), w.Offset+w.Limit)
+		args = append(args, l.hitsBehind(tx).Where(part), w.Offset+w.Limit)
 	}
 	page := fmt.Sprintf("SELECT * FROM (%s) AS parts%s LIMIT %d OFFSET ?",
 		strings.Join(first, " UNION ALL "), l.orderBy("found"), w.Limit)
-	count := l.countOfParts(tx)
 	return tx.db.Raw(l.fill(page, count.SQL), slices.Concat(l.columns.Vars, count.Vars, args, []any{w.Offset})...)
 }
 

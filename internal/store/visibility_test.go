@@ -71,7 +71,8 @@ type randomEnv struct {
 	scopes      []directory.Scope
 	memberships []directory.Membership
 	invitations []invitation.Invitation
-	actors      []directory.Actor // the users, with the grants that the store finds
+	stored      map[uuid.UUID]bool // the invitations that are there
+	actors      []directory.Actor  // the users, with the grants that the store finds
 
 	isKnown bool // the seed is known to make users who see some rows and not others
 }
@@ -82,8 +83,8 @@ func newRandomEnv(t *testing.T, e storetest.Engine, seed uint64) *randomEnv {
 	db := e.Open(t, storetest.NewClock(now).Now)
 	c := &randomEnv{
 		t: t, random: rand.New(rand.NewPCG(seed, 0)), now: now, db: db, isKnown: slices.Contains(knownSeeds, seed),
-		service: &invitation.Service{Store: db.Invitations(), Policy: invitation.Policy{Lifetime: lifetime}},
-		reader:  &directory.Reader{Store: db.ReadStore()},
+		service: &invitation.Service{Store: db.Invitations(), Policy: invitation.Policy{Lifetime: lifetime, AllowedFields: []string{"full_name", "native_name"}}},
+		reader:  &directory.Reader{Store: db.ReadStore()}, stored: map[uuid.UUID]bool{},
 	}
 	c.invent()
 	require.NoError(t, db.FileStore().Write(t.Context(), func(tx directory.FileTx) error {
@@ -95,6 +96,7 @@ func newRandomEnv(t *testing.T, e storetest.Engine, seed uint64) *randomEnv {
 		})
 		if !errors.Is(err, invitation.ErrDuplicate) { // then there is one invitation less
 			require.NoError(t, err)
+			c.stored[each.UUID] = true
 		}
 	}
 	for _, each := range c.users {
@@ -142,6 +144,8 @@ func (c *randomEnv) moment(edge time.Time) time.Time {
 }
 
 var addresses = []string{"Ann@Example.org", "bob@example.org", "CAROL@EXAMPLE.ORG", "dan@bücher.example", "dan@xn--bcher-kva.example", "k@example.org", ""}
+
+var invitees = []string{"", "Ann Lee", "ÜNAL 50%", "Scope_0", "李雷"}
 
 func (c *randomEnv) invent() {
 	permissions := []string{directory.InvitationList, directory.CreateProject, ""}
@@ -207,12 +211,12 @@ func (c *randomEnv) invent() {
 	if !active[[3]uuid.UUID{owner.UserUUID, owner.RoleUUID, owner.ScopeUUID}] {
 		c.memberships = append(c.memberships, owner)
 	}
-	for range 80 {
+	for n := range 80 {
 		scope, email := pick(c, c.scopes), pick(c, addresses[:6])
 		i := invitation.Invitation{
 			UUID: c.uuid(), StoredState: pick(c, invitation.States), Created: c.moment(c.now.Add(-lifetime)), ExecutionState: invitation.OK,
 			RoleUUID: pick(c, c.roles).UUID, ScopeUUID: scope.UUID, CustomerUUID: scope.CustomerUUID, Email: email,
-			EmailFolded: directory.FoldEmail(email),
+			EmailFolded: directory.FoldEmail(email), FullName: invitees[n%len(invitees)], NativeName: invitees[n%3],
 		}
 		if c.one(3) {
 			i.ExpiresAt = new(c.moment(c.now))
