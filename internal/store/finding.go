@@ -42,7 +42,7 @@ func (tx *Tx) inEachState(q invitation.Query) []clause.Expr {
 	var parts []clause.Expr
 	for _, state := range invitation.States {
 		part := clause.Expr{SQL: "invitations.state = '" + string(state) + "'"}
-		expires := state == invitation.Pending || state == invitation.Requested
+		expires := slices.Contains(openStates, state)
 		asked, askedExpired := slices.Contains(q.States, state), expires && slices.Contains(q.States, invitation.Expired)
 		if !asked && !askedExpired {
 			continue
