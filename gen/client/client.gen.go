@@ -36,6 +36,54 @@ func (e BackendResourceReqOEnum) Valid() bool {
 	}
 }
 
+// Defines values for BulkInvitationAction.
+const (
+	BulkInvitationActionCancel BulkInvitationAction = "cancel"
+	BulkInvitationActionDelete BulkInvitationAction = "delete"
+	BulkInvitationActionSend   BulkInvitationAction = "send"
+)
+
+// Valid indicates whether the value is a known member of the BulkInvitationAction enum.
+func (e BulkInvitationAction) Valid() bool {
+	switch e {
+	case BulkInvitationActionCancel:
+		return true
+	case BulkInvitationActionDelete:
+		return true
+	case BulkInvitationActionSend:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BulkInvitationActionResultCode.
+const (
+	BulkInvitationActionDone     BulkInvitationActionResultCode = "done"
+	BulkInvitationActionFailed   BulkInvitationActionResultCode = "failed"
+	BulkInvitationActionNotFound BulkInvitationActionResultCode = "not_found"
+	BulkInvitationActionNotTried BulkInvitationActionResultCode = "not_tried"
+	BulkInvitationActionRefused  BulkInvitationActionResultCode = "refused"
+)
+
+// Valid indicates whether the value is a known member of the BulkInvitationActionResultCode enum.
+func (e BulkInvitationActionResultCode) Valid() bool {
+	switch e {
+	case BulkInvitationActionDone:
+		return true
+	case BulkInvitationActionFailed:
+		return true
+	case BulkInvitationActionNotFound:
+		return true
+	case BulkInvitationActionNotTried:
+		return true
+	case BulkInvitationActionRefused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BulkInvitationOnDuplicate.
 const (
 	BulkInvitationOnDuplicateSend BulkInvitationOnDuplicate = "send"
@@ -1182,6 +1230,168 @@ type BulkInvitation struct {
 	URL   string             `json:"url"`
 	UUID  openapi_types.UUID `json:"uuid"`
 }
+
+// BulkInvitationAction What to do to each invitation.
+//
+// * `send` - as `user_invitations_send`
+// * `cancel` - as `user_invitations_cancel`
+// * `delete` - as `user_invitations_delete`, which only staff may do
+//
+// Example: send
+type BulkInvitationAction string
+
+// BulkInvitationActionCounts The number of invitations of each result.
+type BulkInvitationActionCounts struct {
+	Done     int `json:"done"`
+	Failed   int `json:"failed"`
+	NotFound int `json:"not_found"`
+	NotTried int `json:"not_tried"`
+	Refused  int `json:"refused"`
+}
+
+// BulkInvitationActionFilter Filters of `user_invitations_list`, by the names of its parameters: the invitations are all rows of that list. They combine
+// with AND, an empty text does not filter, and `{}` is the whole list. Another name is an error here.
+//
+// Example: {"scope_name":"Apollo","state":["pending"]}
+type BulkInvitationActionFilter struct {
+	// CivilNumber The civil number is exactly this text.
+	//
+	// Example:
+	CivilNumber *FilterText `json:"civil_number,omitempty"`
+
+	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
+	//
+	// Example: 7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a01
+	CustomerUUID *openapi_types.UUID `json:"customer_uuid,omitempty"`
+
+	// Email The e-mail contains this text. Case is ignored.
+	//
+	// Example: alice
+	Email *FilterText `json:"email,omitempty"`
+
+	// EmailExact The e-mail is this text. Case is ignored.
+	//
+	// Example: alice@example.com
+	EmailExact *FilterText `json:"email_exact,omitempty"`
+
+	// ExecutionState The delivery is in one of these states.
+	//
+	// Example: ["Scheduled","OK"]
+	ExecutionState *[]ExecutionStateEnum `json:"execution_state,omitempty"`
+
+	// ExpiresBefore The time in `expires` is before this time, whatever the state is.
+	//
+	// Example: 2099-12-31T23:59:59Z
+	ExpiresBefore *time.Time `json:"expires_before,omitempty"`
+
+	// RoleName The role has exactly this name.
+	//
+	// Example: PROJECT.MEMBER
+	RoleName *FilterText `json:"role_name,omitempty"`
+
+	// RoleUUID The role has this uuid.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05
+	RoleUUID *openapi_types.UUID `json:"role_uuid,omitempty"`
+
+	// Scope Invitations to the scope with this URL, which may have any host.
+	//
+	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
+	Scope *ScopeURL `json:"scope,omitempty"`
+
+	// ScopeDescription The scope's description contains this text. Case is ignored.
+	//
+	// Example: has started
+	ScopeDescription *FilterText `json:"scope_description,omitempty"`
+
+	// ScopeName The scope's name contains this text. Case is ignored.
+	//
+	// Example: Apollo
+	ScopeName *FilterText `json:"scope_name,omitempty"`
+
+	// ScopeType The scope has this type. An unknown type matches nothing.
+	//
+	// Example: project
+	ScopeType *FilterText `json:"scope_type,omitempty"`
+
+	// State The invitation is in one of these states.
+	//
+	// Example: ["pending","expired"]
+	State *[]InvitationState `json:"state,omitempty"`
+}
+
+// BulkInvitationActionReport The results of all invitations.
+type BulkInvitationActionReport struct {
+	// Action What to do to each invitation.
+	//
+	// * `send` - as `user_invitations_send`
+	// * `cancel` - as `user_invitations_cancel`
+	// * `delete` - as `user_invitations_delete`, which only staff may do
+	//
+	//
+	// Example: send
+	Action BulkInvitationAction `json:"action"`
+
+	// Counts The number of invitations of each result.
+	Counts BulkInvitationActionCounts `json:"counts"`
+
+	// Results The results in the order of the invitations.
+	Results []BulkInvitationActionResult `json:"results"`
+
+	// Total The number of invitations.
+	Total int `json:"total"`
+}
+
+// BulkInvitationActionRequest A request to do something to many invitations.
+type BulkInvitationActionRequest struct {
+	// Action What to do to each invitation.
+	//
+	// * `send` - as `user_invitations_send`
+	// * `cancel` - as `user_invitations_cancel`
+	// * `delete` - as `user_invitations_delete`, which only staff may do
+	//
+	//
+	// Example: send
+	Action BulkInvitationAction `json:"action"`
+
+	// Expected The number of invitations that match `filter`, from the `X-Result-Count` of the list. Required with `filter`.
+	//
+	// Example: 1
+	Expected *int `json:"expected,omitempty"`
+
+	// Filter Filters of `user_invitations_list`, by the names of its parameters: the invitations are all rows of that list. They combine
+	// with AND, an empty text does not filter, and `{}` is the whole list. Another name is an error here.
+	//
+	//
+	// Example: {"scope_name":"Apollo","state":["pending"]}
+	Filter *BulkInvitationActionFilter `json:"filter,omitempty"`
+
+	// Uuids The invitations, by the `uuid` of rows of `user_invitations_list`. One that is named twice is taken once.
+	//
+	// Example: ["0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11"]
+	Uuids *[]openapi_types.UUID `json:"uuids,omitempty"`
+}
+
+// BulkInvitationActionResult What became of one invitation.
+type BulkInvitationActionResult struct {
+	// Email The e-mail of the invitation; null where the caller does not see the invitation, or it was not tried.
+	Email  *string                        `json:"email"`
+	Errors BulkInvitationErrors           `json:"errors"`
+	Result BulkInvitationActionResultCode `json:"result"`
+
+	// UUID The invitation.
+	UUID openapi_types.UUID `json:"uuid"`
+}
+
+// BulkInvitationActionResultCode What became of an invitation. `errors` has the words of the operation on one invitation unless the result is `done` or
+// `not_tried`. A later release may add results.
+//
+// * `done` - the action was done
+// * `refused` - the caller may not do it, or a rule or a limit refuses it
+// * `not_found` - there is no such invitation, or the caller may not manage it
+// * `failed` - the server could not finish the action on this invitation; look at it before you try again
+// * `not_tried` - the server gave up before this invitation
+type BulkInvitationActionResultCode string
 
 // BulkInvitationCounts The number of rows of each result.
 type BulkInvitationCounts struct {
@@ -3989,6 +4199,9 @@ type UserInvitationsCreateJSONRequestBody = InvitationRequest
 // UserInvitationsApproveJSONRequestBody defines body for UserInvitationsApprove for application/json ContentType.
 type UserInvitationsApproveJSONRequestBody = TokenRequest
 
+// UserInvitationsBulkActionJSONRequestBody defines body for UserInvitationsBulkAction for application/json ContentType.
+type UserInvitationsBulkActionJSONRequestBody = BulkInvitationActionRequest
+
 // UserInvitationsBulkCreateJSONRequestBody defines body for UserInvitationsBulkCreate for application/json ContentType.
 type UserInvitationsBulkCreateJSONRequestBody = BulkInvitationRequest
 
@@ -4714,6 +4927,44 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
 	UserInvitationsApprove(ctx context.Context, body UserInvitationsApproveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsBulkActionWithBody Send, cancel or delete many invitations
+	//
+	// Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
+	// `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
+	// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+	// staff may `delete`.
+	//
+	// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
+	// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
+	// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+	//
+	// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
+	// `not_tried` for the others: send these uuids again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/user-invitations/bulk-action/ (the `UserInvitationsBulkAction` operationId).
+	UserInvitationsBulkActionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsBulkAction Send, cancel or delete many invitations
+	//
+	// Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
+	// `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
+	// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+	// staff may `delete`.
+	//
+	// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
+	// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
+	// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+	//
+	// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
+	// `not_tried` for the others: send these uuids again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/user-invitations/bulk-action/ (the `UserInvitationsBulkAction` operationId).
+	UserInvitationsBulkAction(ctx context.Context, body UserInvitationsBulkActionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsBulkList List bulk invitations
 	//
@@ -6405,6 +6656,64 @@ func (c *Client) UserInvitationsApproveWithBody(ctx context.Context, contentType
 // Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
 func (c *Client) UserInvitationsApprove(ctx context.Context, body UserInvitationsApproveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUserInvitationsApproveRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsBulkActionWithBody Send, cancel or delete many invitations
+//
+// Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
+// `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
+// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+// staff may `delete`.
+//
+// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
+// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
+// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+//
+// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
+// `not_tried` for the others: send these uuids again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/user-invitations/bulk-action/ (the `UserInvitationsBulkAction` operationId).
+func (c *Client) UserInvitationsBulkActionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsBulkActionRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsBulkAction Send, cancel or delete many invitations
+//
+// Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
+// `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
+// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+// staff may `delete`.
+//
+// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
+// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
+// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+//
+// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
+// `not_tried` for the others: send these uuids again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/user-invitations/bulk-action/ (the `UserInvitationsBulkAction` operationId).
+func (c *Client) UserInvitationsBulkAction(ctx context.Context, body UserInvitationsBulkActionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsBulkActionRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -11140,6 +11449,46 @@ func NewUserInvitationsApproveRequestWithBody(server string, contentType string,
 	return req, nil
 }
 
+// NewUserInvitationsBulkActionRequest calls the generic UserInvitationsBulkAction builder with application/json body
+func NewUserInvitationsBulkActionRequest(server string, body UserInvitationsBulkActionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUserInvitationsBulkActionRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewUserInvitationsBulkActionRequestWithBody constructs an http.Request for the UserInvitationsBulkAction method, with any body, and a specified content type
+func NewUserInvitationsBulkActionRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/bulk-action/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewUserInvitationsBulkListRequest constructs an http.Request for the UserInvitationsBulkList method
 func NewUserInvitationsBulkListRequest(server string, params *UserInvitationsBulkListParams) (*http.Request, error) {
 	var err error
@@ -13974,6 +14323,44 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
 	UserInvitationsApproveWithResponse(ctx context.Context, body UserInvitationsApproveJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsApproveResponse, error)
+
+	// UserInvitationsBulkActionWithBodyWithResponse Send, cancel or delete many invitations
+	//
+	// Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
+	// `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
+	// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+	// staff may `delete`.
+	//
+	// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
+	// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
+	// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+	//
+	// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
+	// `not_tried` for the others: send these uuids again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-invitations/bulk-action/ (the `UserInvitationsBulkAction` operationId).
+	UserInvitationsBulkActionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsBulkActionResponse, error)
+
+	// UserInvitationsBulkActionWithResponse Send, cancel or delete many invitations
+	//
+	// Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
+	// `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
+	// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+	// staff may `delete`.
+	//
+	// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
+	// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
+	// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+	//
+	// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
+	// `not_tried` for the others: send these uuids again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-invitations/bulk-action/ (the `UserInvitationsBulkAction` operationId).
+	UserInvitationsBulkActionWithResponse(ctx context.Context, body UserInvitationsBulkActionJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsBulkActionResponse, error)
 
 	// UserInvitationsBulkListWithResponse List bulk invitations
 	//
@@ -22052,6 +22439,240 @@ func (r UserInvitationsApproveResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UserInvitationsApproveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsBulkActionResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkActionResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkActionResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsBulkActionResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkActionResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkActionResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsBulkActionResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkActionResponse409Headers the declared response headers of an HTTP 409 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse409Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkActionResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkActionResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkActionResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkActionResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserInvitationsBulkActionResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsBulkActionResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserInvitationsBulkActionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BulkInvitationActionReport
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *FieldErrors
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Detail
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsBulkActionResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsBulkActionResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsBulkActionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsBulkActionResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsBulkActionResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsBulkActionResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsBulkActionResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserInvitationsBulkActionResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserInvitationsBulkActionResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsBulkActionResponse414Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UserInvitationsBulkActionResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsBulkActionResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsBulkActionResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsBulkActionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON200() *BulkInvitationActionReport {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON400() *FieldErrors {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON409() *Detail {
+	return r.JSON409
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsBulkActionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsBulkActionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsBulkActionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsBulkActionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -30408,6 +31029,56 @@ func (c *ClientWithResponses) UserInvitationsApproveWithResponse(ctx context.Con
 		return nil, err
 	}
 	return ParseUserInvitationsApproveResponse(rsp)
+}
+
+// UserInvitationsBulkActionWithBodyWithResponse Send, cancel or delete many invitations
+//
+// Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
+// `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
+// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+// staff may `delete`.
+//
+// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
+// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
+// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+//
+// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
+// `not_tried` for the others: send these uuids again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-invitations/bulk-action/ (the `UserInvitationsBulkAction` operationId).
+func (c *ClientWithResponses) UserInvitationsBulkActionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsBulkActionResponse, error) {
+	rsp, err := c.UserInvitationsBulkActionWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsBulkActionResponse(rsp)
+}
+
+// UserInvitationsBulkActionWithResponse Send, cancel or delete many invitations
+//
+// Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
+// `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
+// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+// staff may `delete`.
+//
+// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
+// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
+// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+//
+// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
+// `not_tried` for the others: send these uuids again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-invitations/bulk-action/ (the `UserInvitationsBulkAction` operationId).
+func (c *ClientWithResponses) UserInvitationsBulkActionWithResponse(ctx context.Context, body UserInvitationsBulkActionJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsBulkActionResponse, error) {
+	rsp, err := c.UserInvitationsBulkAction(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsBulkActionResponse(rsp)
 }
 
 // UserInvitationsBulkListWithResponse List bulk invitations
@@ -40761,6 +41432,294 @@ func ParseUserInvitationsApproveResponse(rsp *http.Response) (*UserInvitationsAp
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UserInvitationsApproveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsBulkActionResponse parses an HTTP response from a UserInvitationsBulkActionWithResponse call
+func ParseUserInvitationsBulkActionResponse(rsp *http.Response) (*UserInvitationsBulkActionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsBulkActionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BulkInvitationActionReport
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest FieldErrors
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsBulkActionResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsBulkActionResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsBulkActionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsBulkActionResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsBulkActionResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsBulkActionResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsBulkActionResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserInvitationsBulkActionResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserInvitationsBulkActionResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsBulkActionResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 415:
+		var headers UserInvitationsBulkActionResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsBulkActionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsBulkActionResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsBulkActionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {

@@ -41,6 +41,54 @@ func (e BackendResourceReqOEnum) Valid() bool {
 	}
 }
 
+// Defines values for BulkInvitationAction.
+const (
+	BulkInvitationActionCancel BulkInvitationAction = "cancel"
+	BulkInvitationActionDelete BulkInvitationAction = "delete"
+	BulkInvitationActionSend   BulkInvitationAction = "send"
+)
+
+// Valid indicates whether the value is a known member of the BulkInvitationAction enum.
+func (e BulkInvitationAction) Valid() bool {
+	switch e {
+	case BulkInvitationActionCancel:
+		return true
+	case BulkInvitationActionDelete:
+		return true
+	case BulkInvitationActionSend:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BulkInvitationActionResultCode.
+const (
+	BulkInvitationActionDone     BulkInvitationActionResultCode = "done"
+	BulkInvitationActionFailed   BulkInvitationActionResultCode = "failed"
+	BulkInvitationActionNotFound BulkInvitationActionResultCode = "not_found"
+	BulkInvitationActionNotTried BulkInvitationActionResultCode = "not_tried"
+	BulkInvitationActionRefused  BulkInvitationActionResultCode = "refused"
+)
+
+// Valid indicates whether the value is a known member of the BulkInvitationActionResultCode enum.
+func (e BulkInvitationActionResultCode) Valid() bool {
+	switch e {
+	case BulkInvitationActionDone:
+		return true
+	case BulkInvitationActionFailed:
+		return true
+	case BulkInvitationActionNotFound:
+		return true
+	case BulkInvitationActionNotTried:
+		return true
+	case BulkInvitationActionRefused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BulkInvitationOnDuplicate.
 const (
 	BulkInvitationOnDuplicateSend BulkInvitationOnDuplicate = "send"
@@ -1187,6 +1235,168 @@ type BulkInvitation struct {
 	URL   string             `json:"url"`
 	UUID  openapi_types.UUID `json:"uuid"`
 }
+
+// BulkInvitationAction What to do to each invitation.
+//
+// * `send` - as `user_invitations_send`
+// * `cancel` - as `user_invitations_cancel`
+// * `delete` - as `user_invitations_delete`, which only staff may do
+//
+// Example: send
+type BulkInvitationAction string
+
+// BulkInvitationActionCounts The number of invitations of each result.
+type BulkInvitationActionCounts struct {
+	Done     int `json:"done"`
+	Failed   int `json:"failed"`
+	NotFound int `json:"not_found"`
+	NotTried int `json:"not_tried"`
+	Refused  int `json:"refused"`
+}
+
+// BulkInvitationActionFilter Filters of `user_invitations_list`, by the names of its parameters: the invitations are all rows of that list. They combine
+// with AND, an empty text does not filter, and `{}` is the whole list. Another name is an error here.
+//
+// Example: {"scope_name":"Apollo","state":["pending"]}
+type BulkInvitationActionFilter struct {
+	// CivilNumber The civil number is exactly this text.
+	//
+	// Example:
+	CivilNumber *FilterText `json:"civil_number,omitempty"`
+
+	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
+	//
+	// Example: 7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a01
+	CustomerUUID *openapi_types.UUID `json:"customer_uuid,omitempty"`
+
+	// Email The e-mail contains this text. Case is ignored.
+	//
+	// Example: alice
+	Email *FilterText `json:"email,omitempty"`
+
+	// EmailExact The e-mail is this text. Case is ignored.
+	//
+	// Example: alice@example.com
+	EmailExact *FilterText `json:"email_exact,omitempty"`
+
+	// ExecutionState The delivery is in one of these states.
+	//
+	// Example: ["Scheduled","OK"]
+	ExecutionState *[]ExecutionStateEnum `json:"execution_state,omitempty"`
+
+	// ExpiresBefore The time in `expires` is before this time, whatever the state is.
+	//
+	// Example: 2099-12-31T23:59:59Z
+	ExpiresBefore *string `json:"expires_before,omitempty"`
+
+	// RoleName The role has exactly this name.
+	//
+	// Example: PROJECT.MEMBER
+	RoleName *FilterText `json:"role_name,omitempty"`
+
+	// RoleUUID The role has this uuid.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05
+	RoleUUID *openapi_types.UUID `json:"role_uuid,omitempty"`
+
+	// Scope Invitations to the scope with this URL, which may have any host.
+	//
+	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
+	Scope *ScopeURL `json:"scope,omitempty"`
+
+	// ScopeDescription The scope's description contains this text. Case is ignored.
+	//
+	// Example: has started
+	ScopeDescription *FilterText `json:"scope_description,omitempty"`
+
+	// ScopeName The scope's name contains this text. Case is ignored.
+	//
+	// Example: Apollo
+	ScopeName *FilterText `json:"scope_name,omitempty"`
+
+	// ScopeType The scope has this type. An unknown type matches nothing.
+	//
+	// Example: project
+	ScopeType *FilterText `json:"scope_type,omitempty"`
+
+	// State The invitation is in one of these states.
+	//
+	// Example: ["pending","expired"]
+	State *[]InvitationState `json:"state,omitempty"`
+}
+
+// BulkInvitationActionReport The results of all invitations.
+type BulkInvitationActionReport struct {
+	// Action What to do to each invitation.
+	//
+	// * `send` - as `user_invitations_send`
+	// * `cancel` - as `user_invitations_cancel`
+	// * `delete` - as `user_invitations_delete`, which only staff may do
+	//
+	//
+	// Example: send
+	Action BulkInvitationAction `json:"action"`
+
+	// Counts The number of invitations of each result.
+	Counts BulkInvitationActionCounts `json:"counts"`
+
+	// Results The results in the order of the invitations.
+	Results []BulkInvitationActionResult `json:"results"`
+
+	// Total The number of invitations.
+	Total int `json:"total"`
+}
+
+// BulkInvitationActionRequest A request to do something to many invitations.
+type BulkInvitationActionRequest struct {
+	// Action What to do to each invitation.
+	//
+	// * `send` - as `user_invitations_send`
+	// * `cancel` - as `user_invitations_cancel`
+	// * `delete` - as `user_invitations_delete`, which only staff may do
+	//
+	//
+	// Example: send
+	Action BulkInvitationAction `json:"action"`
+
+	// Expected The number of invitations that match `filter`, from the `X-Result-Count` of the list. Required with `filter`.
+	//
+	// Example: 1
+	Expected *int `json:"expected,omitempty"`
+
+	// Filter Filters of `user_invitations_list`, by the names of its parameters: the invitations are all rows of that list. They combine
+	// with AND, an empty text does not filter, and `{}` is the whole list. Another name is an error here.
+	//
+	//
+	// Example: {"scope_name":"Apollo","state":["pending"]}
+	Filter *BulkInvitationActionFilter `json:"filter,omitempty"`
+
+	// Uuids The invitations, by the `uuid` of rows of `user_invitations_list`. One that is named twice is taken once.
+	//
+	// Example: ["0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11"]
+	Uuids *[]openapi_types.UUID `json:"uuids,omitempty"`
+}
+
+// BulkInvitationActionResult What became of one invitation.
+type BulkInvitationActionResult struct {
+	// Email The e-mail of the invitation; null where the caller does not see the invitation, or it was not tried.
+	Email  *string                        `json:"email"`
+	Errors BulkInvitationErrors           `json:"errors"`
+	Result BulkInvitationActionResultCode `json:"result"`
+
+	// UUID The invitation.
+	UUID openapi_types.UUID `json:"uuid"`
+}
+
+// BulkInvitationActionResultCode What became of an invitation. `errors` has the words of the operation on one invitation unless the result is `done` or
+// `not_tried`. A later release may add results.
+//
+// * `done` - the action was done
+// * `refused` - the caller may not do it, or a rule or a limit refuses it
+// * `not_found` - there is no such invitation, or the caller may not manage it
+// * `failed` - the server could not finish the action on this invitation; look at it before you try again
+// * `not_tried` - the server gave up before this invitation
+type BulkInvitationActionResultCode string
 
 // BulkInvitationCounts The number of rows of each result.
 type BulkInvitationCounts struct {
@@ -4167,6 +4377,9 @@ type UserInvitationsCreateJSONRequestBody = InvitationRequest
 // UserInvitationsApproveJSONRequestBody defines body for UserInvitationsApprove for application/json ContentType.
 type UserInvitationsApproveJSONRequestBody = TokenRequest
 
+// UserInvitationsBulkActionJSONRequestBody defines body for UserInvitationsBulkAction for application/json ContentType.
+type UserInvitationsBulkActionJSONRequestBody = BulkInvitationActionRequest
+
 // UserInvitationsBulkCreateJSONRequestBody defines body for UserInvitationsBulkCreate for application/json ContentType.
 type UserInvitationsBulkCreateJSONRequestBody = BulkInvitationRequest
 
@@ -4324,6 +4537,9 @@ type ServerInterface interface {
 	// UserInvitationsApprove Approve an invitation with a token from a mail
 	// (POST /api/user-invitations/approve/)
 	UserInvitationsApprove(ctx echo.Context) error
+	// UserInvitationsBulkAction Send, cancel or delete many invitations
+	// (POST /api/user-invitations/bulk-action/)
+	UserInvitationsBulkAction(ctx echo.Context) error
 	// UserInvitationsBulkList List bulk invitations
 	// (GET /api/user-invitations/bulk/)
 	UserInvitationsBulkList(ctx echo.Context, params UserInvitationsBulkListParams) error
@@ -6305,6 +6521,15 @@ func (w *ServerInterfaceWrapper) UserInvitationsApprove(ctx echo.Context) error 
 	return err
 }
 
+// UserInvitationsBulkAction converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsBulkAction(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsBulkAction(ctx)
+	return err
+}
+
 // UserInvitationsBulkList converts echo context to params.
 func (w *ServerInterfaceWrapper) UserInvitationsBulkList(ctx echo.Context) error {
 	var err error
@@ -7626,6 +7851,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/user-invitations/bulk/:uuid/", wrapper.UserInvitationsBulkRetrieve, options.OperationMiddlewares["user_invitations_bulk_retrieve"]...)
 	router.GET(options.BaseURL+"/api/user-invitations/bulk/:uuid/csv/", wrapper.UserInvitationsBulkCsvRetrieve, options.OperationMiddlewares["user_invitations_bulk_csv_retrieve"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/bulk/:uuid/cancel/", wrapper.UserInvitationsBulkCancel, options.OperationMiddlewares["user_invitations_bulk_cancel"]...)
+	router.POST(options.BaseURL+"/api/user-invitations/bulk-action/", wrapper.UserInvitationsBulkAction, options.OperationMiddlewares["user_invitations_bulk_action"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/approve/", wrapper.UserInvitationsApprove, options.OperationMiddlewares["user_invitations_approve"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/reject/", wrapper.UserInvitationsReject, options.OperationMiddlewares["user_invitations_reject"]...)
 	router.GET(options.BaseURL+"/api/user-group-invitations/", wrapper.UserGroupInvitationsList, options.OperationMiddlewares["user_group_invitations_list"]...)
@@ -16545,6 +16771,281 @@ func (response UserInvitationsApprove503JSONResponse) VisitUserInvitationsApprov
 	return err
 }
 
+type UserInvitationsBulkActionRequestObject struct {
+	Body *UserInvitationsBulkActionJSONRequestBody
+}
+
+type UserInvitationsBulkActionResponseObject interface {
+	VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsBulkAction200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsBulkAction200JSONResponse struct {
+	Body    BulkInvitationActionReport
+	Headers UserInvitationsBulkAction200ResponseHeaders
+}
+
+func (response UserInvitationsBulkAction200JSONResponse) VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkAction400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsBulkAction400JSONResponse struct {
+	Body    FieldErrors
+	Headers UserInvitationsBulkAction400ResponseHeaders
+}
+
+func (response UserInvitationsBulkAction400JSONResponse) VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkAction401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsBulkAction401JSONResponse) VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkAction403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsBulkAction403JSONResponse) VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkAction404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsBulkAction404JSONResponse) VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkAction405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsBulkAction405JSONResponse) VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkAction406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsBulkAction406JSONResponse) VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkAction409ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsBulkAction409JSONResponse struct {
+	Body    Detail
+	Headers UserInvitationsBulkAction409ResponseHeaders
+}
+
+func (response UserInvitationsBulkAction409JSONResponse) VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkAction413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserInvitationsBulkAction413JSONResponse) VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkAction414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsBulkAction414JSONResponse) VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkAction415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UserInvitationsBulkAction415JSONResponse) VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkAction429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsBulkAction429JSONResponse) VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkAction500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsBulkAction500JSONResponse) VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsBulkAction503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsBulkAction503JSONResponse) VisitUserInvitationsBulkActionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsBulkListRequestObject struct {
 	Params UserInvitationsBulkListParams
 }
@@ -25082,6 +25583,9 @@ type StrictServerInterface interface {
 	// UserInvitationsApprove Approve an invitation with a token from a mail
 	// (POST /api/user-invitations/approve/)
 	UserInvitationsApprove(ctx context.Context, request UserInvitationsApproveRequestObject) (UserInvitationsApproveResponseObject, error)
+	// UserInvitationsBulkAction Send, cancel or delete many invitations
+	// (POST /api/user-invitations/bulk-action/)
+	UserInvitationsBulkAction(ctx context.Context, request UserInvitationsBulkActionRequestObject) (UserInvitationsBulkActionResponseObject, error)
 	// UserInvitationsBulkList List bulk invitations
 	// (GET /api/user-invitations/bulk/)
 	UserInvitationsBulkList(ctx context.Context, request UserInvitationsBulkListRequestObject) (UserInvitationsBulkListResponseObject, error)
@@ -26496,6 +27000,52 @@ func (sh *strictHandler) UserInvitationsApprove(ctx echo.Context) error {
 	return nil
 }
 
+// UserInvitationsBulkAction operation middleware
+func (sh *strictHandler) UserInvitationsBulkAction(ctx echo.Context) error {
+	var request UserInvitationsBulkActionRequestObject
+
+	var body UserInvitationsBulkActionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsBulkAction(ctx.Request().Context(), request.(UserInvitationsBulkActionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsBulkAction")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsBulkActionResponseObject); ok {
+		return validResponse.VisitUserInvitationsBulkActionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // UserInvitationsBulkList operation middleware
 func (sh *strictHandler) UserInvitationsBulkList(ctx echo.Context, params UserInvitationsBulkListParams) error {
 	var request UserInvitationsBulkListRequestObject
@@ -27639,765 +28189,793 @@ func (sh *strictHandler) UsersTokenCreate(ctx echo.Context, uuid openapi_types.U
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P3/dts4tieKvwq+mlmrumskRbbj/HDWrDUux6njriTO2E7nnBNlJEiEJLQpQEWQVnTq67vu09wHu09y",
-	"F/YGQJAEJcqWU0m3+4/qWARBYAPY2D8/+4/WWM4XUjCRqtbRHy32lc4XMYN//5LF12fihqc05VK8Zinl",
-	"MTxQ2XxOk1XrqPVaCtYmS57OSDpjJJFLks5oSpZUESFTckNjHrXarRsaZ0y/OpaZ+dKYijGLWdQ66rVb",
-	"44TRVP97b+9luxVli5iPacrgGRfYy9FeuzVn8xFL4OeETTJlXldMpK2j3q3XUWu/t/+ss7fX2T+46r08",
-	"Ougd9XrdHvzvP1uu3WC0GkyyOB4IOmeto9Z5zG84JedLwZJiq0yxxDSS0Kj0ONMjbL0c7bNn0V6v83T8",
-	"fNJ5OjmknRfRwUFnj/Xo8/Hh6Nmkt99qtyIpWOtob7/Xbk244GpWM+Jn3oilGHh0aalrvmhpKqgs1gT9",
-	"/EeLzSmPW0ctGtH/Zdax1W6xJJEJri0+/9w6FSlLCMXVIfAzoVGUMKW6rS+3muQR+9o6etZuxVyP9IX9",
-	"UOvILUe7hXMWWRzffmm3VIoDg7m1W6lMaWzmmCV6WLM0XRw9ebK3/7zb6/a6e0cvei96T+iCP9G07XC3",
-	"09STURZfP+lNDunLyT7rPKeHh5qgrPNy0qOdZ6MD+oz2xs/o3t4TN4xWk+at29t2aVu/5Sot7uljoj9P",
-	"8vEQOSF7+z29u1W+lz8/buZdb+YfYwt9qeyhC7aQSWkXXS0lbBjDD1nCiJ4WoSmRYsy24on32kRRshok",
-	"mWgdTWis2EaO0R3Luc81cm7Qs9xg3+MGdpBb0rCdf3vExG641Z4d30EDbmX21n6VIVzRayZKa6l/ahMq",
-	"IrjURmyaiW0WsFe7gL1/Mi5Q4AGa1puO+u8Zy2D7fL/3xa+JzBb5/jgWUqzmMlPlW2ORjWI+Jk4ikllK",
-	"KEml3k7eZqFxLJeDcaZSOR8sEvkPNk4HkRWuzCHFRvMsTvkiZoOE/Z4xlXrPs1QO6GKRyBtW/BEX0Hbc",
-	"OkqTjN13D+FCes/4nE5Dv+c7yjzCWabsa4okwlHpC3Uls4TIpSATmYDsuJTJtZrJRbdl32OJ3cPH4znz",
-	"fzZL+DzamzwdPdvvHNKDcecp673ovJi8fN7ZHz0bv4x6bI/29jRP+brgiRZpcVBcDeg45ZpwSByuBrh2",
-	"9ge7Kvrrg5TNFzFu1k9miHr8f9i53rbyFxIZu7njv1sH40O2P3nR6/RGL6POU6q32Xh/r/Ns8jR6QfdG",
-	"z1nvoIWtBxFT44Qv9C5rHbU+GGLNqaBTOLvQyJDkw8X5305Prrrvjt8f/3p6oY/UWC7KfRwLIpMpFfy/",
-	"UJKByyjJhL6WuJgq91phRfGnIu3xt3S10L/ZhXC/b7cgjc73VB+7wilvfMAVSwZ0MuExxzdbR5+/mJ/h",
-	"+hgsaJqypPCAR0ykPF0NlMySMbOP7scrTuyxK9wmM0YEWxKYoCdm/olMwjx7sJtmM7/wbqACz/gzmYGh",
-	"Sg03wPfvd/IPN5x8FA1qDv7pu1/qz71jtXDiZ1QRldIEJbWNJ34h41iWz7zdLNsf+f1/pSN/emNNKb5s",
-	"sP68gyo5n4PE12o1P4cgLA/mTClYSv0q0593bNoJ55NEzgdW5mppodO+82tpVHAf4w6AbTNiTBDTERmt",
-	"CJ5TfUkvWDLnSnEpLOsZ5DK2FmbHfMHdnGwTIO7Tyctob7w/ek6fsadRb/JidEAPx3vsZfR8sk+f9TZt",
-	"eXhoFqrhMVu3w7fbyqn0KQk7aQ0XhOchPocPtpCxQfEs7baq9eJcsPU77fFqebxaHq+W7/9qCZx2s3iq",
-	"amla2Cf+Sd9EGPvSkyaE9jTnRuty297tAA62G8BBkIAfF1FYHl8mPKWjmJEJZ3GkCJ2AzUkQFvH0OxDM",
-	"i3q0uiYjNpEJqyjOjgUZNrvf2X8aYrPfnBXBwd7xbtzVwdRS3Aad7W+ZSkkuTuWWP37D44HI0IS3jez2",
-	"DS66Xd1rERvHXOh9TBVcAflv0YCmdkzOmBzzMQuZk0uS6lc2zjTBnTR1OZ6xKIuBwuWNvNc56AVF4K9p",
-	"Qgc5X7dn5BPDW4lIQd5JEdEVmG+XMosjEssbRlIt394wspIZOjAzpU+QvxjHeibk1Bmn/yFHg5SnsO8v",
-	"mGI0Gc9gmfA2VTO+GJSEAEG1BGA7bLVbvjmmddQynZOPgt+wRPF0pSXrmRSssKuaH7an4Xv/cqVSNic0",
-	"mnPBVZrQVNbd/sev3529v/vl/4A3vd0oCyYiLqatO1iKH8pI7PvJY72UZQ7ifm6DD4GOx2yhVaoVSx8Z",
-	"ygMxlPPfHjnJIyf5gTlJIOLmFxT8kH/g0HPm8cOxgN0f9/oD9K+yl4ub6DTiFWn2WMh0xhLCOuhMFxGh",
-	"5idgD4/30RYbVCbTRwH3G15Lf6Zh61/9Rgo5N4y+DLsvcrJvwbcxo0IwPRk4QOtZyL6/97e8EXzfhz+U",
-	"mqui4BTJ6e5zAd+JERpFwaux4ebY0mnxtOhq8PZF2eMQ8DKA+a2xG+keZM5tIuvZXR1Rd+QZenAaP6xX",
-	"Z5NDp85p+Hg5PyqLj8riv+rVXOQcF8wExa6X9h+F+0fh/pGNPLKRGgn/AoWxUxGVxPxPepNRQZiI2hAj",
-	"RMFWgJRkurnHWNZexutclP9Zsx112+ed3jN9jvb2j3q27XY7a+dOyCDt3mRxXKTd6Q1LVhBwu577rifb",
-	"98AqdsEQ/sfB831yeHhIenu93ne6hm8ZLcvhVzNGYv0zbnmuiGAsKrqD1y3gdzDNt3zCxqtxzO6oxzcV",
-	"Du4YPvUN1FCTNOUdo21Y5fesxt4zkjG/lAxFcxJ1vRyvb6cWt+9hN/oTNuDdzU16hPsPsCX/BHPVA+5B",
-	"SIdravvSitEHF51sWPpxlspjjLkqK0jmV5ub2SZcEOonK/FUEbksZmh4MVxROXHIbdTiz4Yyh1Fv9Dza",
-	"Y52D8R7rPJ30WOcFPdzv9KKD6MXk2Xhv9Px56xtk4WwpJFYoeuKSHcv3pNlnPr12F39973GHbWx5OHt1",
-	"+Ntcfrluu46f1CjQZUEsrClDhztXlD0j4x3CaZts6ideqlxRM2sVAxCrv1RCEhN2w9ly4PIm/F8Lir37",
-	"KZTT6D8sJy/uyMm0iy1/R9Ux39IdG4P6cJaoyjG7YJpWFWZLEvM7wSz/cvTC4wn7Tk8YBkrbFFiuiCZr",
-	"t1U6dBsWr+Y0lgXJ8LnM5cnv8Gzabf3dHc7Q2bzMRnOeVg7nJ6olHbDuCGKEm2SN1FOKHXcnuBg17meF",
-	"PXw2yFakuW23ZoxGDCEnziI2X8iUibRzwRYxXSF9ivtsqGW6IVnOmIm/T5haSKGYPhJgGpATMJTRJOYs",
-	"scJEDpKk6JyRofvWeNX5ja2GrwhY6ZdcQa8JdCckUdl41hc4yC65MN9S2B2iZaB5h6dtkkrZ7Qug3IzN",
-	"qR68IepIyphRYcwA4ro6r48Xb5Ueuh7icMITlQ7bZLhI2I3+f8G+pkOwDQxjqtIhWdApI3+5eHNCXuy/",
-	"ePHXLjnGn4ACkWSI/8S+cgW2kphNUiKztEvQkEjGWaJk0hc4V5q4j+JH4Hs4FwsOctTqZ73ewXgLeym8",
-	"wF6RhMX/s9+C/vutNrlnP5oAfavy8ySX8ytUV2liI7I00dWfRnUg5DbDvWART9g4fSvH5sIqj/yTOwCj",
-	"RC4VS8hUMtVd+52JTOZwSWQJz9W8wmfTZNU5nqQsqX7xko2liBRJJVlSnrocmGTFxZTQKeWi6++Xw0ZD",
-	"4SI90IxjzgWfZ3PAMHH6Z8oQeeFrZyo7+a8w1n/vGGbaOXtdHay+LHlkl9YwgTahSiuXwAZYcsOSnxSJ",
-	"5bQw7CbGo3wec/r1LRPTdNY6evYUZmH/3AsRWA9aZXHaOZGZSMPDRkutHjoAGElBaBzDPnNbNeYqLQx6",
-	"7yFpfdtuLWhC5yw1jLqI2POGxylLLgzkT2hGiVyCt0cKZmaggG9ncao0U10wmsK83GfgEpxjihUV+sXC",
-	"dD97wEIWtecL+DZiGeUJnwIRbpIVmM7nKCbAMH3y8JTNYVr/PWGT1lHrvz3JMfmeYDP1pIw4pXs50d+6",
-	"bes9cIZ9HOw7gtIkoSv9VKUr2FZ6FVoVuKOPH0O7V/9q17qEhtYmyxkfz/C2Y2SoL9wh3HlAZjkhQ8y0",
-	"yvnnQHcx0HtmqDkWSBO5FV2mhBL44JSlqi+e9p6WGX9DUxjQe0HTWU5uEAeasSRsWT0yJ3BTueS/0/ki",
-	"Xf0dBSLsrOJkjOmY2WOuZ90mXKiUUWAHQ32Qhl0yBLfNsE1Q2mK6WyRN29J2xKZc+EfuFWE3LFmhqGDo",
-	"OJZzpvpiksg5LgheGjEX12ZVjMxQXDh96Wreozmnwp0Op32iRbJll1zoP/S1bOYhk4gl+g/sJJ2xVV8A",
-	"rBncWjY5rk0EW2pxB36FyYGkMpT/07QYEhlHrsUrLePgdIZyCFcIvmAlhC55L8F11hdzecOU2WYwKq5w",
-	"WEdkOaOpJg12pSCfk5E5o2I54zFrE0bHsxyekit/eYijHUoIwkl0qcRGVNl32Fc6TuOVx0nmekvjWHUb",
-	"RCkDETonb87vHfiOIuAgkwLWvy802ZIcPIpQsSITYGyqfBpg47TC7AUHUndD7PV6oR1eypJFfnpidNww",
-	"gyjDRsCtDPK6uSO4IlZLbsP87V+Ep4rFE8LFOM4iFhXvvsaadGjqvlK+3RkPUuBMHZv8/YDsA1tWMzpF",
-	"xlSQlF5rEZxki8J86u+BHB1gg7ReM7QPJn23bmgcdqyayaUoo5EVRmhUuJohmiThuwzxQsbsPXQUvpFj",
-	"BleyPVCwY/SHi/uhorgH71Sn6fsDXXeb4hCv2Nd0/QTCm78wARi43ljFgTeMZK+dzq428SU6khudX2BT",
-	"ur1VVrkiHy/e2otjTleoamreNJMq7RI09mtZxMSE4OsBdaQvuMJLrszOdpgSHqImetKbbgwg18eLtxsI",
-	"erVa1GxsJIDbGHqVqmQSJBPXQh9N/Zw4yhTokttBaqeFJpPdbPrNgmAZVmajLEe0KPf9CHKeyeU3tqrO",
-	"9Rj4jwEk5MpT2rSuqfTUEioiOYcZtnHWsZ4n3G8xZyIlSa5M+JYfzX4jqfVUnpJ0ycfsCD60/7QvZjJL",
-	"VG4aChuMrtkKaerkFEKF0jIDKL4eCDfaijwLU27NGnbJJWN90W+hzgN6s/1gv2WFIo8sdu2PP5zhuYWl",
-	"wU/ki1MyZtWJH/uHz8saqoFoaB21/s9f+q3P/7//1un3P/f7Xzr/15c/9tr7h4e3/db/P/TzX/97eI3L",
-	"Ugy/4fF7E3oUOq8QhWVVXl66j1L2tajmtupkDz+W647nsTJ0lJdrjCF67Cmfg3w+dKI1t2xHP5EJiWnK",
-	"Er3o4DfSjMdD+oKNY6BOeKoIExFReou5/opzt5b93t4VBOCZGLwgPYxXBToPX2MRTVlHj7PZOmKHmP16",
-	"V2oYk2xpVnu9Xqe31azQ8LTLaa3CU9LypXcXa87msNj0qfR5ceUqxpdnMmAXDNw2DWF+15JltaXAsp3K",
-	"cfbPomyUp32KXszQBjAZumMpUsqt4ghciZxQdDnwqZBJeWbWfxkaOjPRVDthUjD2U80z106Abzn0ki+3",
-	"dhoDYNc7m4wN3LpEn15oQibQa2XsAQWLIrgC72pQ9MMUz39raE0sh5ptbVYsTvlUZPPtDYpVMkLUdiNe",
-	"bSK8gVc7TCvDstu5WQfEID1CwlWXnMj5iAvQt9G4BI/+p4mOAIdJX9gfUYoeOpzpgs5jgteJklKU9ZL9",
-	"3suXnb39zsHe1f7B0eHLo8OXdReDmcUOL4b/ve44tXNN7SdUmsHQ5mbH9M9D514f6odDL3R72IihkOO+",
-	"AIEYqOSZsDS3lWLCp1mi7yFp3rAKgAkXj8r0pNbbG6Lg77s6wz+S2eGHtzg0NDac3c/MYL1mTlPRnaDQ",
-	"UZRou33R3CBBfjx7RJDcr31S11okflIFrW5rgaKYK1VvkPA/v6NTAbOsP9I+G9x+XsfrmJIXrLLLufwz",
-	"GI8qE6uXmDyNc9cyUx4PiTdwUyfsHYWlfNI43XtISputbffzuIKzFaQCvzsQDMAz6MKX+kIuWILLo+hK",
-	"ESWb2fW+JxftB0jKqNrzIDbG2Hb0XWPsWws65QKUaHOuFEvb6AXc69pQG0Nt8P3pflyszQJzwBgIjrxq",
-	"5NwL7zn9bmHLRWxCIWJhrx2IkKBfMUJif+/p86cvDp49fe6FTew1DFHRdLnk/xWgzfs8xgPDIPSdmrA0",
-	"SwRZsMTM+J07ewe9HsEyR/oyPuj1ilPu1c95oPQAwhPvtdfEhjSeZDm48c6mlTmNmG+53dpCcrBrC0nd",
-	"3NYaSkxTDOT8cc0kNXM/84Koa2c+WgU9FqUFv7tvouwp9fFZdjDHGjm6sLAP6az7AWXjOkrWyyVWmXgo",
-	"oeRBRZELNpcpMzHvCGtuQ7vvbsip0HCzlFLNmvrRvIIfEnnDozoXy3BhHpcELocjbp8rG992LsJHKjx1",
-	"Y4sNTM12vHZ6nnPtaSC05xYqIWLEOMRN0giTHWmMdQtFyjAKlC6wRB+X4sk/FPJWvxawywIpIsuYsDX7",
-	"tFAT0bzwuXWlWRMA6wNXwhKKZBRTcd1tAfo65sZXsghlzKCScMJSXkxGb13oZ3ZvQRyN6aoZ6/iFRmaL",
-	"I5UCfkEcv/0GhHVhrB5Jshi8xCMeoYyYI1boxfUSCsohwqEhmeZPCm1hUL/QCCI8t1spJqJyWsdHxSJj",
-	"XW1D9F2CvIuSORdZitZDAYbWKb9hgsistJYRcwup/8j39lIm13DFaI7YJZd8KsBUg8HYsCLAH8S0OKT3",
-	"Ejqq/QpuF+OE56C2f7ltvr5v9OunWEu0doEj2EFmeG2Tb6F/BnoUprj7dXXHqdnSbnekdkqm6jnYNTVK",
-	"kShbbngs2VHcXm+wjIfhw/nI8a7Nt5xfV+Nz61SozDogkLgzqGPuXfeHWg+a0YSOITJTX/LIvNbuW5cL",
-	"dVFhdLamC8TaplIvo1ZDbLVZZIJcmYOJCuzcn0OxNsfnwt/+QLTKL0igyggIe4KOYgP+UTQ+uAFoGpo3",
-	"OiCnuam5SERvVvBbW8vhniPaOghSOpn4U/CqkXxunYt4hU288Epj7TUlVj1Dx+YLhNuENowyBpuZnBAr",
-	"arpBCCkGsHoDW4PY3DKaJigpqxmg6owYxPVaS7a1O+pTAhY7exEZGb7A9FQ2nmFvyHSl8PwrYxrHLIEJ",
-	"K8Yq2fN6RCdU/JRqKT7VW1KOYAHBcpEl8RHZmXwOU8gzQguUZV9TVXEKjWFgmWKhvVnKL/3cOsPsCQyV",
-	"n8GVhCHZps0R+mTIcRzLJSu1owk7wjrQbeKcXG3i8kRri8C4zyZsyr4S++SIfP7pLz992eUFc5wzAk96",
-	"8FQ2ig8mMhORc96Z4kOGYU0lSeUUonkfmOGeRjzdkumqtLIv3jtRbNOxgiOOTQvuWL3xRwxqLu34wq9f",
-	"j4qJoCBUfvulqQYpNhcQymF4R59bl0xEZE/zqv3DQ3LDFR/FjBxfnpydefeYycCAG67fAo7X77eRWVFl",
-	"lDcTYmgyOmSWkt8zmTJ9HvUuxlyI3QoflSzZBxVDPlgVf0uxrAgG8Ln1LlMgjtmS9Zp4OyTMsWeLeFBy",
-	"lK0B304uKyIVNBLM9PYuCGaY2x0H0GnMNauvE9TfikUPPmt9KSE0ThiNVrk3DqUJkXNxXFMuqMsSKX6n",
-	"an2kwOMANEefIwxEWJR1W2CPxorkv27Yo7GzIIe05oIQ4KuV72YmA6kYzGGFjZlUhclfQbKXVzN8BhzA",
-	"Q0NyMROWRm2iZCHiWTAWKSdyYXjFl1sv2rdMqsIHC8ZNGs0BfQl6sgi3ikgRrypLZmQCryYc8G9rqyFY",
-	"8y3X7OY0xVQ2NzstWCV87ERLB5nF1uwjTR91raVnJIc/rg8V+5jbWGAWUnm4uben7DBCXw1dWLoPzHzz",
-	"v/0fMgOtAq4zI0il0pSOwW/6AaT/ITNDQnAb+isy1xwtp5avHZQItkMLjFkT69pvYojx/Da75IRX8ppt",
-	"q5XygjpbXEKPfrmVgXJjlrcGOm8lrdzqvZhfKnX2Fcj18rkq/rBRU6WrWNLSxrvkU8GiNhllOEgl5wyy",
-	"MgmLi+zDSfbYjbn3+FTQNEsCEqOCntFhow8BaBModklJZByFOnf9Yfda2q9SGdRONOoYWbOkeOb9QVNL",
-	"0R1uYaC4Z2RCle9B7msZ8ZgpVRM2qIUJa7IfywSNwnC//Hp61fYSBEcyWu10YCd4ZK6kfEuTKdtOtMLC",
-	"qrnnC4YHwBa6LyOw7j0jv/Ffuq3G64Z1terWLPQJSIC2YRI/KTL82pnTrx3dtDNapUwNjaLghuPhw+Tx",
-	"FSm9htOOVAbX2s7o/AbYYLQNnypQWF8WRiIDt6Hn2Eml/msikzmeUQrsfmcEN9fonK6IYqwS+6JZDtie",
-	"qkN4ZUUFe7XCVSzI8Yczc/SsCyrmcw5JE7Iv0CPedrau0sLCi2jhcuqGn+2922U7E1ogovEl8D0Q+u+4",
-	"gLYna5CBM7+zRTKdTiiPWdQlZyngljjR0lRAJpmIWHFJdszn3rF0JqP3MjWWoTsSC7sh/daHj1f9li8h",
-	"7YxiC5rO8utdZYuFTIzUNYevl+gCEwqzb2zv2dygb9OlKkUun19ebYn1c78VeS8vs/HMRmDdaeNaiWHK",
-	"dkj9KYiMfrAWKgOp8rL90DW9kIobYxQEGu10x76XW4qPBeIc+9wMbayRhF2UO9uki2rTbE1LZwwq+oGk",
-	"r5R5GVHJuFIZ2x1bqGO8lrsalHRQIFmitA48k1h4AeU+hGzaIbHTY1Bv6Ci+6348ASM/HFqacjVZFfgZ",
-	"dm+SbHdGR5uzi70PCfsKgViKDMujHpaiQSXYUm8oj6F+Pbg3ACDs5d5er00Ug5uS7O13D7t7f93x7fVe",
-	"pm9kJu7Khd9bC/jO6GgcIsXQC2fE9SQNTFRhhKe73n8fTPjP3Ujyd9RvIP4I1XornRxZk9DOD6917rkk",
-	"YfTmvyKe26whiiFgjqQ8jkmSCaEHu/MN9x8yS7Y2SFZE3TGEbsUrY48jK5klRC5FIKBJPQTBc6BI6ZBk",
-	"7iLOkjXSbF98c3H2ks7Zb2x1kQl11wuvvNW4IqVdVt1kkOBOeGpS2sHTjRQWmE6hb32ES9jJYh7f91Tk",
-	"kYUcUenWD3n3K/RR3Vl2vgotyZIqvYejgq/dRQR+VIxQItgSYCwmkIo/nsEPzmS3ozNWJf66oR0Vfsw1",
-	"dc144SrJEcxsI7APyIRAHOeujw9LbviYfRTuQr/jGpmOwJ8uE5rweEWyvNedUTuiKR2Z/KpMJHpVdf/u",
-	"xs0zRkeZWjksN/SEzKiYsugVSZNVjt7p0bIEBrqOlH7Te2s0IK+7EOw7nRDmMe2Yjq+V59HwPN5HCaPR",
-	"gwvjW14b394IciXlOypWNrz9njbCJdgkEpmmYKo4/bpAuPlcSOaC7GvJWIpoR5e7lGSu5abERegncg4U",
-	"Q1igTTvfoLDgkUGUWzkhQ29bD9cfjvsh5e5/W6Tc7XbHx4uzKynfyjvL1PpsALeGMyCFM+s+7b18RsB+",
-	"u7MzuPE7Ozw2HwXN0plM+H9tc5fDh+lIVaK530NSNfhKaVwo55cLZ1k608/HxiGdNycABWpiBG845BDp",
-	"MVr3dsU7c81WPxlkHi0ClXDm87UDBuY5yrHbeqc7BhtSRSIGTUzlqmrP4DG2/UDAL4tZaj9gUmxLcdQm",
-	"7/aarYJdWkuWQVncInxpK0WN5qvAylbET58+dbxVqs0znrE5hJv6fYGcU7QmXhkfYj13YEJzgs+m5Zf2",
-	"zu2L/i5f7+VaSybAna/1cf0zks3Yh1n0jkWc2qTzO/BPrysy132hlanfStnX9MkiplwgdtyuZXnritOr",
-	"+bfL8/c75Z6fKE936jXddMUjFtv3IOK65TFJQeNrJqILhuExF+z3c0gfC+RTa+0tlQYLelqBEB2tXpFh",
-	"Zwi4y4g3YSxWBJGTIO1XL+iw4xDmiDtYFNj8JxpHWeJgbSYy6QuUoYzRhM/BkcJNUQN7kPIihbbv6qnS",
-	"0olu37mhECkMwailWFj1y+rEdVX77LWbm/4K9vp+Zz1i1Iln5CpVIPECBIeET4r+tnKYzPAii5nX2ITN",
-	"YLka1EvQm3qklQZP66WI8q8XqC+8FRISzn+bjNiYZoqRCVuSKRMMyjJjFC/7ukiYUmQk05lepwrsfGh3",
-	"lYDmu1igaMGSlNsktMyULW2OlH+C79x61SNrQJm0LnYu4pVl1iWOXFdRqjwPwIe3qwKvQNCHFQgx6qu7",
-	"5ffyGkjf5nMQyVrFDIjjJl8q51yKLDa2DPzyxpFEUrBGpSlMGe8bhjD3WZwWvh9SWGo+vkaBabcmXHA1",
-	"CxUD+oRmOwMTkcglip5SsFdET9toXoVR+Xtua9JIMYgyvLbZdgfhXLx2L9628wD+5j040JNUpjRuskAP",
-	"shpQXatSS2Yj5eyeLu/ODS/e+lLcZ/uSHkPb5W4XFqXtXUVu41RPV/h41zAZS3JzNNqWE+Y3HPLtKp89",
-	"cSxzc52XiamS4A5Sift65T53vqgh5ryrvgsHZue920IwD9G3qWX3EF3bqjUP0be1Ley449JRzI+ZKQ7s",
-	"n0FXBbBap6ed7+TN5+c1Cq3KlH85n0Ax2C0K9chl6/ZLSLkB84ErqDTxEiMQZSBm9EY/z1AaAxMI4nwF",
-	"BgnRVw1kKltbBcJjTGFjWwfpUdx6FLcexa0HErfMIasFKXN14hCMy/7pqE4TBvNsF+sxee30pO9cSayE",
-	"FdOrXzkPPOZRgPzhBch8Y26+Ck1Gor4Io4jrX2j8oXBhuO1Xod2cC7O39qo7qcRhweo2Z0pBwcHRCu9G",
-	"AIGt4hzibIc2EHneJVczqZgJRB6Ws4+HcJDoSGapPTiQ4NoXy5mMWZcgf3fB+xbVWDC0Nm0gkX/ofaC7",
-	"lrrmi1a7ws0oQNlG0l7LejgTmZgIv2K1Bq6IXDBh08e6nu3L9K6YaGr0qh32JXZV/9x8o2Tyumd/FUJe",
-	"sIVM6oo55jySxrFjE7uUXaJkNUiygJHKN/EuE56mTBwVGLfeXku9rksDFbFGFnAltNZcD/6EvwHn3+v1",
-	"mvD+P5N/l/ipXaqcw92BtdWaWo99yGmEUEVH/4LJRcyq+y7y9IXmS+G0DIAyWdbsA/xmPpIi7twfLVcN",
-	"P6Kl+gmFAvgRdeXvtWZyl52jlZrAtlnD5UurBpNssi7hmq7AOUdsTOcgOUkBB6G6GmxjZY38GCHKOIaP",
-	"aIWykRDP8jvxDsqhzfH/Uv4SmBUi9rVmH0B90XzkljG4elUQfNJ7ENkp5nW6gn6CGHlD8AuO1c2QQBw+",
-	"kV7VUBgwFDZVFnLXyO6ISWnmY919a+FhG4rzG+wgdovdSb336vCGVjGs2ZVygEHA19sO8GcxfyMPWodL",
-	"38EEqZSKyF0FS7oyxAtJLPfXDUunFvek2QRtV0jGlTQ2HzGHounxthh3a484bIwuOUYvKklYzKhiEMpP",
-	"o8jZMPqiL372KkB1yvnqlszQTNNZtykKWrqJL2lhkJxlC+jMhdedyF7tg5e7MEV+sQAVbvK85Bv0hhYr",
-	"6KoATuxYVRGvwnYN7xojF75cRbp5RYZW/LUJe1a+hteNZcySq5QmYa492Ft+4r1xEc55SrADO7hl4HsJ",
-	"o0qaxTHWN/u5iokKSg3IxcKBFjq+YbX9Gs/vDuyAzYVms3ndx0NPL3FAoUevvUGGnr+zAw89PHOTCT29",
-	"cBMMjtib9Fop/sefYJXhhDIszwWzyWm5aIVgyVnMcrBlY7AFnD7QMYPA+0Yh1azKlZseJYxeY5y/LeEI",
-	"RaazOM3PLrIZxcW1ymtia6YHm72k3fjlBjeXNSyWAMhDocCeRMUK4mzGJmFwUa14WBV7NspVYSE1IJpW",
-	"+8ZaSmuMfx6vYCJStjxM/Vpsns/XNKHeqwYRsjyCD7BLaAyFRdy+0PMtfuITw1opWvB5J0VEQVuvfHWN",
-	"VfvKwvWUlq5Yu8ST5APd/0OOBilP47rL1esXE+aAwxc/ccFMNack9IUc93awedXg0trRenm1rBrTTn8S",
-	"kISWgmDzzd/xQXDCHyrA5KRlsiJSpCKpLH7LrBr5KDhUgU9Xoa8vZlKwtac8ZTGDVuGTDsZiKCQvk3lx",
-	"BP/j4Pk+OTw8JL29Xi/0cYuoGa5D1bYI+1A3wRwE4ctqwB11UwuMvb6+VuX7KgyB76rkwAg+XrzVH8dB",
-	"+B+2aJf4bQiDsjBtwfHsENe+KkJvkILXQNRjyTuYWTk4yki6v2csQ1EKsGJBrNQSElmxFGU7zDjTLcCb",
-	"oK+vEeNiagQpLcdKASIsg7qGuhOE/MIbqiKzGdnsVclD4QLA4fO4PQR6i3IDmddTQYbDaWjhDIfrGarv",
-	"I6MBaf+37Tvw7MJ9LvDwNY4g8KSxDPXwA7htt/APY8O6MHjvQU9TFYzM6Z4pvWaCjOj4umpG8epgHf2x",
-	"2SiCze/oLtmxn6VUwssNLKScnsiEHWfpzOE1lJM+85SqKo3SzS+1IfEKsBkUGWJmQz/r9Q7G12wF/8C7",
-	"b/3E0lLEuDd+w+GCo/AvqoC5/L7O+qhYha7ynM/DJZriJV0pMGEUzRXgktvOWqGPopzzFKIkWkcTGivm",
-	"4SNWr1d7R4DBeJM127Z28eC2dE4ZUFEx9jBuSxVn0zXSDhcklktAYlasbT1Ks9VCs2F0KtlyHAb/NWZp",
-	"qieXkIhPeWqdX3xCeGoifQWDsHaSCf57xhqZRI13tVQyRF/URcK1CY2VRHhZA33Y3t4nG8J5rpbNmWYx",
-	"TWxQMoSqy4l1shHw/Fm9xSBMot1CGsxDIMMp3I72OVeITJmyyMRoJMyALYKv8C1gO9rbb45YA2ikG4KB",
-	"Zgirprx0yjXe0239MwCc3mxfI8a68z/mEKdug8vEis6mllRoxzuBvpNfMmr4MO773dwP4IAvetJt8RVz",
-	"1opcrcIwimQO78V1bBqj+GsyLdCIB5KfXQjf43uH0SMHvucs1olehXl9vHjbKk0VigmVfsutS4Wf3+M8",
-	"Cr9d4qQKv70uzLDw6MxMt/CjLbZwYiZbHJ+mQ+0TKHT+waNISe77l5q9t4s1o9PMaaPQgRV8Y8DjQXYT",
-	"x8BVTOjjKEuNSaC4+4Y5BAOa3bASxmhlGemjNPMozTxKM4/SzL+aNFMULIqdO1XQ49TNsjqb53DqFTf5",
-	"m/qQavLjJijV2q5P0HQCS8fWbdlCzCikVVZ/9PIpC49Ll6v5ZW0+54N/8bbdMonQQeeUYiJlYuzHLcos",
-	"Hct5MP7I9rNe/DXtQvLp6Vc2zpylKbxpCsZJPF9JwkRKIhbzGwRGAsPh5XjGosxYDtHKB79/SOSYASa2",
-	"foAGST1PeHj+G3iywRllscHRz2IAhaDVaZJgtwhKa53OA+Parvqevc3ohtWCApBmKK126/y3VrsFPTfc",
-	"jkVq+f0WnxS+UnyE3yxS3Y6gtBUf9Gu37ZZfeuRPCvTdNoLXVlVQ9vLrIlf2R7wX2OZeQfvq9mZfU4ea",
-	"NJbzBU1YRGKesoTGsYkIAWzTG5ZAOg3c1l0s3G0rcu7D7eZqXrT+z+f/0+9/7fW+/PzfQx6PQBW8ikBd",
-	"iRqaSRiCBYyD2u5jilDjJFtUGQTAHA9M4TtbZyXKE4iqsan4xjyLU76I2SDxUJoCjbNUDrCEAVvToliB",
-	"LtzwGyUQvc/iuJ0H25hKSEvZ3pR7Y3aB1mpMXbpKaY5MxADAm0sXgARIJxMik76F1QAFZ05XZE4FwBZb",
-	"4QQlqa2TVrx5O0XlXrpIfXLU9v34FRf/qHvOkubehlL5pTs4HNb7rnkKHi9lLilTbJbY7CxgAV0DW2Hx",
-	"EaBwFnKzpqlIVR1TDXKMo+K43mhlkEgtEpiA1ZqqQiZ0bcZjb1dhzY+5vEH5bHNwuleesQI0NpNLUyAA",
-	"YpNzSBTnJqn2V1MV8I/NNCnWuvxjY3hjrVd7Q1lobDgomQE2biR4aUs3Wekba7INcfGcJttkZ+MnvoG1",
-	"4rZ9NydhalCJNpZ5B/iiHfgWN6jzZQ5+Zy3eq0G1QWIKabsbjQCwMSCQpnBngXlNte9xKZFmd9KW03HV",
-	"0hFiaFuKPKTB3zJ/wxv8QxzgAoUNGPQuh1rDwIqnsXxvlW++2jy+jUl/tv/8/vA5eFj+KnHWOhZdEu/C",
-	"ezV0AOq2QVEeqBc12+vF1pAWWy5xesNC1qNLV8fK5DYvFkyYMmnVkwNFqSwOKqbOG4Rw8gHuv7Y1Kulr",
-	"F4Kf8gAYtI0An6EpAB92++IcijLYkl9tW/POvO1lk1FFpgkVKYuOjOEtL8nnpw6YgrJeTbtg/Ghefrwm",
-	"MDBhN5wtWUIU5ZFnSxWYALdNhnu9XGXJXSskNcu/sRp/6EMrQtFwYCvuQmpPZT62sE2jb+qt1OjmCu1B",
-	"e5FNEjkfqAahX76Sa9LbiS8XJLaacEOZYA2x/BPAMenE2p4adZ0bS+3R3QBtwEHBzpX5am3DVLF4shOU",
-	"g4SN+YKzOhuyNYWDyxVCeu9FZTv/uvSfoY/JNyyvM7AIAFdDdGbYcoVd65pGvNmu3U42hdZ3lrK+bbxY",
-	"Krc+R4C2XFlgvsX6wn1WsCo0e8VXnhu+UZtC5urqRzwiPM11Ug953TzaeSqYJ0Dl7DBnLvW8oMD5vMVr",
-	"u0vJP6plDu/TpEzRyqKsE9byDV6S+PJz21SqsMiqxQUqZqGZlC64pUOMDgza2SIqtTcoooRXo3BtC6v4",
-	"myYGxNhrYX6xDVQ2Qkef1wSr16YSrYY8JdkC2hpBzzRNPHx1+8Skj/0DENarzewT0wxJW5yF3zyPQS28",
-	"UJiT3948gMZCpnzC86wyz1uQexKMLIAXjuvLex/RcAcoDeAHQ2+QsasRNWLGbxF0dZkl9eOY2y0zbL0l",
-	"7WJoCdeQFDYhks3bj97rJbLoo2zm7v5ZmMbdcFBha9filsLTj25ywXfzEYcev3ajDz299AgTen6cEyv0",
-	"+CInYPgxUHDDCE2r9QN9n5O+/jEuxxu3GuvxYh8p/1CUrzLwZsAPc80Wq/pgl3ya8ZQRtaBjratp1ctm",
-	"CRZtrNu5YGqRzW1SLpReFxHBhiNWUPf8vBaIGmpv59Mp08FcXCt9S7j6SjxmHjdE6YonMG1bRsyVsjZh",
-	"AJvHVHIdlQaCD/IKG1AqaczACBZLMbXGMOT5PymykDEfr7CupzJCUMNRVN1TxcH8qlVxL8Ik18URrCtX",
-	"6cmEQzGPBDaRapOEorFuBgnjuWG32ehK7pOQMZ4qApDsmKSYSucjlAsmkEQxF9elVEJ17edaL2VyrWZy",
-	"UXJoHob9mR393xf6PyP9n7H+D9M/7k36/a/PJ/qfLyc1Xs87O1/AQhmzSYoQiQ38MPl093v7zzp7+539",
-	"p1e9l0cHvaNe7z/v46hZ5x7Rc6h3kBAtchvr65gKdDayOtutarZLah0saxMlleMhyvhDh39Y4fp22CbD",
-	"P8DSdzsE3jP8wwnat2X91cQq5/mwZjvpZnmXJWf54SG47e3fAXiP8M5rssnKfqOS/f/j2WtTHtVUA8EU",
-	"xyXEIQCFELDEUMUmLw4hoQfMcuYoeyQsUuBgfMj2Jy96nd7oZdR5Sp+zzsvx/l7n2eRp9ILujZ6z3kED",
-	"Ha1hlqadkEu7tcO0tUNNPOCI2RO17WAPA4OtT+Hc6N35ePG21nNSuga8pwAyZXecgki0FZhMr9kixWx6",
-	"zRFfaU4AtxgWxlqRFUu75EqSOWNY1oqJNFlZiqWzhDH0pOj7jAmZTYv1PT63VJpFWj/18ZPWb+a7b95C",
-	"vOQd/UWhoNG/XJzu/xUvLAwMBc7vh4+W6HtiCr3Z4L77kbD78//KXPpzv9+1j2pIumcRpr4ZTUNOqyJV",
-	"z6CYMoQu4bnKqYV2/7zI8f1oNUvThTp68iSWUy4spboymT5JGI3n6klOyT9/S1agvmJnimliU0HdJnxb",
-	"LROOiFImZwCMtRWjMdZSo8Z68kOHQG2IlvluI1f+5eJFauAKvNCCuqyAbxQ/8A099usYwD+9Lzo/lI15",
-	"XTMjBHKzoBnijQ8enzCnFZFIgo3yrozw0RDxaIh4NEQ8GiIeDRGPhohHQ8SjIeLREPFoiPixDBEVAfzM",
-	"0PIDVqkOYSWRJV0RbiGrzXWpr0RNRP0AgaoniRQpYSLk4MvS2SAYav7JhG66lwEPCoWhUSKXiiWviGKM",
-	"DOmCD6AfLng6SFiacHbDhl1yhjFzxKmWXBlRs+2X6aeiLzhsCwwA3aR1Yo3V2ng1BNjzPvaTMqXtCcqZ",
-	"+C3d6HzBxNlrciKF0GqAibLSRBvqwzwMYmGuyXYxeQr64gnbB2I6YvEaqUJ/OsfrD93JNVuhgiRpNo+t",
-	"cQ6p5B8v3qrNqF3uI3a4PsXb+Y7xKRFSIDfkB8rJBBcBIfFRKYA4TggsNtHLRXQAUFwwcV7vPA5ZhXnc",
-	"f3dL9NmTEvIsYlFG8IUuOZsUoWkNTHXEJlwzKH0p2rgmE7ZTysYoaAHbBB0DXiaf65uFiULOcswnDJ74",
-	"6JloShyxKRV3D0/+E0uY1ST9NCkqZpPIhCTQyy6yg751cbU/IY0wYuOYCzbAdPNwMHoBcxfbR8U41BWE",
-	"bEKkOsIGN/1uNKDpJtBk76uE+vGEvjXJ2yJuMLurqFYDHZ3zNcxhXnKo5oaQ+6nEm4dhXPZ7mZpqCPWs",
-	"AjWkiGt+qLtgFqXZzcJWLyiIJk/vlmOQAjQGIh+YVAKTeWkrPBXhaOwST8ygGqSomnz9QaOyawEIh3UW",
-	"DscaoR5HXqrDI6cmcn4SQV/DmMp75G7UgW5XUujXI2cXZfNNQNh+6/3eHUGtq3eJQ7cu5uUjlRTAvucn",
-	"S+8AyfDm0wLk/X0wG4ldQszeSLMy8vXGF8pg1WWJ/0dPxf2VpeaYu18NSB8cmjxBF9fX3FXkgqVZIkzp",
-	"VoJf1E2wrd4F4idXU7PSd7f1z5J424htBSpFbkrYvWeq7k4yS++REropCXRDMup9c0QLObHG3RZKjQ3w",
-	"xLz8j83fKGdqhPl79S4rSjAVOWq9FnQyo0LUaX9akXcmEeVSPV2FL3JcKSSE4bsWvQj01TwLwAMfWrLR",
-	"TMprm21g/sx3pUppHJvUDi8zwJDMNG8YmV+Z7TvspfL7p7zbUoj59l2UqMzG140AabSc4EkHCEABayDn",
-	"6zXJQX6kKmuZZMBXAXauXB0pH8FPqqhb+oJh2iXn6YwlS64YoSNb4K1qTHDyaUVQXM8EsNX6zVoqDlpT",
-	"OkVTzIkUEOHiChqtqXC3abj63HGVcjH1j2R9chmUryrL0yiF58NMoGaqFWtgefw0O1uUlaRLPm5Uj+yu",
-	"UkJwMRxLq515w+WC7X+WsvkaT/0i1ucnKl1IdyxHGCz3QmM+ZuXCjpu0maKhdUu3jfEr20I3cHP9pIju",
-	"xdTuq6/w0cB383Sz72bdum6zeLUL96GybAqT/50vvLiEXrva4ozlDmvrdAYWFBekGfUaV+9ssqUrwJyB",
-	"it/budFCUhIWYnMU3G4J6wpb1JDdaGKmDm/ORA1wV5pXVF3OJFTXK2GG1myBvKNCUNSWCxCKvHJ8Ck5V",
-	"GAxSH0ZGx7PAjGFa8Ax9rRAB4t2WPFXFWoLleW45l1Mz3Au9ZzdFgXlUq0x0/Ta4A3SHKBi0LDaHsXdv",
-	"Ac9RFVhycbNZudCqpKpPbXEm/yaXAekUwkrUDLYvjHLEmLByKwgwZWgCQw2sMVJVHb8RIsdWd5wfsJsD",
-	"HewI+aNglbM1qmTKx4zMaGTsdO16Q92DYoPUwIIEDH3NNlrI5FfZaRVABEeejUtQgSzZdv8blX7NmBy6",
-	"ye8ZhQqCQ4sOMHSoBtDQmk8xrhFXkAaPRAjN4RazpMd3msV7fDM8jWsuwE2K3efHVCBRvQhNPXqbU25a",
-	"h8a5yZUAvN1miwP0ubXul2wj93QxNMROgRi/Ol27VPRYK9xo9hIIX2a4w2hFhFxWT2FfuK6AL/9LIbCE",
-	"i/A146T3wlPZ/SE30CuFG6xc/dcgGwSPxC6AV9aBLJZhU3YO0vIGS0HTca5WmxhMVKnQ1tRGXdsWiYaw",
-	"TNfVVKZ55dG+KNKyMIM2lNDOlNsr6OdOSJSBJZr6gN3bb5bbzYJbwyo3It+wVRSNAsTMVgAwdVgzviIZ",
-	"goGp2ijL1k1zhbSdSFiErfG4j2Pj21r7cvrlaBBB6joBIvz8o2KJKT9T+zinYV2TN1kcv69v8iaR80tD",
-	"q9DzK7nu6em8bI/Mn2n1Ys3w9eM14yrKRXWN9OK+c2sbavLerndwfdweCI7Q2xfh57BX6mfotk+tVfdx",
-	"qzxuFX+rVPlwGKXq0wbVeZODpApxZX4pXesVOCm80ewvFpzKR5LCFk64NS2sY8E6XmxYi4N4cj1Bifhy",
-	"sxy3yTkG8isyb2jSm6SJKGG2Io5YkblMWAMwLiKTtgHqdNKY9e/rtm0PjxuRsuYOT8sK8eXBO+HeYX2h",
-	"oywTtoKv3zoTWgTQcqwhiGBLGg8A6wvoK+cMCr8vZ3JuccQhtBXQwDDIVbAlVom3NDK1lAy+OCKKMZF6",
-	"RLChx5GT7K2I0QzkbCOCmfm2boAlD0z0HhMRi15BjnDKBDFApoJ9TYlaMrYAg4qXWwRP8ONma6X8xo5N",
-	"92xTqaCWuwMxm3P9HQtGBn8lGKGU0x5UFVucw85K0yCMT2ZsE9aJWN7Lln4eLJkeXingaBsUNBRe1uGe",
-	"FW0nE/eO+1hQUAtjmNkPw69wLMt4aLivPd8vbml4wdu2rXZLIW/McdVyFDSzL+CDZiWhA1wwbIprkP/b",
-	"0nRXIGoBplt7IeuHHppW4KkHphV6Nydr8F1L6dCYcuIHnr7O16P+6Ue7QsFvw6IdmzULtLgMXnH6SQ5t",
-	"Fvy2XezAw1O3/kFi5VsiOGK3S8KfdRun/vHqjd1KgTYeWlnt0w0wcY9763Fv7WhvFcVD343TyLNtLK53",
-	"dTPd0Ske9rBvEffQNEfRYqBjqp6eQrdJlmHhO+uDCb3KrU0+veFTNXWNvMSVrTrnaqDonNWQ69OMmbxx",
-	"BhUn0I1GjUylX+wS5B5g/gV5O50xiAoyt3848Kbh6jTbDPeKEgn9nRuG6ha5RLj1Ps3GVrHi/KzE9S8a",
-	"ceh/0Q9oLkUfl6KX/QDw3PJXSGL6hkGMzaRHrPkMoRRlc0b+qGLKyB8VS0OHWlSMQGidMLsh/FX7NPzh",
-	"oHXFPVk7IiPH/LIKWo6KTYL2p2ITW/269Byrcpd/DM70Andm+APVB6dui5YevHPbuLZJ/ZTfwxYPP/ug",
-	"N/x7u3tLD8+L27/09G9ydGUOQ3kaFdMaTlsflbpvVW1l681khl5pQvPfrvBMVRrVmuNM+XM8cMdp7bMG",
-	"ltPHk/Z40h5P2s5OWkHKecvFdViyhxw/J5BasxlXYLAKYWYH80Ag8I9OGZGinLXmTMKqEeRavfs245FV",
-	"YPSgLXCJQclqm6+0yXjGxtcGDAsoAtUMthdKrWcz2RRM/par9Cxl801h+YAKFXOV2ir6cQwqmoVQ1KK8",
-	"VIxM+Y2W0le2ovtj3vdj3vdj3vdj3vdj3vdj3vdj3vdj3vdj3vdj3vdj3ndRIG+3vnamsmN+9LCZCpL6",
-	"exdtXrb0+rXFCkK7zLFZSwzZVMTcGJnjwjDAmy8xnOaILPAd46jXEh866ivhN4WIhqQceBF46kfcFJ62",
-	"DZ7UmoCaIyIkxKLkd7ofbZFUOmXVQJnqiHDrmsiaapsjF69TDAHCIyoT0JJ8flgJ1KnE1BQ/YOoFG8q7",
-	"eBuqrpUXXlMuAiiMQKHZfGjQpf1gRYqpRPhZLX4Y5SpNuJZHACl5tDI7pxpFVVksG7TkZ7FrqVQRJQuB",
-	"H26PFeM98kCMPNzDrmQx3KOwQoFojwIx/EiSbe3peAQvvPFWnwX84fgo5Py1L1Ud4faJm2/5UdAFjo+A",
-	"8144clQ7rfF94+OPJWqVnx971Ku1hz5SqkCpAiM/r/PYXbMVYOslkRaSV6/IsDMkc0aFgrsdgcgxBSZi",
-	"E5rFgOE47Njwya6LpByMVkPsB9A8PYX4J0W0+NsXentjLFueBAQoheVCtq/I0GRP5R1qnqYbd2siuDr5",
-	"P/MReb/jX1aH6pQxQDr4j2bH81yP6pdVbust/vDaUa7y6JdV4KdQe2tn9f8MtbOGT/9Pr131wPxAYy9s",
-	"YbTTrq04oBtYM6e+tUd5QYFgxUMs4l1b7XCNWaQNxkmx8qyG+rwrL1kMTYWpLAOnn6HsLKRRYMGMyRXJ",
-	"RMpjvMaz+RzxvyvgvTtFjl+fA9OwtgOCrZeCr+9WXfJPtdLmC1Q12d4d5ffPth09LAbH+sIDJXGPiUgF",
-	"yg4cGQeFMWg7z4oJ/eWKjKWY8GmWsAimWbI99IVnfMCr4WFqFNQaf0qwHCxRUtAYa0dYABJMjFOB6hIu",
-	"8Aw8L6OE0esS8P0nhnHcRAryTopIK00iMgFKsdaFUok8ZSUz7C9TJe6x33uAuhNrHAQV/OEQLMyx3pLk",
-	"1Pzdrlhs7n7sCvazQN5IwbwsmULpozi6C6YYTcYzkO/KNrh74H43MNZ92sJG1za1vCE5wCi6ahg8aKH6",
-	"HhuOz/NO71nnoHe1t3/Uu9/xKZnzGm0XfcmCKrsUBJuv49T33DNl+2EAWMrXqCsu4BGLpZjqG784SLO/",
-	"ycccX36Xwy5bMQNmXxYzaOVdnt7AnSij17U49P9x8HyfHB4ekt5erxeoNXL3UW9TReTPRHG6L3RQqYJY",
-	"E6i1y7QWZs0BYBTFLWM3M0k/Q9IhSwp+ckM38+AnZe6RiK6qhrb8FVd3aWSq6lQsbC61rdDCVK2qft83",
-	"fPn2G5fWM1pV2vk5ai45bWQx9NrWyBVOQ/PMfXnCnBEfDEuxAkdBmcwLudXYhxZOg/Eyg7x8IGs/2tbI",
-	"A2v+wX299CBs0jCPAhYN7M0NtfQgmCABT4L5D+iPy+dVa375YeZQPW3WOLJLzAi4zhCLA6olKDKnEfIy",
-	"GUcsIXAZmBI85krm84VMUGgclr4y7Ba5RF5rdNtB14w3CMVhy+8FPr1d6b+ievgLUzwy6aUdFI3B78yV",
-	"XwDQuBvrSgBuDUlIjsFqbR5q2ckDkTB5IaCNaeUSpY51KpRMpn+eCrW11tQmY5kJzQTx3nT2u7546wRE",
-	"qtAkssa9+5Aa1rcUjZ00vH72fbFp+ruTkL8LmejwjrkoIZnmLZ+w8Wocs3vi4EGZlyECUeG0YGNyLFCm",
-	"n0U0pUNM9rWpyNgiAKHXF80w9MiZS3uHYo+PmHp3CScsx6hVmbVtsqbacEOP/SOA3yOA33cP4Fd3DBYx",
-	"HTvaIOiGC95WaZecRYokXJlPCsZMPJ6MY7lE7FQIvSicHC7SZ0/rNw8XKZuyBFInq8jaW5+/R2zCR2zC",
-	"R2zCtUFs9Z82sTuVGDGz3VEGKlynQ8JV23InwzGUUS5d/NWEmcDeMqqRh1boQ8tAe8whuAus3veOwWiv",
-	"x2YjKwqweE8GB6e7tWtnBNDyIN0CWR+fkK7pI1rk948W6as88Er5xmyHYR83K0Z3wTcDdoAcfpHIaULn",
-	"BslAxtHmCEuPvdTDoHEbkpeCtAGKkDUNl3spWJJL/UCgpsRpeH1W7c3lTjeDrhVGsAl/zWtscb82oFnp",
-	"wfmo/GV0K6/HLYCuCoPOIbnWYF7VYHVV6NUQYK4w7GZ4bf6GWQset8Ew7/WzFgut3Hgd9Fp7DW5bZfPp",
-	"TxVh5qidrB56X5Ba/LTiaq8BevMcCtWDVmAcXd/NENj55cbOTl7ay8VfqgBhgS1X+mBuTw/sjuKvnruj",
-	"upzFH3OssyrxGvpIqqwyD1yrPvO9DNWnHqxU6FVH3epDA8xUfVABOQp17CgeGFJO+FDnjv4BMuTLUH2Y",
-	"R7NWn+VQUsHpsHCY7eM6/CnrcNtuvaPJNUvBPGBLv1uMBeNtaxbca3ia2iLKV5/CIf48pihboaFUS2xT",
-	"IRNjw+oL17mW81ABHwLzHERgQxnLOXNqlFTMWnxvGJGC4SdQ6gabKxrgf8KA3zZcxNaLhrCgxlPG0ybR",
-	"wCWcoE75B/u7BSJy4zZhwfavZhzLLIryQ2wrvxWiYb2nRfCM8IOadyvvrGl7qSf1GmcY+HVt/PA/2fxu",
-	"2633wKqs6zqEI2fEAaNbOIu1AZCbJjJbFDKdQLCthYL4c2p9boBnOJ9MmH7vA0vmXKnGOQML117dLX9A",
-	"64lDp+gOQT8Ygil/2O4L4Ds5u+midyuYF0A+eEOBpQEXn0H8rWFBkfSZT1804D5kG+ZTyTeA0ZgAUnSi",
-	"dKo/+XBhHf8PE0/UMf/vIZZ13L8bsqmcWIWTHPi5eMj8BjbQv/rjmnfcbK9wsmue1vfiIeIEf69/08D2",
-	"VH6rf8NDEwr+vp5dPtL5Ieh82259oOl4xqJfNfe9X3RKhYN3yRvEmHGuBS8uZW1UCo1juRzgDTEw98bA",
-	"QO7U2JyNrGyQ26nmUoDFoxuOmB/BV/DmT2isWAiOEocwz+KUL2I2MP2rEC1AdwUbkbo26ZbLGY8ZGB2Q",
-	"THjn8QSEPhP/RpzVhkUNx5SlcmBeCQzE5PTaoRKaEinGDKxcsRRTQpVn8/tJkYWM+XhFYKrKWDAbjgJ5",
-	"s12bQNp8QkXq1VOk7vrHzSDyAMkJF4hDNKfXTLVJQvPk5zJ07ObRmU0TTiu4DKQOgGMIw17kggnloJ5K",
-	"Yfbq2rfwL2VyrWZyUYEm2n2CwPooHp4SlcqFIiMGJlqIbgkErreDgeslzIkHCkniarDIRjEfh1dEzyGV",
-	"rhin033AzN0lWjgz1sgxFTZXCjus8BzVbJdYnqIZxSBl80VcGy7sRdQrx0OUAdMa/mEFhtthmwz/APnk",
-	"1ohffziZ47bsw0MPs5edYraTbpZ3GQgWLwbClSl/jwB4Q5BtwqcgsV8ZCo3YlAtlqPLh4vxvpydX3WFb",
-	"L+wUeAEeZY+EW0dVHdyngPQm0GczTJv4CKWrJQLewIl6gBCwrcPijfuITiY85nVFiI+9p3qKbsdhWuUK",
-	"LuJrtsC4L0imemWrksC0qViRFUu75EqSOWP6EmGEiRQLQYBbaJYwjKiA+4wJmU1nxSrHLZVmERNpy69R",
-	"vH4z3yMbyC9cXC2rC0SDkzkw3wiQ7YJNs5iCnpMwo/785eJ0/694Yc21mIScfwYxky4UyqfvSVnPuhcJ",
-	"uz//r8ylu/T7XfuohqSY2/otacr1CvN0NVAyS8ahK+pMqcxomHiucmqh3UrxKcJ435NWszRdqKMnT2I5",
-	"5aLrRRc/SRiN5+pJTsk/f0uGUoaNHL7LAPG7St+PMeGPMeGPMeF/Tkx4lS84HT7IA8oVOFzFDVpXb8OL",
-	"V35IcNPzSR4FCFEoWroyAWt61MWwPy/eE53fE5KJa2EYxV1RRr8FXOiaUOycd4AbP09txSmqu4Vnl8yc",
-	"DTAKc+OyseLWQRLCwx1hD7ZbXztyru/ZRboymhiqgnjYArs5XtKVIrqzI8KFOZO+ZdxGpyYArseitdGW",
-	"AW1vQ9xg2xCEq9xcYSgFARFLroIh9TshzDdAOyyEbd4x9JIrB9dVt4Awo6PCwnFhA1iQ0ndfyh8C9DBX",
-	"ONbED2pep7dacy4H3dan/uvHBiQKXTnN4xG34ZmFCMbtSbNTL1y5FLRfBrpcFtoVfslDiBwv2rKuzYYa",
-	"OX5R6ULtnfqyPZuq8lQO35e1okLD8kLeGfWrC+2GulV/3A9E78KNsZb8zbyDfgGM8q95yeXAk4rXKFSH",
-	"OfC06usq1dUob5Z6Pxc8P1PHdunCXdY4uWoripSaeCVNAk+KJU0CDcIE9MuvhB6teatmIsWiLTVPw++a",
-	"yIg13zxTF/n2qnWAPm6lx620zVYqXAxrioZs1iXbu6wl8qiFPmqhj1rooxb6qIU+aqE/kBa6Dv/fM9UW",
-	"Lt1aH865cPRacjWDzCR6zUi2ACdYJZ7qQW/R3e+Uuiv6e75It95K+fKsrVcRWsttI5jzQLjt+LMf7LIG",
-	"yjMPoRvTOFaFkLlKynt3mwFXomy2LmOTsBvOloOxnM+Dmf5+eTNsyxKiKEIJ2PHe8auuwtZuKvK4TtdL",
-	"rjCjHM3aOnsB+Rk76N736/7Z2r6jb1WdZ8vmD1upRmtVDp+v4KEvVNzaVL3Gk4XNwn7bKjYFW6pfkdvj",
-	"Zjmof6gkwHbVv12l9eDer9mVxfNX4QH3Me9tMCiG+VaJkYb5cY1dFsCsj8djptSVvGYiWLTz+MOZSe23",
-	"KTI0jqEkiwmJhGAYaGCqAO1eIDCq2fqagjgGDDtdyuQaklMsCwbvvw2jkyJGNBg9SCjrOKYCzAPdu3nz",
-	"t1fortyAMebCapjrgFE8UT+mKtV7MmpCkiVVBGBZ9FsQ+2iBdOZcZCkrUelhldwN173ZSJhk5d/vUKRI",
-	"00rfn93asEXVpO+Yz6G8QCqLlpa8hV4Q00p/ywVmrePCgQMFilPrNhCotkuHk++NUVVvB56b0p7xN2dD",
-	"7oBGzgahXxNEB3GMoyaTgkWD2iWzWVojbpISJg5gJJVEcTGNGcHRYgBpXl+G6D8MeFcRnMiVuDI6g6kD",
-	"VQry+ewH4lXokkfQBcIP78qm2oSmZC5VSg6eHZIIDAWJnCOs08te8RdTCosXIFW7gTCl/c7+3uYorQCY",
-	"+xYH9GRGEzqGwMkCUtci4SLVvAJ+sYQuDPI9n87SeEUStpBJGsBN31XQ4534QjGO04vkP9JHtNVuRTxh",
-	"41QmK/zhyw6YhB+dCdO3fwUiNX02UDz/W53mkKUKoibzwwsplOidHcIvQ4glFgjukzC1kEIxQmODiveg",
-	"V/92W3jNVtg5R0/DAtRVSTjClNPhcZbOZGLqDQy73zxGwWwZHPSmq6Phjrq0aQOVFGsocII37PGHs20w",
-	"jPC4IS49jfyMmkrDZcJTKE2Ic2gTFvG0DQipbQNj0zZYLrY+fqEwvtdXm2QiksDR2nn6XLsviCtRCTiz",
-	"AGdBqMI8oLb5kUZ+GPJPUP3lGitDFniGm5Vfe0K1vWQeCOy0SKLSeL5MxLqMESRIKybqyBzMDmSr4YZD",
-	"yFsmjJCHNx+0fmUEYNdKseSGj9Hqp0AWNuC53ID91ADfOGZYWYcqg0TjqBlpw0iFfFvlAejqAnsLPvtk",
-	"vp0/fG1HUXntox7OlR1NybH9zb5860AMNoATUFHYJw9hdTXq6FobQdWBZ8dYrJFSshp8JyXxC3ah6lUj",
-	"okEUzLgz3hsBgeQOD8UkLDARlYDnDL7IbpyC8yAQsTeiALl35Y5s6M6y/itHmbt6sOov7jibrkmE5IJo",
-	"hSIBKBsbBUBmq4UWujXfsyUIhCTHlydnZyRmqamFG/EpT4sF8WcW5Je8lynJBP89a+Yx8gBlgoONKFYX",
-	"/Hh10iZSeMXtC6hkRR+0Tcqw9V26DbZaowXeaA/EMbUJjZXU1xwNAXg3tAreNdtNTgyVaDHHzSLompRI",
-	"zISDNTvF/B7znCtCozlPAcHNxlPg/hSs24fYkxwsfo5XI6pYJkzE4CLpp7iPy9phTX6V1mFq6LJrO4Bv",
-	"LLXagD4xHlPfbH4sWhsLAal5LeTQOgblQ9w7jUM+PRAEG+/5oJMqAEE5xm/Z7VaTbgAYhVFrF29bRcLY",
-	"UCnvpyISEoZO4aT9n05yAoR+DvQbRmeCR6XYM/+lMggUjqcKwGSWOQr8emYIWvhN5TWSC/SwcX0fPCqH",
-	"IaoeKXpXiuaHc13Ynb2PNsTWjbIUVZDS8RhCGBe88e1i7x7l10f59VF+fZRfH+XXH0B+XRuyZiwieFUt",
-	"pKLxBbjZt4UtzFGn7gRfuBG5tC/uDB5owxg6+I9tU3eMG64Gd67ytAaYLW9ny/XXPmsIhPenjkvvFwBg",
-	"OjFgCGsK/o79Jm0tmRSWV1UFlDenx1cfL04vA3XBNc/zaj06VxjeHgRKfeCNAyzMc197hQOO3//68fjX",
-	"UP96vDEV04xOmUJkDamFqkki522sD+RKjY9lxAwOv3Khru7ENzn6+77vaT/g6Sj9bQc+ODl/fbp+8Ahe",
-	"NOVYMyLoxf90/Pb1x4vByfnF6Ub3jFnrhBXXu6weFwfoU7qdL2rxy0GVtuZz4ZJPns+jsNVMnRwpxvoO",
-	"AaQZLqaEi3axHoEp6xJLee2qp/E04GE7/nj1b6fvr85Ojq/Ozt8P3p1e/dv568takWd4eX5ydvx2cHn2",
-	"6/uPH4a2iB7eIEKSBVVqKZNIEVs2vX7PlHfC69M3xx/fXg3OXn+o/T4cAIQzmSRSgPiJnnm8Ji16j769",
-	"ARBb75kMkwsqA3jz8e3bwQe9tFdnV29rNp/SEpY9CZUu/u383emH84urgVYmg++PaF56xA35J0U+XrxV",
-	"gGLIBVR3UE30hrP3fz+7gpW6HJy+P/7l7enrtdke3pg9OfPd8eXV6cW7s/evmwwbCtMYcEU96CbjPD97",
-	"fTI4Pjk5vbwcXJ3/dvp+42iNLF1cWIO648WPucGgX0sBpAsHL9oQfCKkn/V6B+NrtoJ/sGGYBJf/phft",
-	"fmt/eXZ1Onh9enlycfZBL8n6TVvfxem747O3d335/fG7081V8+3Zr/Tx8fL0YvDu+P3r46vzi/8YvDk7",
-	"fbvm9LuxND3UJVaajziwAtXzGCBxgWSVnVw6j+Hz0q7jeUUOtG4T19EtxPebRNduKOkeCq3dEhe/IFyi",
-	"NzmhEyh1Y+LVVDYyesKKpa/8emvFg0e4qq/p7iBQWYI13b1CPcVw/CVVxqpj0xYrteS9zmzYe6UAfLHT",
-	"VF93PCUjOr4uyNAw2WKV9rzShFc9xVUwuaNAjTKl+Vj46Yd6gRULmOcDCzfwymCEG5x4k9gkaX9nA4bz",
-	"olW1EwyIrg0X9BI8XGLEStkI3TldkVGODdcln2Y8ZUQt6FhrvzLDQlPclSAK2BPrsjLOBIBJimw+wsq0",
-	"MRcMowi9nag12Ar6cOsTiwFr3lRrqsHbbY55eEf43RAkF6aR14BRHwNX0dctcAM//1CfepN4KCcQGqm7",
-	"DtFTpE2r0BYSBjeZLddESb/RMoXLoJExg+AUIQE4miV6i5jc6S6BqAoXJ6N3xzVjC7OCW5jqPNrUiPYe",
-	"8Qx04AwqM6oaNbK5AA0hMgNA7qsRCdymzYrTzVPHPWBiELCyBdwbU5YaWvgVZA/2W7BR+Vyz2d7GarJF",
-	"Ow0X6UNFppVSH7w1KSG2+Lvyy/pj0dQZCXSsIs9sOTJ/LWvHue5u0iP3nVrub+Nxcn8X3U3u5w+Fobmf",
-	"PaCL/At6rCdmqO7XExzzlRly6Sb6voZXXOmNgBI7hIx4ZIuPbHHHbHGdbdy/5oubvplxHGJKt68TNgQR",
-	"wa/NM/R3vm7hrdIQdAyDN00yEUOta5c7BqVyYSm07IErUTSZ+4y04/9RrucFMcftVsf+o8h1O/6fzbmu",
-	"+mVVYkPeLwWTtXnmsbxQ8Srz+6UZo/9nqF2F3RV+W2uI/6FGr7dvFrPTJJFJbQEVqjRDWZry7abiMMj9",
-	"qJOs5yRrkijarZwdh8P2vcLPiFLDhfPl4S2iyAxRglGtNR5+o/r64bqocKMJAUuL1of2QltpSnbZvsyf",
-	"dc31ucJ+9b9Apl8Yz5my34a/3MfhL8gFhFeKDqs8GMaWUmm37BBAyY5jcxHqXhqeLEduL9bG/fbBfcf9",
-	"dJ5/MH8Vv+y/5oZQOgoP+zm7fYLmV+ODdgBVEjXOmVTpkaY+hbAYmiKeNRdk+IQu+BNLdvXkD31V3D4Z",
-	"tvsCH9nIhPyJeWeeV5DsWIt5xy5VuCOYgW6cwgHqAK6Ca6lZcrUp7iTXqNsXZ6kt7D3MknhoJeel/ofd",
-	"6QaUGrp0kzNA1SVk7VmaLo6ePNnbf97tdXvdvaMXvRe94tSfR3uTp6Nn+51DejDuPGW9F50Xk5fPO/uj",
-	"Z+OXUY/t0d7+kxIi+7bFB2pSyC7BtGZsGU1MGtaKoOhKlcIRgrYMzH9Za8+owdkIBGnkv1QiITAwIAT9",
-	"QWKWKr8QgitSxdMuqbGZlGwjfDrTPAqCVY4XMo4lGSUym85SMpNwx1TWZsdVidaDipSN6nchi3G9aqIc",
-	"k1FMxbVNJ8WIG+sCptdMkcNej4xdimSRXO+kFCSR42sVKKhz12zHkGGotHkxX68u769qqLb5RzQlY0M7",
-	"FJhLKb1eFbBobTU0CGmx1d6tn9MIhpjilEvtRU3HvA/W6u5W6GbjumzHKy92aUkVmdOo9FkDv6cX2ag1",
-	"1p/UMEptK7A1L+4yD64CYQPs7VarKyLLeGSxde6tfFIuVXY/fLYfBmRslxapAoZHAN3DwPoWD0AFrLe8",
-	"E79sOqlgVgmDmWXcWKrCJzZQnHZ39AiNG/y2p1+xckvt9YhRN5FD8/S8xDINGVaiGhYuBQYFe70BZzJG",
-	"eddvkd/2Jof05WSfdZ7Tw8PO0/Fz1nk56dHOs9EBfUZ742d0b69RMQyfJDDIWpKswUpAjzjk9OsxQ0gg",
-	"COOoF2u9Nccw0DpQnWekQjdsHpJOVuX6Mp4a1fbYDWaugpaeyjjqEnQQQZgKqPRVv4jPuky8ZyLl3EBF",
-	"vcOgz4qHZMeX/8YUbEduKPtjWKMlPRC+OKubve7xf6psdPHLu0nvJf3H1Tt2Ir6ORsvTD58WLzIW//3d",
-	"ZPHiN/pfi99f/yovjvX/flWnvxxOu/sfF8vZu/g/Xw9+v34z/rd/H9xk14Mb9o9P9Dkfsb+dvvl77+Dv",
-	"UedY8usiZZ72Xj7bUEWotAfLGbX5JtRq97uaQ6QvXL2ieqcFbvNpwticiXXBwBBbQRUZ6iaDf0guTNBk",
-	"7mk2WyFlyRzi1qBbAHmlNuoHkV1e5fbBnC1cM7ZQfeFMeoqRYXFgAEUAMQ0EIqsYB713wmMWCGlvnknA",
-	"b3g8QGE3BEPWKDrZo8o90A+2hT+s9DDhiVonD8NzspQJXClese5GAeMFqLiqCdvG/m8I798eTKkqWnE1",
-	"gBMcKObJGMbTzamAAEp2w5KVw98Ld4VGyZrONnUASDtrcFQmEmvbpmvpX0E3BDTiRssiqCZUzRDKoUCb",
-	"e5Mpn/AxRiYOmNBLFxBff9WaEsa2A7yUH86INbsoN+BApshu24qwgIRtjcJhmq71PxzHMQlgIsu897aW",
-	"lQCcSNN7G0wnDzx1UzT8YiYF8/jGPekezG94b4P5rYwAMj5yzy4506KQ+CnVIoLu/66pDrVH+gESVj1o",
-	"PR99z2Nc/okqbu68CH+B9h47KDplvaNd5NDt8pVXt+2LO7Hu1t0QjLEO1N5lqOmDkpsoHkHum2Lz1urW",
-	"a4bi6dPrR/Ig+OY/OG79t0Raf0j48O3goLHWbDi70TfPuArGwgBkPUSu448KVV5ll02DdFBksEzRv+oV",
-	"Ngjy0UBYz7raUBVEVr/wlL15SnunphSV/6YFGWgAXFs0uaxzr1k6+jE5hd/yhKzCz5XCOIWnXtmayu+h",
-	"j/ileSoPvAI6lWde5Zzqs5oP2Uz40DQL5XrCDaDbquPwkZB3I2T1LDeLSGlybu+Wv/lGJr5G1RdaCxzC",
-	"uR22Ide6UBYdCun6IS7O2E+8YDWU2wAp19yuBEKC6QQC2EEIgyaRbJAGaplIx/6jyoQ61Z98btEpQFbL",
-	"GH4z/+8xoY77d3N2UsjiLP5QiPwwj/ztav8MtgsdlMrvoTdLO9H7JdT6Aong/RVqVTov3i9rI20e6VNO",
-	"vf07V3wUe6B4tQoQGEFsWXjGiGIYfF6oFG8LeSNUIxif01pl5l7VPJqaqf6pKoQY2MsNAOJ2hWxrQv3s",
-	"nXyxPPfBCoJRAUATipbnCJQFNWtFIqyDsSPdpN5YeuY587m4Jksex2Skd51I0WcERmTKY8DLMNwb5Msx",
-	"VGEHqFBvY4L+HfHJhCW6C3zVn0VeWGDTiJNEJoM5U8rswAZwuGycwVXQqDLEqW1eKATRpPB+VeVsUIG/",
-	"RgcVkV9jnxRL7O9s+b9Z7Y+1ETi/MowB8qNwUG1x3icTTAhEYl+50nS7AKQZ68zAL+om2FaTUvyUYpI2",
-	"rfbdbf2zeO4b7er8RCM8RNm8WF+Co7qAJS/+PWt03LUUidUInRRYYAzVY5/jh/h8PHiyqyZKTWY2zhKe",
-	"ri41RfH4gxvxOEtn1T1dk5jtgIpAnNc8AQGZAUFdv4ATHCIaPIsgDnBhgKMHFJCjB4hCPLBNHeISQS1B",
-	"c+AR64scmt0kq71C3Aus4KEPAgDpYHSASZjVUjqLFPgov3bgQxgnPuyS4S+MJiypzIlQEfWFfRqeN4kw",
-	"0ECFE3UVw5gmxbQOYVQTg7yjqTljNAIbNR7FVgELPPd90AX/ja1at7dQzmsibbIJRahg8/KVX8XEBiub",
-	"/HobCsQWUvFUJmaR7BpBzIRmSpVsFLwyGVkgNAQXoKsFQarBsQYVIG0SodkTYFfti744Lgh1EJqK0VQ2",
-	"EUf/G9mc/owoIyTpneAst3O6Mm48j5Pi3lGEp239a18Y73PEYn6jv8a1/giuqbYLOLOSjb2+eGofiUoU",
-	"WnEKqcPiSs3bLOoLPW0OKO8k5hMGV6e1zGoyXCH4udumC5rOVNua78E9iafdA5L5SWFWRcdzpQ3bREkT",
-	"9GJ23ZxGDLahuWOXMrnui0xgPI4JT//5DIA1Jpwl6uefAZ1Gq+1w9WBIoI8ixYU+eVLwMYVo8jn5S0TV",
-	"jEVtD6jsr69yfCUAco+VzPvoC6rIwT6Zsa80YmM+pzFilRmY95+1EqNSOl/Y8Vy8OSEHBwcvDcIY7qQ5",
-	"HydSsbEUkX0REwZ+/hm/ZQLz0lnCGBnJiDN1RIZ/9FtA2n7riHzutwxt+602+X//7//ny+1Q363Uj0jU",
-	"q3lDYx61ybD6ArbviySLmYmZUZDePkbpFwwLf/RbEag8+qNeF7dDWJ3ca0xYrJiZzIUdQqR+/vkIG+VV",
-	"FUy4f4XJIQ8hw3/vmPc7Z6+HXfK/My2/8hSFtpXMTHUNNKSMYkAAw68uGAWlyhFBf73wLURIhDjW4VnE",
-	"5guZMjFedX5jqyEKd5YJ5iGICPhoftX8W4qxPkAWKAs7ncpUC4FUqCW4MMnT3kvDOwH3pBRHTVSqRfYk",
-	"04yHkqf7L9E2dPj1q8EP8RsDVj+4RdO+WFLVro4K/KQATZJ74M3rPyk3rOWMIV/L4KbS34RCJjT2usSF",
-	"6IucQmnngi1iumLRESC4DI2Xm7pvkBmN9LZ9lZfOdS5+WWq6pIpE4IqiLuVd/w21YZCr4Hj1g2XC0xRK",
-	"5Exx6DDMZZmckd7k0J0i11q30btz/ymZySzR7FYgP69d1L6AKsBP9/ftLc0V2dPce//wkNygGcDgFObR",
-	"z65e2LDfGuKB6feH4Nj8XW9bILCQJt44R+MElqq54BEy92tmQuqX0pgN0RY3ZyzF0hJeyZ+8yo81J5i6",
-	"OVJea202JX952uvlEItOZxlLAWzP6Id9oa9ePZM2edrb0/85QPXW3kLKq1HUJk/3DvR/Dv+Ks3Eyid75",
-	"xR3c1pNQJFvoEwF709Zf1Ye9L2xloL1eu9frmcWGjz17St7xX2AFX5G5NLCA0HuXnNtjnNOdZvpyS41H",
-	"u23unHQmI2Vu8HRGBflwfnnVtsl73h43nANtN+UCHj//7D4zYshWRgmj10c5P1GviAT5gsZkQRM6Z7Ar",
-	"zKXLE5MD4bXCu7Ev5MTdM6+cv3vimKR6lfNLHKoWDuGOMFeId7Hip+RSvIIvm7wLfNAXTGTznG5gyvV1",
-	"rZw7VQhAlJxrRkccn2OJ2XAmZNIM3Iqmdqf1wbeMqwEBb7YolElKAE2ZCuINDW4Bak4pzMCCRuJPeO9j",
-	"qW5YBVOZhHKFTLsvkOfl6Rx6mbWopHv/izkpe91e28iT+vb9K4qwMR8zkz9gRNB3Z1ctE6wCaTzq6MkT",
-	"uWBCySwZs65Mpk/MS0/mHFx+KU9jTJQFSbTVbplvt45ave6zbk830l3QBW8dtQ66ve5BC8JFZ6CqPKEL",
-	"3tHb+QkK9cyEHj+BPBkZiri1+rVfl8wdYBdQPBzLiA2LIcV+oDJcq0O64AP99QEXPB0kLE04u2FDYOuK",
-	"T8FM1heo6BAuuuSTMZXY2xvilvXGiZC7oBMDfgVEEbg1UbPIa/TlYazYBkQKjrk1WZJziqO8Pqtom39b",
-	"Fqr3BEiLtoQ8KAl5PVenSehpqPw1mRkFxp3mswhVFCQEjGtgl6GF2jhT6S8yWnlJ8hBZuljEhgU9+YcJ",
-	"VHYRtzbqu1mwNlgbZmxON9kLgvHpoFiti1CvjSnPTQ36fgfbg+FEeiD7vd52UzZhy/o0DE7//fjdh7en",
-	"zad2IhOmFUgsJ1MzJ1eFz7BH3akvOdZ9xDR/UmgL33iKkwy95Ijx5BcanejlhPaHm9u/g8vovUyPsTwg",
-	"vvhs84v6FVDEwF6o39o72PyWxY+Q8i1Npua9p5vf+3hxpt+RaLB6utdgZh+FiTpj0TsWcWqNZU/3X25+",
-	"+UrKd1SsLO6pfu+wCfnPRMoSQeNL0IZBacJ3G9DmEitCfRT0hnI0w/pmI6ySqLL5nCar1lHLni1C8fwg",
-	"57LVxVI6BZeZ5droTZvTr52RjFad0SrVJ2fv2cGLp/ojOXf/w2a03iJnd1JD6+hzeAZ5kycfzLut2y/t",
-	"7/FSwARa+7W8uxxGNluATN3bP3TuFdDG3BViX+ZKZYDu6CMqKqdzWTTYhGFNLvLx4i3U65t2yS8ynYHc",
-	"aLzgR3nvkN7rYUd6thP7PZS8E0bHM6b6osgpd3Ht5d/MFwcuvb6AW88Wzlx7O6F96PFWeryVKrfS00aX",
-	"yxuZiejxGvtXvsaQLQGeUX7s1I4uNz32mKWov0xZWp+xNaLjaxspAUy4UNJcq3tyiY7rODa65pqbSRkf",
-	"OCA9AzM27/fFVKunUlQ4jTXvF3Iw82Iv1CrbXkq9vfMMSinehVysZ9mGIm64rRI/O8DlL/leZWjIJRbz",
-	"Vo4dbvc69nJhbkvX/rZ9b/b0vbOb7dnGP8nJPzH7zcNjD57t2/bdpdC606+PZf3JP/bOXm7stucca52P",
-	"VhAGLa7RqmjlvDbWSp+KwjEUr9AbME3o3IZjZAqZHYALD+3QhigC0rQI7mIR2ge2nYV08TkIKTEQy61k",
-	"ggWQIQaTpFILjT4++QJde1qsozxWhhMbczVOBNyrZbakGZ0E1hHLKReOgUQ+pYfopjP+N2eCNAI+FVE7",
-	"L66ewxsjjYfgcDeTzL9rbR4lqdzcGuZ7wxpDyVDLyBvYZLuw3kDVwOT7YojznlAes+hJ7psfGoaMPij0",
-	"6DqHZN4FLznPcz+yfmQrGDDk/6+wUIAhILEUyFm+P1w9Rz1ArsiITTNhXb75VWXy1dySQVg/mjfdSHH/",
-	"2Go510IuHWwI3InDtffqsASB3SXHcWyspb4tOmEOta5tQnnlhJxrURZ2YO6WxTiFAUAf0bkUU6++Ts2d",
-	"Vrh+WxVGUkEIYF/TStkBWz1izhRgZKN/pEuOy02QVVCSUBHJOXEeJOvuFjLXKfrC6xC3jTEum2tdZmk7",
-	"XycwIFrOouScaUGHoM/N/Wk8nIV0+uuDm5df920YxO8ZS1Z5FISLa3EKRhkTp5xL8mUrkQBGy8V3JAxs",
-	"qZCZyKjPrVOhssRU58bIMsPF5+iwoQL8cD7u0JfGmhtmMiAiX43ehrD2vst8x0rco5T0nUpJv0Dpnvww",
-	"PZSI9KRQMadeNrL2u2UZUMa/JmwYuVgBYwKtx16uaO2yHmXH3QMFe8Celn8A0OGN1w26ndOVK/0/b+c+",
-	"V2Pl0FJDYg6NDZdiaeo8/u6yXX+XFAZWqxttbevxKlsVC1F9/twCC+6pmMZczVpfvlTKPWGDUtWmuppE",
-	"n1uF6kNaVy7UDGoFaohotRxGSk5imUXlEiG5z3Ehk5TGXTOv7ljOn9QUEDHBp+UqOjUghGsLiWAGZqgc",
-	"TWXY1WozrWI1lPxvrAlT6aGm1svnL7eN+XuoPlqtzdFrtGMW/8ixvw3HvjAsAjUMWPviunosvPj7l1vH",
-	"jB0s6UZGDCqEHyiaKxMG4G9MBVEMLEYR0/rEaGVS7C4r2NyKMYA5KPTY7Ytz4J8Y+6PboKDuI+atEP0b",
-	"o1CtD0HaeLpVGc63/EaXmGrKfVGcja0Lq/VdFqEumMOfFnF5HTyqRc4u5zeh6K4VnBz7iMeokdLRKGE3",
-	"HBoO22RIx4BhzcV0wNUgyYTgYgoPHGoFBnPAb8l4xm9YpP+tZXomogGPAAPWBBAPME5R6RYzqgYJw2AN",
-	"+IGrgV6sAcTZ6i/6szINFG5DZwLQP3u4HPAt/7UB4GqaZyT0KMs4DDhhU65Sc8M5xZwMy1/EFwoq25HB",
-	"9lKpczklCLODe3BFljKLIxIziBsNxzQUcWpbWwszFEzwjdpd8v/CtgGIO8iMNaIBon5AFBiYpyZ8TEUK",
-	"gXeIZgOZsVbOgd+rabIY8Vk0fbT1/iaK6R9SIweNVlq9nFPVJVec4Zb3zqqmeh6BvICwKlNHWt6wJKaL",
-	"ktb3uWWTTtnXRQx+NLx9Q0qgLCiAjRB6LLrzuUtucoUsX1QRelS6AlV0IpM55L3i1ukYhI8OxoNZF1oY",
-	"LwvDuKRJVQhTFowtuT4GyLAf8RumHK/nc+2SX1yeQJsAGLcNC09YqQa1R9cCiM4WRIa+707oHKChQOyD",
-	"/XtS+8v9pNjPHrBNa7+3/6yzt9fZP7jqvTw66B31et0e/O8/W2VR57jEtjH8NoO7i4splHXBBFGRxXGe",
-	"tTGGHB6HdG2qU+zbWt8tig3yuLgwvHV+uzbAt957UipxoL+HuVatJq9DLMQd193VVCkue69XKRlYkSbP",
-	"BUPDrsfQyoYYLq43CZK6jbqf5QXfVVmcdk5sOZFNb3utt/Iyf7DMACXXvSb+VWpygay4e9BECr1mAosz",
-	"NLeeXGbjmbmqHqXx3UvjTv7Wh8YhWvju4vy3LzljjDoFYaPlS4GtdisoBBaQyxz8mRUBW+1WLgGaMlSe",
-	"/KfPoC/+IUJavfRnENRKolgFk61G8gs/cZmhJblP31AhmQ8J5mXztY5aaJyVyeooYRT2pj7AtXpK27qS",
-	"/DSa/JgP0eeSR0c3UmmMlgGeqxSVCn2Pg0DfWLtpG+MQKjdbKzZ9sVGzec84fIHmQfMC635CyDzGlpOR",
-	"jFbrpWNbYid0Z9cWaEJA8jK5d2Zb+HbcXUY8ZkrdibMXXz7Y9muH277wbMsXmvDnwgtNuPMnylP/pcNt",
-	"ydyIHxe/clv08GfikRU/BCuejxfODLqZMa/1el4lGTuy1ZVs9XxTMgw5tkOHcnm0ORDi8MPF+d9OT666",
-	"Jxenx1enQ8t1IU2UQ00FSK/sC9uLrfRg7S4mC6+kapm5hXSpcZYkerUB1k2vXxHmf5CPrqBwleFtw6pm",
-	"oSaGS3NlipkibmWS8FSxeNIlUHQLdEcHBoomtpCm2hdVVbWsaZ58vLw6f3d60T3/9P70oqGaWSGNwaTa",
-	"Uv14A0tzxb6mW+qbYZpC+Rc4elyY+Ob/j713XXIbx9JFXwWhP9V9DlMlZ9ouOysqTme5XDWe8e2k0+0z",
-	"bTkkiIRSnKQANUFZVndUxHmN/Xr7SXZgLQAEeJEoiUpn2pwf02UlLyAILqzLt74vY1+yPnlWYAPzKtc6",
-	"2Kt6TEss0ay6mj/MhvHFkrAvNMyStTPCXQY0gtPbGhZ8lLUiLWTsL49xcV02+8g2JIVWHEky3BW1x+eE",
-	"uupFbhYNoQdNjTbXhflnWwvDM3ze6pDJ8rpP3inTRhPwRk0PPnTs+iOm9SOGvEU7AzY5A+ssx7qRDJi+",
-	"JmvdhglmTEtzokkr+tZwvHIZgQbBYV4eE9iAixCTp5NT9jh6MDh5GP40PXk4fURPnkRnZycP2ID+FD6a",
-	"PJ4Ozmoe32XpzOdgmxzIp3KVRIukbS2WgEV3NmGA6+X6pSo+wE2rpJ22wS1vrSb8HSXTkMl1pNVIJNbQ",
-	"DsqyNe6TMNKEdSVYY0Lbrb7eqVRUB+S5jUSULQTnBKv1IdBBPvz79y9+s767vm6A5GclQ0YusH/d59QB",
-	"Yhrk53g4eOjvX42+P23gFzSbOfbdBDdum1Q7pl49DHglsglWKQ5nLuk//mDIkCocel+6AnYJ3B3zfcJ3",
-	"t2A/xf5u6Di0zLUqJDClawiNApuNojzyrlogWnK1PArvNk9kTRG3RKA+P+TmcnqASLuQsznF2YxI7bTo",
-	"eEbq0UEjIPb60XBWUyL3ys3oIIzUbqHrxbidAzy32N24tUI85DuUiPHFd9XilqrFJ45A3nEqxpUk1d9V",
-	"4bjIR19kkB4dv5pcy/p/X4vK1UTEvQo6f+36lkQ/8GeHkLSYd/G0M3pn4SN2On0yOBlMnkYnD+lP7ORp",
-	"ePrg5PH0YfSEPpj8xGAndAUzeiKJP8f0b8qbNjjJ8ho4772Bw8ibFQcvwVW6wEEW5Cb0dT2pg0ax2GnP",
-	"OtbNeqs/HbrQuup1V73ugoZdqtcV0gy7Fk/8koT11Ky9SJMWirqFmq3r9xb96uYVXGILuKUqJtR3awrI",
-	"7ZVZHQ+zq7h+pYrrw65Ee4sl2lu0Ny1WLquyHvcrvRHUSeapoHuZJHuWzt4Y17AyeHACj7YKJU5qpVwz",
-	"rS2OEpGagLVJYDbkrdVJ70RZtPiegZU0NRPjE3I3WQOAsDKXkMhOYpgEkBg2YRn2prqLRWxaLJLRNJyN",
-	"rGhRuwuG6seBFbBrTel0Q02p18pHWC77mdndYQYd7YE9Js/mP9lnOKhZW+aMLhaMI3O/k0UMgEsnT2pC",
-	"y78VBLMCW5pa4FxtBg6BNCiHW9LekM7ZkBv9LUYSKjMCgyRxpmluGEeLC6IB+Dekpi4D80wbJx6GW1GS",
-	"uIO3KU7NPwxC6I5w2dRF3ynHElm9XbmcCQvpUjKnEEqAPR6GO86bFvsvX7y7GhORDnleZ0d8y+jt88tX",
-	"L969e/Hm9RhypM9xvMq2GSZoS3ehiY3yRCdwBU+gs/8aJUvilIzjaEw0kz2KOFPN/opYQ/elAC0+TNGQ",
-	"m/0N+ZEgcwXOM2P6xJVGMuYaOlSSiCHdg85FmjPIhF1TmCJLAc2Fs6le2Vejb6xVUcbqY8J0LzDRrwo8",
-	"Fpo9BckzVmwyEwK4lGL1jjXxaZ/8rvPLoZhPYs5wBi9e/1blpuMoalK/5e8YZtckEfI1mkcjuMLNgu2T",
-	"F5EkaSyZmXwGgklaPlzrXwBLhpcHNDmKIZ+w61gTQDtM53DXwt41qDYY8E151kLfBc6wxizm2eOHvaA3",
-	"j3k8X87hj9qyxTxj11DgLJm25/bz8pTChcOnDYYuLyJVFEdIzMNkGTHYtdH1IUuunEsPPKalxTGDjd95",
-	"ETqwi+tVgjr5ojEH2nttunz/pXG62HdJcqVBI1XR0C2BQRhVnB2dk1yfB96xoYk7yEvJVwssirL0mGm3",
-	"xL5Aj7EIE5j5IjPVxxcZ1LkmzJii4ppolJSsnr/8dnutisYFoYMy3EU98Kq7mkN/fBlPWbgOE4avouc3",
-	"nTdaGP4l9sjFXvlWTDrpGpDCn1O+Vv87jdX+TigkbmuSteUrv798aezzmLMv2Rjzvn+5/P0ZeXL65Mlf",
-	"DWtrwqYZUdujpTzS7PuGhUWPjovVzygpQ+UNKlMMeUIz4O0zVrlmW1B+ANjfcXFVoh5RPQpG+2f/D5z9",
-	"y6k6/PSxepKRjP/F8Icz9jNJWfLLsKcedNirwtM5qs23w8vZWs55h9VPE5AMzLMQDvJWGQe14dZ4hC6Y",
-	"HOJ8XFUZ1lr+WyxNrRMcFAeonAn1L9SXUMYMVWT6OFnNPHMsZ9Tihuy2x3UeErY/4mx/2qeA8Mxxr37O",
-	"VaOMVkmBH9n4erkil+46cQiCrZv0Q0l6y6RB8r1NM520TSDUHOpmX9lrcK6WPOr32n0RVlakKhgog2X0",
-	"K7CujqPmX649dVQcd7V88jv66RtDSSe1icdUVUKc43U20oTihovxxHIxNiPpWNG1zLvEtM4blEGQ2UmT",
-	"GFrCI9sx50FNLGujRx0SaDQQ8IHP+5rrMcgJEq0Wm3bZ1Kb3sxbmoROgpM2pBHXwpinOAEJS5F3SdOIB",
-	"si26tEsVMVsNe2XvYKAAcPxtAagiQ2FI54ul1LyfQQ/DvhFUwXNFlFiOEMJlnPSETljikAK95yBuF2dr",
-	"RM5i/895D6++T6n8hZ6anJCrmUNmppTYKe1M1L1kC4J6b/ltOjaqbG8coqAKY1RQcNiKh1/RtUvWWPOh",
-	"l+nVNnPWDnk9aW0zE9EarP6uWYmmbk7ZNjS0BR035HfGNEZ5eRFssyAtUEYaXeET1BVGD6qhN4Re+g8y",
-	"j3JkEXSNUq6g5CednKPVsYALzSVLPuvqIqbK5Uys+JBD5K/lTnRouZQ6LnTIKKmvueiFXbmSYZXJqlFV",
-	"viVQ8u2hLLWi7giyZ6eD059OBqcnpw+qDq0wjQilAalsv//odXw9y5K1Vks1muC4Xou+d1CEBnw6Oobx",
-	"rX67F/BytahKh2O8SzjG18K+lg7EePdAjMY+ErSP2mY721L19lEVjHPBWesMM7W7UP2+YxpsDtpKDsQp",
-	"1on5d0jFjhvm3gEPD7IRm6CExmJUixC+Ak2/SglC/MDRb8wljnXjmv6WdYugrYE6fifRbueFqxs75Cj3",
-	"Os5dqbFzupGbPnv8iER0LbFxk4sV5PafDgo/5nk6Y26gc06SGOpjoPxu4Uu5lPVAT25bLnHeY0aHHP+I",
-	"chVzesM2ZQPrDJhRDNzNc3ZU8v+LrbVfvKfkYCueaXNa8LKH+QzmYIMu4QeDW7FvA5LGgPZBjWvM2TQR",
-	"J3xwHHKCHcKFliIBVzbxv9+8vxy9fv4BKeN3bXU6+NVFG4UXAYE1p1GxOm7XcHZyyRYJXdcjA8xWWXXK",
-	"n4GnrVIAS+d1disCmZe36wvbNTF+k/n8sSE2Oo2r8Bi3qfUi8b8XcbouF6aNIV8mEZhz3CqEIIkATKwt",
-	"Q7sr/2PP7AAh5flp1sQbDVVM5WIHqX/r3/OuUiv64t4NP56PvatckwaMM853v/fJ/Y5UzEoenJN3LGFh",
-	"RihejoQzEYesj+VRYAspl4qJdfL14VIPek75uraMj2ogAsEhdlfPBy/4CMY8Yqh7c/4RivewFeV7VQFn",
-	"BDsZbjkI0DXEO31yyT6LG9TSwo5rNca2FHgu8vm1ryKvGNc+8D1hEPHC6NuNiQcNPNV3dM7+i60vl1ze",
-	"L33W08bP9l7qWby3AT/ufoRWO/RN/fkqAdc6135LDtohhEKcYXlHfM69dpXqXAB43ZA3YF8y6xeLfRLL",
-	"Q35gZjliMkvFuhzkP6wO8p1bKeMY3Ud71IlFfwM0SLA1H2YbqqP77VxvGz5tU9AuBva7ftpDfnjR6NYp",
-	"5L6Fos4B0dpt6uN3dvK7pX1r3+I1aoiusnyeQzPeULvehyFul56NYzHEGSLLZvADc3QrYmnmYrpHEdvp",
-	"h7yxThqik/VV/Db8RoJp5v4FcYIU/55j5oMtYmp2CFtk1IZ8o45arW7adBonSOduKeTc34wcmaufRsYh",
-	"5SMazWNuxNRCRpPRNOaxnLHIkH+DiprtCStKudk/FAjsZlSOnBHAHXTBb5SxdB5ztZmqI2UYMx6yUSTm",
-	"NM6Han6Wy4n3J5cPbxlHI+Un6F0UOLmPIKJmiVw7Vrz7oKH2iqY3LFskNGQGWWWYad/im+zU1ZQ77Hy6",
-	"x+bH0/P+DfDiGQ6Xdnmb/VdhGaT9TtzGTb3FFKvZe3R7OXQPp4i4VZtBBErsGGx4vHhqj8GNzhaDzfgW",
-	"Ikng09SE1vbf6sreFbeRXFvnosHDnf7Y24W6+nQvdBqOp9OH6xj2uvhsL3Ca/qDdYMz8tEmSqE6DqODa",
-	"Fn7SW5qvRWT8WtQlqvZqXfNakEOq8mm1oJFza4i6ig4tbI0lf9b5teDOuiSjJVf2K2jDbQve9pWFy+Oo",
-	"nRXhyiFcrnh0PGm4gnhDh/7r0H/3Cv3XGeFWjXDrqnCZz8uwWZxAT9eh0lPqleCN9tCbMgZ4RSXR0RIx",
-	"YkhZjMx6wAXi5y9NODV4cDVQsdS5rnxUDc+S+1TkKFVIcQLM4g1ph5qMl9E0iUsjfjAYnAx2GfEIEy0t",
-	"DbyhTp5NKO4jk0emIh3yzTJ5Rn7w1cXriz/usU7eW+PSeOl7mRNSyD3JqBpF401nzVLDVkzUlkT9lgC1",
-	"EWOmGcAPsn1NQT+50Q7TpftSPVq1/h1lQXNF+naeXD9nUzVa94bt6SSCKUGmCuu/G6pHLvK0uimHCM5k",
-	"3SbVUILUyTm1s0cJw/DY9nY1F1E8jY+5XwXu4E0XBXBqqQsHrW9n5ona3c/2tCcmo3iHVEq3DaldndIj",
-	"aXxueoi2VT7Nmj5Q5HPTkFuU+XxbyH18+yqfNve+i8inPqle39Mrl1bIe9q/3zo06/5Xb8ALsDHAdJkt",
-	"wU7vW8ZJMzaPpVPHyX9wCjm908HTp7iH9Not6JxtFi1tPG9nO0DWcHh1MDUTancSpV0tpDWsml5ydbm4",
-	"1qQ6rGnWUDTfEB9Fv+P01sBnx1En9dMoDcVJbT7udrRJzRi/O2lSbwF3yqSdMmmnTNopkx5BmbSY6t5Z",
-	"mvSsKE06p1+26pK+ol/IKzD8zWRJ5/TL7pqkZ50maYeY6hBT90WTdFuocKcVSb1MxV0WJK3yKzucT6dH",
-	"+n3pkR7X1hxJjdSG3vcpmXEkMdJX4BB+B0qk+0FROinSfKnMa5fKHdYhPbszOqT109eSCCl8RNsTmjTR",
-	"KbyKJtpcXAAKkNmMzQMtHVnUF7ggYcqAuZwmuHqsJs9KpDdDnjMtwC1tXVZ3tbqadAmzPa3YfllsaSWZ",
-	"IBRVEI0+5VjnBUCQb1yTdjS4Tg0eZab1M5YjuZYZm+ftnu1mHWGCuzzjvej1/L7zi347p/NNHTeneD/y",
-	"ie502JCvVF/X5WBdgUmrSFlqk4ROCOx6KSU9Y4d+pVEucY8cnPNKus7FLg/X5eF2VX/5tzL24B5dLLNZ",
-	"7/zjpz/LYlLgGTjxMv57Q7Bc8mHQvjj+y1fo8XNQaxWJuBqNKuVIlhXptnmSpNaRbJTAG/K6DB76aF3O",
-	"ruvNuwcpuOZWBnN0RzMzLebkLnMjElJOJsr6JBFaIqcdgwjo0VVBH/LVaQODgWNIuY4mYrmlq+2QVg5r",
-	"9EdTkY4qe212ziDg8ysnP9f399Ji6grNO4uMKMIyyTTvPNF+8ZCrKwE8fb7I1qUgwDi2DRuNXK/4a+fG",
-	"DuqJgd7SWGYpzUR6a10xH2YMti1MLWiV2Qkj1ynlWWGI9W8hDzF273HZL1WsY5Nb7KfQXQqHv+P2exUK",
-	"WbddwO/wzsUUc10aWIkIO2XinIBwoyNVysjV+DftAeSbBcPvYMMgpU9rS0R88durF69L8fBOQe/D5gBu",
-	"D2pSDeIGAogOwd3FhG0huHUpqcIha62wiYQnCNx2jMsehc5Gn9uRUdvQ+nSdiuXixAE0b7excIqLgfYR",
-	"2ZsoZnxUtC5050ShYpo3fFvaGCg36jNNbxeEnuMXr//+4uri6sWb1/2XL95djR0uGmXTq+14YEov6oao",
-	"ppEyslhOkjiE89GMgo7UfnHzkA/579pRDsV8EnOG28/F69/QicTFAsUZtcNqt1pdUH0FNGURSeKMpTRJ",
-	"1jAmq7JFiW6/qQq4obgPb2fkvJ39qiR/qMu8sFfB5zEUjWphNymhVF7khbzAjWr/C7yFt/UdFGaOjv/+",
-	"FelgLpkUyzRkl+yfe5RoGhbTdi667bM4lOfxWk3HIRc4aH0bR+GAs1FF5aD6CpwhOKtbAOaw4ihexiC9",
-	"tvNCKlymK2x0hY3OiW21sFFyuxxnt9qVq/J+SzoUbVcuSsPcj6bwQ9Fr2+awwa9QbDhcZLjGkTKljG/T",
-	"k+p2265E1ZWovqES1b4bxqYKVNX2sVFkujSKc7KaCYhlxYJxCTnZJOY3sC1QiUKh6kfTAW7rUoFW+vXa",
-	"sf1W7CGHKBxwjHSxSMVnJvvkBeRk5jROWEQyFXEpw3+e31oLCat/Q8QFCqdkQaUkgiP0UcXvY7rMhFZq",
-	"NvSYkHTQ96IJqD9LV0oE906T1QC2qGlckN6TdK4T8mrP0s8J1Qo55IYhAJGUcAGWSIPk1LszzXLQ/ZXQ",
-	"3FRELsNZxRsIysKdbnO7aTAYciOiY2jbChOhJ3gcGD0wjHj1z0DlJXjI8r18XMEiYrvVHcJQCSjSIcc/",
-	"xJCCydYjDFHl2GbZKIc1RCIh0nxZGVSperM4leoFIWlqoMHxJpmH6RgJTp0uEw15KPg0vl6muFgwxQP3",
-	"hAn4o+TfGFUZKK5OaIhL2C6JyZpIZBdYzWgGQ8zym+J44Cwx1cTLzsXhlv8hViisWvat1OPZ2VdLChDT",
-	"uAp12SuJ5zH4RL+ytVCzgb94EupOKgsyVQ9PnwZDTqeZcqGSRI8rnLHwRu7iMH1dUXPYghNG0Tz5Qr3w",
-	"c56vZSxinr4wZJMb5WkfGZ23NiUUlMG3nT7e4HOyIUMJge8csolLHn9mqVS7hPMs7tdq8kcVpsz8Cb/3",
-	"Uca+ZN79xJSsxRKIKyzTHQj8z8Sin4vq2e7w05PTh7Y7/B89+0DQ9DLK2HyRIHXRB30RdYd/G7D+n7rD",
-	"u3lz9/aXsDttVDXvUa//f/0tn+rh0HaQ76K6XHBIPdn7FsXrpUe+tVsyKFd13/Oh6op/RUPmMip+XXX4",
-	"4siaCsXXFFPui1D81jxVRX6vK7h2Ot7fpI530QY0jZsKAt6PHz06e7w5hFqlceaoedcYkQZq3iiGWBVv",
-	"+TVpnSrja8C2oXsMwZZ+D576rx8b2DhsBwdwV83uyn1BEyO2DBbZrVelByxiIeUhS0AG2Y5Qe9n4YqJ+",
-	"71NjjMwyYbB+ZeNdUsU8WJ3ugDOdnPlXMZG/wTqvsDMHVyO0LWwga17y0ciVINRYLQhgqdU0x0TBOjC2",
-	"T6TKEuYc6cqsAU1znOeinPLDkLsXUnc39rQMGWluF1sBDcIZOIpdHfsLLvh6Lpby+K59Z6q68uiRy6MW",
-	"BNi6TapBCO5WasL61id1lSyclU3bM1APMJA03VSMHfraZlX7dJbHIyCrGUtZjV5RnOnOhaUh/4AbDTlk",
-	"KQlnK2XWft7kOopUmUsxZ9bqxZKwKM4Q2CQR75dAk8QFXBFT8OiT2rB6yH3GAWTLVkf+IJ0UubKonDGT",
-	"po2vZ5mXojYnkUyIPnnDQ3BoAcUNZV15wyJ1FYHMq1rGO7AZcz+jrh6uMrHvJEV3sOwLmmYxTUbLRYSp",
-	"z/0zl5iA83J/+EwAGrSpbca9xGUheydvDLptx3TdDpmst2pds2KK4D3MgJPW+vPgzQ6X3K6bHQ7kgCwW",
-	"XqBuw1N+i7Ja5svF8sNalwVWxwhbds3WPI/irMvYfB1P/7Dsy30NE96iGUzWBA3h/gHD/lmVoLdYZvXb",
-	"7bbttXI37ZPfNbWI2YETNs2IChU0lBe1gApb7pDrzb3bctvfcr+nrbbbY7s9tttjuz1Wmaj3X21nbVav",
-	"wGw5lC1aip8rgWbPebRxM1/Bzqu3r+o9/QX0BUO3T46mAZhyFicJmeSgpl3AL/D47YBfDukrjqAPt3fe",
-	"y2cUNu0JY5zIZRgyKafLxClv9Js3+mKT725lfnuXI9X5v0ZlyKyecmEof9wjV4by+l6Xcv0Oq/zfV6Ee",
-	"PqojVqGa7XDsMwy8gcYVzciMLhaMI6i0IvCDbhjhFeOLfdUNSvPYez3kyvikjEaw4+EwiZhib3QFIBga",
-	"pRHuGaO8ralnk+d4Mp2oGNcD+iIGUG2uq5kwXT2IwDbHnWvkqGZulOSaZfocvKCVwnIQCPqO2PCM4TRG",
-	"YFZ/VPMqI2ILlHVXM8bh1muyYikGDBnbpUsaJ+m2KGUP7+3cE9KHk9tChydcqIU2T5z3rtHzmJvqDsvK",
-	"MaVePuS1wHaCkt0ySGA0TG56xDqer0VGpmrb7iOuGfSTqi4Of6m6wgv+mSZxBAf0d8mX7OifWoIH9gWI",
-	"AwrxgvqLNbmBJgS4Bm6kBcLJGWEcNcGVTc5bxcA5G/KFkDFEKTHP2DW0VLTrq3VV6KOqAOU7Kb3bxeZm",
-	"/ottStjqwbiNQaTQF6Rz4ZVByVSkgaG/B6lOy84CToNyYwwAp0/e2s4juCJs5Br856XadynHuipC92Jf",
-	"34OzwczbPrv6ayYzFlnB5YO3czPhd2dDr+3gBZrdlSTK+U4SJGTx4P6njXD5Mc/OTntBbx7zeL6c987z",
-	"WdNWHpjUr8VJ/qtO1Xe+wzfsO9igDPd/p9rW+Q3fm99gt04sAJulgG5A9C24Ejp8P0q2f5GyEGNdNML+",
-	"x3ghb3BeVzVuiJhOWSoD3Sub+zOA+jXMfroRVlfUf7P3PCdhEoPTt5TMtCSX/Qy5nMzjbKQvMyZcrAJd",
-	"ebAEJJKuJbRd7AQUxtLuV22hBVLjotUFAmjl0UnqNps6jat1fav+lLP0B+nabYMUKHD6svgabggv+WIh",
-	"kkSQSSqW17OMzARQ47rtpb3z3ishOElFeCN3Mfrv4EVqE9JWYV39504Cv3uNFr+cGrZVvb5XVJI5jdjd",
-	"Lr5sd4gsi619RV2loutH/NbKHPh5E+qQVpsvOSBQwgW40eng9NEdqfn7++DRa/8N935D3W/JLsa6XjvO",
-	"OyB1hT/VEHmRAM5uTuPkvMA542LqbDJEa+elAfYf1VDFaI9AM9t4SRRgtK2VpxpjS9KQ+9QrRRIPy72i",
-	"rw7MMiq60sNy8pk685KyzzFbqahkyRMmpcNN8oMkC5HE4VpFL4ng1ywd8oRlsrJR3txbzVqcSZZMQemP",
-	"e0Nc0TiTffJBvS0E+kmPPqc4bHsQkMPhgwBWUbsfoFVIZEbXyJQydn0ArUVY4VCgIOENW2RO50TpgeCN",
-	"UGWNtR7FKL8UUJvr1QP4Ts2Nj/WuVSwRlgkk+1PkMfadHiDaT0UCZEE0zchf/LFjlGjIMAJgCkbCDHiT",
-	"Q75IaMhmIlE76V9JwmhklEaFwz+EqTmPoChiNu6GebZDsiPWJ2HpzvfahtxdsMA+RPmahFRa4UitbRo4",
-	"YE7DxFxcDs6KVTf3nlAsM+I+IwhCoqafq2NemYssKYbqOUQmZcN04y62FV3bpZCTKVl3CZtlQFwgn63X",
-	"AqcrlvrrQKmQ00ePSDijKQ2BybC5r+/bzs7lv9cuv9R/h8W9NaFb8mcvlpm4MGer+cX9avcL4cPtBs0t",
-	"TAhOQRdZdJFFF1l8B5HF7UYSOylPqD2kAbNwcz0Kl2kPNSmG3BWlKPJLVshTkObqFFbkQsuRxXzIN14j",
-	"DyyyNXbsIEFN/tICzaIM3MjCgVNp1XrTpqRcYx3yQPeNCUluSayCXHCURhtyvJwtluDV+uRlLLGyjBLD",
-	"WlSZRipOMRlYWD8gIHJOxjKjGftFP9RwORicPsafsNkmGgdD7h8UmL9gXAB/+/ip4hIfP9mLgBqEI4lp",
-	"5KFzv8vViA7IZJkN+SSl4Y2KkyZsFgPjYu5WYy0I5M+BLFMTUiv3N9ee0xQWMubXiXkB86XMYMYmamIW",
-	"SJWm3t5bEJKQs3iqopk4YRiDmMUSaCif7mGSK59g8hyUc1YGrSw4yVbC6LRAQUpwwlH+TsAbQYTfaqaC",
-	"WJTXmLBr9TVA3BsuUynSX2RG0wwneqoctxWqz3P2JRsDxUa9Y3ywdEmJazv+HCevoaTWpJhfOh2BdhfT",
-	"7KDzf4VczSEXWO918o5E48Xzn8+hBrrnic9VELbX2V9YuFT/fJdBW9g+V4Ceu+bT/gxWbm+joLyYIuOm",
-	"31TZnsb8kBdE5skOGvNAU9kLemDDnK7Do+rMu9N+HJn5b17k5+ToKj/5S7o/6j7F7/n/3eekXfQJDpEm",
-	"2FuVoPLE35zlvu819n1qRxFhj5PRWN8OCO5wzSL/Cupz+LqyRXcGzN68qq2efCTVJ33+sQcqiHFkQEqY",
-	"a0X8XL/36c/mOrBqI6ntf3MdZY2Qgtve5663/bo5XVhbO6C2XVBppARK6yBp9wiStkEX5GtLSB0sHtUo",
-	"4RPo3jTM9zjyUtBFhqXeAMq+EK2LFD11dQFw9fpD3oLK1OH6Ul2424W7e4S7nX/9rfnXnVRZJ1V2R6TK",
-	"Ckpku/ga7aiPwZfDkLBZl0JoFKUAcBJaLB7AK17fPOz2kQDMCFZW0DnQ+XgXt2XwXsozdkAxFn4CLkux",
-	"WuOBxX6QUNXpE82Wpj5TSJIv02SM9ZZUrNR/jL0utjER6ZCPbSUKf/xZc63lV1nGUeEyjmS9RqKNdeAx",
-	"UiOx53rDG/IhB5EsZXvMA/hNfmOD64jGJJ4iCkna+USPSTts1o/TUYRWxhrnDHDTIVfBhkGOQCFBmlmf",
-	"LrOlkS1wClo55kqNNGJJDDwH8PD5Yf6gVUAULRMWDbkLBMpSyiUNgbkaa2MO3Z+uRCknFAbPMr/6Ax6n",
-	"gN90KlPnbyt0xogvM4bXGHIpEDI2ni6TxEDBxpyqQMv+czETnI3Quqt/i/Sa8vhf8Gzq3/8jJqMszhID",
-	"gQuVS2iO/9k6q5JEYghPYpgVJCPo0iKaTmeQx0AzXCy/akI8A/sSK94nefZaE6ZPVXw4j/lSfYzw5a0Z",
-	"Tck0FXPskRD6H+DAw8sudBK6sKxYkoRmLP3ZVVArTyd8rujcg9SZighACo+7w2cc6Q75kGt0Wqw+bw1S",
-	"tIKAFsKUerJufTKeMzWfchYvRnai9Bek58XIzOHojUAdhchTDvk1U0O78EaFlVMYGzwqlg0AxAaCdZ4e",
-	"nLJraOOMcVOX1GQZ5iDOVubPIBACamH4UcqggUjckG9SiSM7isTdNXk4NdM7pBq13/NcnfVn0FMf6e5n",
-	"/67O+jPIpel2O/0lnNYczlWjMVZ2F/2qFr6dfu/rqZEdIkS2XajgLqqP7ak7dh8Vx3ZYL9ES/86KFK0o",
-	"/+m8SJlRYANMlHfoaSBicfT8Y+9tmalNH46Nu1Kjo2NJGPqNPELT2/ukhm8MRj6O59zlA86EIIymyZqA",
-	"iqwAM+6NxJDBfuw952A7kcIItkHkh31wcnoG/LCPzgeDf6iP8XRw+pPzO/DGAqNceRMqXZhi8grsdNX1",
-	"9YOhp+I/muv96ComZJ2Lj2Qm19wXU9PM9bthtCjo+LF3NQPfgCVRsUgABRggi/JHAix7aqcz+7E+CjDk",
-	"mP0NrI9pjlGOuODeULngI7jxiGGFQS0JfbhZB5C2s4SShRvqQWpkU1lY1PXFiMHZoyBxNAdHCVOGdkdW",
-	"7nL1ZML0WaSUTXSS/J0rVy5L49BrRTFKwDhQnPLiKDGU0f3Ihup4vcjRadvm7FJdAPxdeDY5E8skIhOW",
-	"CISI520c+J1jMIFD0uFcVRe/FnoGkR7O6rK/7uD0xT72nlH+QwYTIlJGxAQ1UtVHtUyTc9KaNCs8gnbv",
-	"L0uTax4Epr2kJ/ux9wbHBf6TCtF+2S5u+vRpgVugv5PO6NZymv0O7ecdOKtW7Y3ckDAEZkW7m6d+84QS",
-	"a6g7BsoOfd2hr7fpTHrx6PbEWPuAa92fgm2a1Q2WWkSfUD/L43z+pq9wDOMY23CeIABZxfyYDFK3x0QI",
-	"Rp8MolUMMT0FBMY18DRkpJwL6pMPBaV3VGhzcnfQeUhs9KmlDbggWp9AmQrGM+1z4pi0zJsECJlxJtTm",
-	"RWONPM+fwjoargbdCwiQ0fNZ8ixOdAokE2LIRRLlHX0GBIxNY9rN0Jmwsn31DnZeAqQCXjhxA2M/SJsI",
-	"UHMzQ/i0kyqgWqLfOEzYlKVLl7FUEb3zhqxPvZZD7r5+8/g4Z4i+aBLwGw3yPQN2UGpQt+yd9z4/6F/8",
-	"Qy4nl7++mg6e0v+5esWe8S+Tyer52w+LJ0uW/P3VdPHkv+i/Fv/87Q9xeaH+7w/5/NdH1/3T94vV7FXy",
-	"j99G/7z5PfyP/2/0eXkz+sz+5wP9KZ6w/3z++98HZ3+PTi5EfNMcVwFbyZb4GqfL+z6ahNdt8n3bdsu2",
-	"ECMFdVJ7+a8gyACvoJNG+I6lEXLJQE8fUG9ihfyvpxMKHyUlGkG920b84PHZk4f1m+xkmdw0a21SRxYb",
-	"jnLo+IPBAPnqyupEEfbs6DpGQmVGzgYkomtZ3QoFPM2WifGHZtlaNbpvi0bx12VycziK1L/K10WQdnzI",
-	"rYR475bhTC/aDoh4bCBi0erdNTRiySqD/R3X28dxzjIncuISYIxoFy8IdzSgwQ4R1CGC7g8iaOePvl1Y",
-	"0HKhvs0Hg2AwGJAFE4uEBdjZR2XFp421wTGmOs8d6pxlwmSgQQaBibF5ZEQNyIXy2DSddQj56UkOIb5h",
-	"bJFnJQClA25onP2sqZnUN4G0kavZ2iJxwAlUYfx/vnvzGjIGlKA6nhp8xr5kP4by8/icUGPi1KXB3fWE",
-	"MxylaXVEgHRNQHKjhiJSmJEhX7BUCt4nz8R8TgMi2TwORaKrG3SS98eBTyqS5ZxrwAv0i8eSvL/6/eSJ",
-	"hmWklt2HEuVA61a+OU1vAjjwwWPNcCQ4VgI+xDwSK3ny4PTR6bmW/oPjTbJkHM5oKlk2tmxATs0B5i8g",
-	"LJEwP8glbFsw9XALTZgXKlAWMkvFQrnlpnHQsvrgFgBtz8pgT0U6XyZqapZ6Bf3wf4+B/8gylpML/YrA",
-	"xGfYrKg8ej0ASDcNOSUhSxLnAFigHpvQkL/Xi3eQr4QIMCAZpMzyMpju9jZpMr2edA9rn7yCpzJn601x",
-	"QsOb6xRz/fo6Q164kIOkw+ZuJCcj4yhdj9IlH1t+rlgaJZbKUQGzj6kfhBr5BJ9hKlY7bIHt4EhKjabv",
-	"gBRqwxDxoZCWQD+yV7evb+LUM+W1cmrklDVzOm6YCJEwypUZLQ4QeNQyQSKRQxRXmg8vLgGeYon1cl3m",
-	"7JOxvIkXY5IwatBd8HdYSwkI1I4l49GYSMAjUWUKsHgOh1zTmAfVBhNPg2krtLv21D17NZ2tfJSX+pum",
-	"p/zw6w3/zV7hz+rWYSh9WnDWShvA3G7qDxU+ceBtQEOke3uhNEnnzMdnGN6+V89f/fr8subxdEkwf6w5",
-	"/fKS8ets1js/ffSoAmlRNXwNPN1n/AA0SVFsoSG8ZMfaaPWDm4Jy9ZMPnBjZPvqnA1LE+juSedm1/H6M",
-	"69Dak0OlfYV2R1fwezSif9Pj6odi3kO8mCEru4goea5HrV61OWvCeOGs4kNcvL744/klUnPv85Hkaeqg",
-	"Z5aNN4c4lsCOdsgLjxI4gx/ywoiDXxnP/+i99+Jrrm5CBH8MQLHgKbWcI0dI0e75oUu2EOkuuLua08sV",
-	"+CTxd3Lwesyeg57U5q38blKunQ5Od5XhplDc2em1XME5+76VWlY78z5gSJbns8ZV+rqgwUIstTdyEBLV",
-	"3yB8EK9VpKbEXdLEInnogpAog87aBoN6GXNGHpyDvgeebj5R2HqHaEmHPfyKMfyCEARW0xB2yGEvIMOe",
-	"Ps5C4Arsm1dCYCEXdhkPWLTSkD+5hFKBRdbNALnjVxAGA8ISNkfJPbjVP5eiBKx0XQgbtkJk3WQ6zjBC",
-	"hgt7kRIA+XMoE492AzL9SqMtBVar4qCiMmSo8oZ/ruFzUtJr8zYw484Nw5l68D55g9DNuYrnTEyJxRZs",
-	"DhCQQrthi2zIrTttCFJXVPr6kx0SqkNCdUioTUgosGw7pQMLNdgnZ0+ePB48OQwOBRugJrJvVLC1PXG0",
-	"uAkXiwgmUMPMAXhv2qnwSn/4l7xE4dJcDbm6SJUK8ARhUpAGEakyTgAmMpAk4DlXu5quCTdPrKQsS2P2",
-	"effUiu9k6X5veLbj0El9+hoBAQJj5N6+Z35+5WZWWlE6xWPWS54i7tRzv9Nt8HuqFV9qW1S2tVbCQ38N",
-	"LRSQD7F2VbJpdbtMCDr2e8ikVN6yrur1Mk/wwj605JFtrlBhiPLG4Zc1y84NCTFmGDDnLckYR8qicZ+8",
-	"KNbCQagVUEgyo2t3hxryfIuyHfEirYlc852reeofhtVOC2kroMtfC49kkZdmAltDXhYnT4UdMhOLxRGb",
-	"GG8xdIdmGZ6sCSX/XLIlg8x7uuRchVjFZzc94HaOPzWd48tlwuqbY6rmOZZOki6fc10m7DpfvsN47/uS",
-	"DsjEorwJH7Dp7hKWhfJzs9Asr4yVvAWJDG+wa0nGMyPZhVveOFD/RSWoRPHIEKlQSabLFBkODMRB96EM",
-	"eSjSFORd7Z2xUdG0SSA445rG/FyzbGSzlLEq9AGAMGqCvPIOOuS1Wyi5QCyBZi6RC+XbyBljppyd0Rum",
-	"9Wg1gME2vpawD3G2w5YsPx8ncNy+STcqZgWpSFiAjaY6Esf3Hag37ZW63DJX4NcQg7Yqh0GMRJ4BQ625",
-	"TS3UwT7lNFh9kFFwYDgl7E1h39KG8eS3WCLNZ1UNwqS0c0BRUqiL0yyj4WzOePYz/FUd/cvQ/fpPmhQc",
-	"+qH8POxtfPRb0wfqAtHvPBD9Tax4ImjkJuwqd5o7HocCUc+JBdzIDV2gZmPVYjVTzNcuEso56Og58aAw",
-	"lGoaT4nWxurRYMoTLHDeOJ6P4XzIJyykSwnNOkV2j784sp05Y5jwuiL/mgvnKMvk3BZvKlJi7uBxG+mz",
-	"5iRbxSHrk4tEGmEHTMeOofU+5tcjoFFDMU8jlEJmAlQaKijibHnoKkeCo5jLxDZiqmlDeon8xNZ44eA1",
-	"HJEc7rm6vn2FyOeBQhUajujlsg0KUC5YklgJT4n9SUSE4TJNGQ+ZcYFQMAlfoySxtEqbCK41VUqfIMGU",
-	"PgsLSOY1uhjitlRHlQyoxKJzo+9ehf0Fjy6LQZIDFnH+yJgE0fp35nHnjPIsnrNmTFjqW8zBb/KrcWJB",
-	"15Njp1w400USh6wamrSdxGLw0Ac5iUlLVwppKpK9r/WozVF9Og6ubFfCK4uAfKZW1ZaSeY0RF9yYoSOA",
-	"ryYimxXZfViBuymAIWDyEUyyCz1wPpRtC9Ra7fwBR7tI8be5xOvHwpdJsvti83ek3vlHxI4AO5A/v+/E",
-	"nE1EtPb3qQqaLG9mq26RP9+cfvkbDeesb0xH4ehmT3JWPK2gAvvWZ18qHa3BlEVsZNCL5Uh5AHooGlK9",
-	"2wyr2eS6Lugx/HiGuvnc7QJ2qf+cN8ux5oPAHRS464HLbJGtSQzuiob9g6rbN5Apll6rrr/oy8R6chOR",
-	"mb/19V5kbE4eBKRBaN4L8OizAL6tc7KN4qwG37VhNA0RXkWA171n2zou05VH0eaRXXWp/A661UG36qFb",
-	"ajuq9B+nIvW3yB35NAYPnzz66XGTDEltciNlyshsTGmAFWqP12oTKdWQb2elIm2RUrlkWi7dVopkVAnI",
-	"FEJKnADvNTyjqXhYByEG5sxGwSvOdUfqZBeHbgucrQM9n+5bgnZeKW6b+Alf0tGIn/LLf13ip47H6Rvm",
-	"cUKb/ZVonBxcMApql/eU3+B3WWy75YTyNWKFvcIuJIElA82BmFd00WIyVtmSqlQx6mToXPEFGpfVTGAR",
-	"F9ap2pYzTTNgpAgaWfSIySwV6zKryMPqImABHQPT0LnP993k3N8KnRG8bxWfEmwGnWBjoG+W4APNQIQf",
-	"8KlQgbJfrcWtGsGaQH3cWnFoJnLTUFWWANvQ0D2zWIxDMfI4zp2UG36z5xxHu6GzMl09vy1gOf+axfsq",
-	"NDfNwlnZ4jybUX6t8dxTR6AhczogZ1QGRf0rkbo6Wy7hcpFP0sifng/5GNKcAIoTCYhPWa0jQMdViCAp",
-	"b6T1evOQa7E0rdMyzku+IcwHulbAyISN23BNxLdxtiqI21iAgPafXqBsGUhQebplQVHOjEVxlgv805xS",
-	"t8SZTKhEOSmHF3fIh/xC6y1obAJqa9UIlRltBm+LgNayXNXpZ/PXmBnKOVAgiVmqdqUhz+mjgSzOFAb4",
-	"jalVq4vBWBAAqHVxl3HUJwDB1rkQmiEFSkh5kaR6wlD4iUXBkOf7GjQ4me7bCtZscGyNrzpZg6Oc04Qj",
-	"30pZcS6TLJna9z/kuAACMllmZt/Ft0Z9r9g8qp74EDQ+1M1RT8wMV60eORMrvVDUU0uWagIjyOWolWV2",
-	"aIB/UGlEOdRXpmtVugJjXgVOuMT8CqAql5IlmkdJTddMJJF69AuLllE3H/Ionk7hyuqRYo6gCKPCrV8W",
-	"5mqADxwOs8pjODcygDqBumYsAfR67vKGqwfJp8fFsOg50b2KKFyGaFBXHq7OEiDZuKz8CgN1U26V4H4m",
-	"fJkkAEqVRlmOrkw3ib2V5lIrrAj1cpEm3dgCMw/6SptnIWXzmEfqFSPA6VqtLGQoi+h6yDUI1i4fw41V",
-	"x3uUIe42n17AuFR9+xWKamSCCmzYlw6KMRrCW7Bi8EYK5gGE/Bp5hQuaZjFNRsuFroEdIKGGBWFfmsl9",
-	"zAp1mx71avUiRQxnWVzpauZJ+yXxlGXxnAV6TeUIIDi1SmYJa+tVOkk9UFUaPD45G1w9OD0fgKpSr1o0",
-	"xzxRta5LQ6hJcxf4rdr6WeQ4BfCetuQijTeQfwcfcq49Ea0tL5v+HiAZeGBQoCw7kmVEO0nZ5WftExjg",
-	"dDTITeIeDMZhdYzkZBsyZtqEV2uZ5WpkPpTxKOJmEKwWasWas9ZQv3GRGkGOfAi6VWtRur00rVnKbbLl",
-	"7zb4Pup1i/xsVJw7UToUB2HP+yxb9LtIJ3EUdWIH33WS3CnEKmOu7UOg+Q21hqwKuW5JZSjoLZYV+bF3",
-	"WuPHjs+6piYcsAM9KFbtk1+ZjCMN6zY3WxnZYE3EWowaf+4i1S5S7SLVLlLtItW7Gqm2EKGWAeeFp3NH",
-	"WONcV0SswbGivx3DPuchfMX5wuIDvfkj4PnRt98h+nuOJ3SB350J/G5T/LkkgUujecyrNG47Leg7pwVt",
-	"XuIzynOPVpscdQ7skmaaMkFMO2KfgGI0YF5S9VjclSzLHVxPJ/oWshH3Ssq5y4h0GZEuI7I9I4JOwtfX",
-	"V9aYQYxG9mB5a8zw9kdsCN50XsT3A2tCdgHRWhm6nqsJQyToCCv/rAHNnmAzqpaF8ec40YynQU1QSzN9",
-	"AMZK0HWdWvKuvMqTCdMwVbzZD8Yd6pM3UyLVsGmiTsW+8cwAIBCPJZdhyFgkMWoGkyeVF0weDh5iYIjp",
-	"Hp3Acbjd/Skw4VYVDIvnNKlW+M0wr2Z+asCbtSXHiNozz/bxIBeDm6vTo4TzhWkYaOuH90PtPcClWPFm",
-	"WsywKO8Qc14Vah1eoJTTZaKWk06/tAZhNwRLAt1cDZD9VjoiK8qyzkcXcxnjZ1K3BF1/6r1k6f/+//+X",
-	"Gzzgf5VzXoZQkv1zSRP0sGYsiSqqulWzX+5JxpujkdE+ea6/ZvM/sUFCww2PGDXsESEcL0DQc8N008l0",
-	"GiexTlkply5iPIuzNZFimYasKnowo3VDBxzyhlBBmaaUZZBBcIZyqcMISPbBZORXkuV2f7iUEZnLG5h0",
-	"S6p5Dw4HWuE1wJO77wDHZmIKd0H82Q4Z5AXk7HWri1ZCCzsMasf5+O33euKraRtRv9VvxlrUifbpjulA",
-	"a4n4+n5Qt5OSQSZVhczZjKGtFTxEEn5jUWVG00zqqlRek9N+dF8reRpnVTMIxZkuCOb8lXVdQUhZCfH7",
-	"L/mATWXFd2GNXqOykjMaQQ2I8rXRK8U6kt0CNa0ZyhPHkjw8fRpUFcSgcjjkY+/uDfxOnOmRPu2OO6C2",
-	"HHqctsn88t+I01lBNnHlsSukbK4e2N3JS6qGBVJrfUqf6P4/B+eOHkZFnjAnvKGSRCyMI/+e8FnalVuV",
-	"IrTFciAIM92trTkTV03TcrI8eV1SrnM3vm13A7890Mkvf6IESNfpdHoLHoi8OQHe5mP6HlcsSdzEW6pR",
-	"WxpK4NNSaO6GEhCKyhsXvYAE9copAWSAru24CaifLZ+19UIgM3b6lCx5BndgHOAJmU8hca1iaIHQKxXr",
-	"4Z8Mr5RyK0TKAnxDQ66uaXgRyt3PE0aksdSrmSAhlCBm9LMDtvF3hO8+bSdvRrAi75Dj5ErvVcLY8nwe",
-	"41lrrpS5JUBTQpFGJoGDBABEXSVaJnfdu9pKb1HSKe9yBN2mfQc3bXlT+fUff5feW0Wp8Rb9HJhJt+OT",
-	"zY7DBWxpOW6zLOtQTwENALw6xJ5YMA6pB9gEmpEL3zWNpK2Vnta1kvxIK7/8NySTZNAuIq3kZDumQtLm",
-	"OLbLjnc73zfOhAgf1W1nx6GL4ZibniunpMObQpeOu/Eh5R3DeqWHBoGiIGMRbnJ6P4wz08K7AC4rbKz5",
-	"HMs4E6kmts007aEyKWuW9ckFX9tQ0YBVihCVOpbFIfcJFnHEKCYA2rlQLaWJ9GNea9bUcBz9iVKWvEOU",
-	"wII8nGUIlk5F6d6giQwvZxpfzzJ/oeX+lovXhENGeMjIx74HNej+UMzhA1TeVhG0rZegGQZMWPWNN117",
-	"D+g7EK4224P1Om156+1glfeV7KiGUBEpfK3V5hWSmiYNt3E/27pXRSxMYs5uNUTb0DVqkTAryjNlWjVN",
-	"m/p0cqVbowuoBx+NKLIxDrn5aaRpc32aXSgO6xxUxjiZx3yZMUkSmrE0KJlpxmAv06K8cUYmgHBCfHxV",
-	"IKiOHOkRYMW3GFZCArVmHwgs7Zy/Rytbb3A2fWLrZyzRHYTufjvkZnVMEpZv6tjXGAIzvB7f974n6mn4",
-	"qno+uEhV3I0LgwuSxXOWdwTZfD9RpoGl/X1UZy7hLhvaEz44fMi2m1OTIcP3A+tNeXITZvu1D2Qo2Zp2",
-	"MN/2kTIN+eW/kfq+WUslYCD8jgzj2MPtdczos5prWIQzmtJQfQr9Y0tAdPmJTuahk3nYQKYLJuzAZhog",
-	"124l7YHs0sf0JLfTeGvlhHhag8+pQ/0VaLqH/GCebiAiv0eZfcsNfqTttop5vKv3dhitLul9GyTrt4jM",
-	"0nQvsA9s5GVfafIjj0BG86Sg+Y35tcsxkwZuG47DqdEn78CiQ5sKegbAq0P52tfceYOsREDkDge4ieMc",
-	"1SVSJ9kAYTEmwYu5c5Tuw+g0TlXoOeR/wXS7OjwnaIG/y1x0BgNZxqciDRmCzP8awC7mU0xpxWa1xWEE",
-	"ns0YSkUarWZkSlJnmlTK2qXe+u6DfFiLLTLt6+WyE88+jGEHTpW/xzKeJKzqEtXKkvjnLlzqCPcPJdwH",
-	"hjWfXM23xyTOvj4B/7YtiH2GSzTbgWZ0sWBcl0C5VznlbAXIyTiV2TnEBlEcQYF0Be1FWkAsc/YtZYyn",
-	"maF6WwH5mjJzknFgXUEba/p+II2NP6VMLpOsWoaoWPPcKEk05HXYJb1LhpQjlx6Uj2GqQMkdyL+8wrEK",
-	"peBpDAehceNBXR7P5EBQ4PAnrvMkN6dziNYiAgkny30DSU41hbhfrVjKiPIuMsZVJGaZyGiWqS1Wc9hN",
-	"oSlqavYJaDPG5JZOgJvD9bswJFPgZMBzNtozcEZgPsvxWy2zs5pAtVnB2UiToNZYn1yyBdM1DnsteIg8",
-	"rwZ5/V9VCDalyyRTE5+Y69KUDbmR7cfxO/giTWSpfvxsWC97AT6T+n+gwRz0MjHCThzQPl4kImKmyhqr",
-	"5/jnkqXrXtDTks1w6567W1kN32YZZ1gamPDjy3kP+r6/vMBrnJ0GPRjmeY+mKYUoSmZrYGubinTeUxYE",
-	"i/8nmgDoBFePIUXbai/eUogUGh33Lv4XOzDO3luBB7+ggmOwz1QXZngwKE5x2W94wxngO8wniau+4EK8",
-	"jPlN2Xq+v3xpv+Qx2EblPC9S9ln9L2dftDTaOKHKJMFd/nL5+zPy5PTJk7+qDxx+0uxlLueS4YMdcrHM",
-	"Cou9N1wOBmdhvXxxaTNooiJvtgq4OPuZpCz5ZdiDhxr2AnKL91STNeyVOADdpaHfqcxS5YH+eVDaA89V",
-	"W87JM7HkWbV8nA51cHfgSEqhjJN6gbBY7Os53TRw9V3TDHyB7Oy0F/TmMY/ny3nvPF+pMc8Yysh/ObkW",
-	"J/mvavXujr38d0+NcSTV533+sXehue/0XYrC360VMXIT/60UMnZRes+z0JV0bY4LY3Zx9HQ8rX6TsXyd",
-	"q30jld91DQsc/KXqCi84vnR1QH8XZE/jzKZvvoIi/zUA5UArLtAOwDUgGRZUZoZg2zaTOpA85bIM+ULI",
-	"GJhL9KJFg9jiOuoCqWMFUi/VZpa71ndMv2xb+JTE/GZ78GQhdj6hLYMVPqdxwiIDJNWfhAqg8txUsX2Q",
-	"vATaI81nCjEE9FsUOdAsrLQC5SIFJI6AAEJ4Y6IJeNkv8pehv1GgWkNWNODDMYDXBUvnsZQA0bdZN/8L",
-	"L/eJ4MV2qhR5ybXeofWeZaoMn3JY5PmPPy5EmtGk7+Abf8xv3cxXUdHEMlYjb3L4PvAUcDJrTK2anC6t",
-	"1VnjlnQkrflwbDJjbQjQHtkiI83FbdDtXGoOrTq2nW19dHX19Su/VT0TSUQm6yHXwMdEorkea9ymrpSk",
-	"sJmA5W6BlWfIq2h5muj0qjlplxfnUMTgVYEKjwuSCjHXiMFXdH18qCC+ZYBNfHW0YM4DcxT4Qn75Di14",
-	"CFrwrjICbabvbsgIRO8vhLEDm3QIxq/imCFf64FkQseDNErGoyMDGuPPLK2X7rqmMdIYpgz5BTz2oTJO",
-	"BePt6TJJrCCrW1Ic8npyg2I4/mJaQZtooCPTZbZMWYAoS9ugY3kXTN8CSE/RdVXj5gxLzYy7oA68IGcr",
-	"GD3w8EnYhUyJbyrSOUpVkRWVgatUoYWOYAaGvCgURXkEVlmLmMEO5VOxY7lwKlKobv4HSMxljBfBppLY",
-	"Ug9edSZWLmmjGpop716zTAZmk4LxsahPfkVxJoq/IGbGY8zxxZwCXYKlSaJJh6GdU9ZTP1qFnUberVrj",
-	"dxOoKjVxQjVg1SERasnns3VnoCi+FxRFbWgd1ckclQi/W1Q1qpaTrvgYUYNSOaNSQO7UI6dEZmmgJlOG",
-	"xIIwsBMYOcswPD03bGjapMLXRbHzzxihnGi+hrvyNZCqEapNHoxUf91SvYUanZuAaIsNs2AMdpUjmzLk",
-	"4bp11zWXAISAWy0ID2jhSZhaNvAuNddhqb9tD/UdaEjykk92fBj1kkfi5Ba6s18ZtUznEXNfFB62XOEx",
-	"3ZNEw3uVM+X0U9Nrgb3bxgfVcpi8Ty6GXJ9sbJ5urxY8ZIHT8OpbLYDP4WBAx0znn9IKwJxBn1WK0zTq",
-	"sf7OQdNuF/vddAxzHg1NtnacrF/hHp0feAQ/EB0jfyie5VDuyGcXIvKx+KbUZ6uv0yeW61B7NE5EC15d",
-	"UnrwK9dwpax0N/3BCgHOogqY1QeilY2RSmHLXVvy5fyBBISa+4NJ0GYUXWDPqfMXdWPfrm20Sefddd7d",
-	"XVMjLHzIbWJ1qty8HFNiSrmyGc4mP7FQA3XgKMqdkoz5XQu1nXGJUQibl7rihty2s5kck5AwN0YyVtY3",
-	"pIHz9HucKGeAhGI+Afukgu2L17+hswaWFQnrMvZFDTTRVWH1FqmKk5M4YykFaTmOBRWAAFGi9bpq/Zh8",
-	"oky5tg7Jvw0bbi+klyw+0zME3P+6boQvr7mGnkV0zPe+TO4PwUXKzoxII8TuYnZUZgGZC4nUffE0DinP",
-	"yA1bm4UyPhnbBAr8PmeUS6KuqznLKnsZgiEXKZFM/ZAxdaIkk7V6lXMq++QqNtuqGg2L1N+UUwpYLVjC",
-	"gCU2sC+1+SZ0Udvo0KyBQezevPA2FQshaXLJPsds9abct/BkS9vCUfoS9l4cZj/c+3xIfrXQFyE429oR",
-	"URrDyxg8oN1fYvFCLTRGJKAFXdkWsckDUsfIXusQ/W1nO0fvxGzw1qyIO0hi/24ZzvSn08Hkjg1arvA0",
-	"ik5QhRfTFLislmqtpxOYFAsuaDL2F7Smds1bUnZwirQbQx2FzSFHv0P2iZGupzlvLIf4iTA1w1pGeSKi",
-	"9U5+Rwif4TfveNzFDaq2kwkLIMWV1Vod4/ZMtojihEm5l7n2Tz7b9W6Pdj3h8Y4nNDG63glNTO4HGmfu",
-	"SY92neZGRta/i89Frl7xQfZ1Hi5651OaSNbE2m6NPHWhQXevsoxVWea51t4sjxuSSNdC+KRaIYVMaUMT",
-	"GTGZpWJdbnt4WP0VV4yiU9/ruJvvCuNSxfpswXmyTQYb00Sgn166/TnJhP4y3RQQ5esA+pWU3yNz+qJd",
-	"0j1DvrHHqepzb4+Gx6B8d48tL82ZzdPyFWFldfmoPP8dQqKLylpqXjqKbdmvo7T0QVS1MW1wOTRefw9Y",
-	"Q92d69ANf6SUZ4ZqzhZ0je9gpDkDZObB7lTsQCB0IpYZsOZgX8TnmK0MA10Wz5luBRXzOeOmvVtDZVcz",
-	"lrIh12CqOY1Y4NHVQT5U890o06oOzFLKJQ0RevsBOp8cNWWWgtGVziWwyhq4R5FYDrnthaBJYmt8O1lp",
-	"fYWv1ueEWiM4sX6p9gOC9szfXCURc3jvA0tCMWem/3cl0hs5E4ud+v8xCfwMr+nY/D+bRpuuc2qVxNVC",
-	"woY2LjCbcL/ZUFELmCad7uWO5d3XItO4ia415e4LXR+w7xYbUx4/enT2uJ2ysSewOdq/MXjXDfUK4IIT",
-	"Gt6U99PA4kosl7ba/EATk0fwRwhFdkgQ+M/3ddFouC9p9Pbugcczc2bzfQhPsYELDnyb6DLgA79xHc0o",
-	"pdMsz/ofU0LT6czRvan3JKZ7LbL/FsvUqYR22KgOG7WzdOZRc1pNtzlM99zC9nYJzXeybm/bEiOaWC0n",
-	"uCAIrbSahDpO2TFrph7+noZjV04MBi1dyyT5erGYJQf41mIxPT9dKNaFYt8uS8BdisQasYvH4QxDIUze",
-	"aaJvkTiCDnDnImYXVXVDIH90eehijscbAiRIM3KRmQIoJBaTWIKF2x34S+pwv+okPCrmQ66HgDR5bhNr",
-	"lfjEB5pEy/QHqVG+UrMXwBmjLJ4z4Aym6lFHnOI/5UysRjHHCVA/wNYok+W1JhZGfus0GcMDI1l0dA64",
-	"ZXh8yxUIrFC5MAZ2CieMfmbEMgxv3IX3RQ/vg/T8thG8J0eH8L6ZTlka8+vc59sDxtuAfbyWA34P1vf3",
-	"eA/DlJ+v5hIh/JDnjPCklhC+yPyujM1I/zd8t/iPo/LA5/N/LAr4A5sKP/7b4snPe6eD08cnDx6cnJ5d",
-	"DZ6enw3OB4P+AP7vH73AHDearEfKcx3pmfH/Yucb/6Cr5ubYixBm3/6s6TR/ih5MH04en548omfhyUM2",
-	"eHLyZPr0p5PTyePwaTRgD+jgQU83yOXWsnfOl0kS9GI5QvNo3p+uPe1w9VOzPPz1/FYXsdCGp94aOu+9",
-	"vXzzn8+fXfVfXby++OP5pfmrvutZ+IidTp8MTgaTp9HJQ/oTO3kanj44eTx9GD2hDyY/scGZXYiximxg",
-	"27KgJmeFnvcuFiJJhD1cLxj9nPbn3Z4XPg8j/j6nX/5Gwzkz/Kjm7/r+r+gX8spOgv9hwcn2VxzC08kp",
-	"exw9GJw8DH+anjycPqInT6Kzs5MHbEB/Ch9NHk/h4XdiU/10wMf3MpaZ+uA6DHyHge/QFrtg4MFld3zA",
-	"+ihDRxd6zz7xnMSS6Vb7qvVzlQFz3VxjTJSXaw1LmlTl0aI4ZWEm0vWxYfV7wunrAw/n0oHmssKwokng",
-	"Qdy4wyVMKAce7SL6cyR/BzXvoOb3B2p+58zYJvx62ahtVd5y0kFQ80SHnIDFiiWKjIkUKb48rRrr8w8e",
-	"XA2Uw3+Ozn5VDJQrbFXI2UQ0Yyd6UkriPAcMmdE0iUuDfjAYnAx2GfQIkwEtjV0rkUocqgln1HAnLBH8",
-	"GuLfOPMH3TDKqXwIL2CqfAb9l0bDV0vxB6w/QLRNVLRIY66fJ2Nfsj55RiU8ognCvWd5BS5/ZaBsQ8Pm",
-	"QkJqs7xiX7Kq8f6uvhHN5sOFv21OWEiXsJ/lqS7z9RHBmeyTq3TJbL6Ni2wW82vvUepD/jyurBCemgiR",
-	"MMp3XNzCqAO2/WnORRRP4yN/m4E7fgNvSUC/B0CgbX+65qHa/XYh54w8OTTMkjWOWd3SH2g5vK8ao59U",
-	"Ony5eyOEkakP2x9Zw9RC7XDbMSJgA3+QexoQm9GoGqWT+2hvVtFm22lVz2hq1coX1JxFRCfZ4O9W19of",
-	"e553qR+8Vp880uDLa6Jh0qd+wO3tLJuG2TAxVDVMdekWB+h9/SaZ5Q92XrvJOVnlPd6w1xsgf5yzZsQ3",
-	"Ku6M+TUM1pC2JklFbezcqa7JHIOIhTe/2ib75DnQ/KojhtyVKakJBuVoztrTaKLXKWNzxrNRBGRk21LQ",
-	"8ec4GWFQadK/6sTR/4iYN0hhb0h3Qt3IyXeqn5wst58BjeegwFeTf47lCMnajYOvfsDw3/6kts382ua6",
-	"bjQBCXQuMihuaTleTidJLirpBi1dIr9L5N+fRP5iJjiz37FaYLlYW726rPyxyXB+1I/gP9MOj9MYjvVe",
-	"svRVLQYZ04T3tOmxy6rfigCbu6UXUlKySbrbdyQ0QBROqcKHFqSr37/4zRS10KUABVnIBo+tDRjnCvtF",
-	"JMi4Ty40gR3y1Gu1VgJXvmaZJA8HD/f3/xY0mzkuFzp5DYSVa9zB7azPF29fEJg8DSkS6Y3mbHVpUaUz",
-	"Y1piJBU8A+J8OE95lzK+5izKfa+Yg8JbnEmWTD2e5ljNt8RVY3tFJNMDMeAd9P/hPchz+NMYr8LZyjmU",
-	"gS+HB0+W2ZDDgIxmXIrdllzgGTLvQgmcbvjIG41yEGk4AzVycX2t4aKWS5nqx5NY93DXDfw1BemQugVk",
-	"OZvH/lLzfMxxvScKjzFCp+UI/TAPdvNlm7pfyM8rR7BY/UMfFg41OTWREtQvNS4CmIlS83JQAdoLikbj",
-	"U9CDeUOI3+i/37y/HL1+/mF09ea/nr8+lsTpW5ZKwWlyAaIlsNtoFqe67RMX9Ypi0/A9hyQX19phW/kO",
-	"WHW9cRTFRcKURYxnMU3A/uSKF5Xa4VeQIGMsKlhJ+MJ902Ww/WiCHHOFwuWwz5VGY0xIwRSBbXUvXzO4",
-	"Pe1aeyLo2pJr1T+cG0P1bUxc5RjN9tCyk9h1NnWdTU07m8AIE+qsWtrYG3U+b/0xsXCZxtkatl/4/WKZ",
-	"zXrnHz8BegseoMoVvSCJCGmipRsCVLMwsl/jOb1hJF3y8eYwEXZwPebiDXKaPhmgaAZs1tBByR3VdKDv",
-	"h7Kdk+jzmK7LWcU/UrFcuNhvo4OxqhJrDyknmXqg5aJ4m2t1oS03u7TkjsJchlByXRhC8cpVrQDla39A",
-	"53WxYBzF8GiS+M+llgduFYtUXKd0Lp07ocR/5ZhpRER6TXn8L7xSv1zZrD1R50ZA0LjuIuaYumtAIrTv",
-	"V0FkDc4cjfkPIBGS73Xe3bQvc0LBmcGPYtPl8qQtAHpy+4+UU4W3VfsUzXso6t9/7Xt3oxhYsILccLEq",
-	"yog5sU3sLrNQ8Gl8vUw3cXCv6Bquq84nMS9FT87lYvBOsvXJIhWf46h6Ut6p6yyYWODz11+NLuIT5Uj1",
-	"/vz05/8JAAD//w==",
+	"7P37dts4lj+Kvwp++s5a6a6RFNmOc3HWrDUux6l2d25jO52ZiTISJEIS2hSgIkgrmvr5rPM058HOk5yF",
+	"vQEQJEGJsuVUUu3+ozoWQRCXjY19/ezfWmM5X0jBRKpaR7+12Fc6X8QM/v1zFl+diWue0pRLcTzW/z1n",
+	"C5mk+qnK5nOarFpHrfeCkSVVZEzFmMUsahMpGOGKCJmSdMYS1mq3rmmcMf0ehX5aRy1s3mq3xjIzX4+k",
+	"YK2jvXZrQnnMotZRr90SMh1MZCYieKD/ShNuniVskin4943+Q2Wx7ufzby02pzxuHbVozMfs382kumM5",
+	"b7VbLElkoj/n3mkd4ZfbrSzjUeuo1Zsc0heTfdZ5Rg8PO0/Gz1jnxaRHO09HB/Qp7Y2f0r291k3bfUdk",
+	"cex13BJSDCacxdHA/va59U6mBObRbX3xv5zPz33+YHzI9ifPe53e6EXUeUL158f7e52nkyfRc7o3esZe",
+	"vGjdfGm3UpnSuHW0f3PTLu3WK5ZSHqviRr2SgrXJkqczvS0kkUuSzmgKm6f36prGPPL3Kt8Zu7ew7OOE",
+	"0VT/e2/vRbsVZYuYj2nK4BkX2IverDmbj1hS2ql2SzGR4pa5jlr7vf2nnb29zv7BZe/F0UHvqNfr9uB/",
+	"/91y7Qaj1WCSxfFA0DnThBfza07J+6VgSbFVplhiGkloVHqM6/xitM+eRns9vcOTzpPJIe08jw4OOnus",
+	"R5+ND0dPJ739VttS5X6v3ZpwwdWsZsRPvRFLMfDWpaWu+KJVQ6IRtQTqE6d9/rl1KlKWEIq7Q+BnQqMo",
+	"YUohKXERsa+to6ftVsz1SJ971GW3w9KWplRNOSrFgRm6N4QEc8wSPaxZmi6OHj/e23/W7XV73b2j573n",
+	"vcd0wR/rte1wR2nq8SiLrx43OTKPtz1hFbJ+w1WJ+RwT/XmSj4fICdnb72nqVjktf34g5l0T849BQl8q",
+	"NBS6wi6XEgjG8EOWMKKnRWhKpBizrXjinYgoSlaDJBOtowmNFdvIMQJXmuEGPcsN9j1uYAd564uuNWJi",
+	"N9xqz47voAG3qr/nLukVE6W91D+1CRURXGojNs3ENhvYq93A3h+MCxR4AMow64/6rxnLgHy+3/vil0Rm",
+	"C09qFVKs5jJT5VtjkY1iPiZOIpJZSihJpSYnX1qNY7kcjDOVyvlgkch/sHE6iKxwZQ4pNppnccoXMRsk",
+	"7NeMqdR7nqVyQBeLRF6z4o+4gbbj1lGaZOyuNIQb6T3jczoN/Z5TlHmEs0zZ1xSXCEelL9SVzBIil4JM",
+	"ZAKy41ImV2omF92WfY8lloaPx3Pm/2y28Fm0N3kyerrfOaQH484T1nveeT558ayzP3o6fhH12B7t7Wme",
+	"8nXBE62A4KC4GmiNQS8cLg5XA9w7+4PdFf31QcrmixiJ9ZMZoh7/b3auN638hUTGbu747waSd++gha0H",
+	"EVPjhC+MNvPBLNacCjqFswuNzJJ8OH//19OTy+7b43fHv5ye6yM1lotyH8eCyGRKBf9flGTgMkoyoa8l",
+	"LqbKvVbYUfypuPb4W7pa6N/sRrjft9uQRud7qo9d4ZQ3PuCKJQM6mfCY45uto89fzM9wfQwWNE1ZUnjA",
+	"IyZSnq4GSmbJmNlHd+MVJ/bYFW6TGSOCLQlM0BMzf0cmYZ7d202zmV94N1CBZ/yezMCsSg03wPfvdvIP",
+	"N5x8FA1qDv7p25/rz71jtXDiZ1QRldIEJbWNJ34h41iWz7wllu2P/P4/05E/vbaGL182WH/eQZWcz0Hi",
+	"a7Wan0MQlgdzphRspX6V6c87Nu2E80ki5wMrc7W00Gnf+aU0KriPkQKAbEaMCWI6IqMVwXOqL+kFS+Zc",
+	"KS6FZT2DXMbWwuyYL7ibk20Ci/tk8iLaG++PntGn7EnUmzwfHdDD8R57ET2b7NOnvU0kDw8bm7bgmK2j",
+	"8O1IOZX+SgIlreGC8DzE5/DBFjI2KJ4laqtaL94Ltp7SHq6Wh6vl4Wr5/q+WwGk3m6eqlqaFfeKf9E0L",
+	"Y1963GShPc250b7ctHc7gIPtBnAQXMCPiygsjy8TntJRzAj4WBShE7A5CcIinn4HgnlRj1ZXZMQmMmEV",
+	"xdmxIMNm9zv7T0Js9puzIjjYO6bGXR1MLcVt0Nn+mqmU5OJUbvnj1zweiAxNeNvIbt/gotvVvRaxccyF",
+	"pmOq4ArIf4sGNHXOyk0e0pKk+pWNM73gTpq6GM9YlMWwwmVC3usc9IIi8Nc0oYOcr9sz8onhrUSkIG+l",
+	"iOgKzLdLmcURieU1I6mWb68ZWckMHZiZ0ifI34xjPRNy6ozT/5CjQcpToPtzphhNxjPYJrxN1YwvBiUh",
+	"QFAtAdgOW+2Wb45pHbVM5+Sj4NcsUTxdacl6JgUrUFXzw/YkfO9frFTK5oRGcy64ShOayrrb//jV27N3",
+	"t7/87/Gmt4SyYCLiYtq6haX4vozEvp881ltZ5iDu5zb4EOh4zBZapVqx9IGh3BNDef+3B07ywEl+YE4S",
+	"iLj5GQU/5B849Jx5/HAsYPfHvf4A/bPQcpGITiNekWaPhUxnLCGsg850ERFqfgL28HAfbUGgMpk+CLjf",
+	"8Fr6PQ1b/+w3Usi5YfRloL7Iyb4F38aMCsH0ZOAArWch+z7tb3kj+L4Pfyg1V0XBKZKvu88FfCdGaBQF",
+	"r8aGm2NLp8WToqvBo4uyxyHgZQDzW2M30h2WObeJrGd3dYu6I8/Qva/x/Xp1Njl06pyGD5fzg7L4oCz+",
+	"s17NRc5xzkxQ7Hpp/0G4fxDuH9jIAxupkfDPURg7FVFJzP+kiYwKwkTUhhghCrYCXEmmm3uMZe1lvM5F",
+	"+d815KjbPuv0nupztLd/1LNtt6OsnTshg2v3Oovj4tqdXrNkBQG367nv+mX7HljFLhjCvx482yeHh4ek",
+	"t9frfad7+IbRshx+OWMk1j8jyXNFBGNR0R28bgO/g2m+4RM2Xo1jdks9vqlwcMvwqW+ghpqkKe8YbcMq",
+	"v2c19o6RjPmlZFY0X6Kul+P17dTi9h3sRr8DAd7e3KRHuH8PJPk7mKvukQYhHa6p7UsrRh9cdLJh6cdZ",
+	"Ko8x5qqsIJlfbW5mm3BBqJ+sxFNF5LKYoeHFcEXlxCFHqMWfzcocRr3Rs2iPdQ7Ge6zzZNJjnef0cL/T",
+	"iw6i55On473Rs2etb5CFs6WQWFnRE5fsWL4nDZ3567W7+Os7jztsY8vD2avD3+byy3XbdfykRoEuC2Jh",
+	"TRk63Lmi7BkZbxFO24SoH3upckXNrFUMQKz+UglJTNg1Z8uBy5vwfy0o9u6nUE6j/7CcvLgjJ9MuSP6W",
+	"qmNO0h0bg3p/lqjKMTtneq0qzJYk5neCWf7l6IWHE/adnjAMlLYpsFwRvazdVunQbdi8mtNYFiTD5zKX",
+	"J7/Ds2nJ+rs7nKGzeZGN5jytHM5PVEs6YN0RxAg3yRqppxQ77k5wMWrczwq7/2yQrZbmpt2aMRoxhJw4",
+	"i9h8IVMm0s45W8R0hetTpLOhlumGZDljJv4+YWohhQJ8KjANyAkYymgSc5ZYYSIHSVJ0zsjQfWu86vyN",
+	"rYYvCVjpl1wxRLhCuCuisvGsL3CQXXJuvqWwO0TLQPMOT9sklbLbF7ByMzanevBmUUdSxowKYwYQV9V5",
+	"fTx/o/TQ9RCHE56odNgmw0XCrvX/C/Y1HYJtYBhTlQ7Jgk4Z+dP56xPyfP/58z93yTH+BCsQSYb4T+wr",
+	"V2AridkkJTJLuwQNiWScJUomfYFzpYn7KH4EvodzseAgR61+1usdjLewl8IL7CVJWPxv/Rb032+1yR37",
+	"0QvQtyo/T3I5v7LqKk1sRJZedPW7rTos5DbDPWcRT9g4fSPH5sIqj/yTOwCjRC4VS8hUMtVd+52JTOZw",
+	"SWQJz9W8wmfTZNU5nqQsqX7xgo2liBRJJVlSnrocmGTFxZTQKeWi69PLYaOhcJEeaMYx54LPszlgmDj9",
+	"M2WIvPC1M5Wd/FcY6392DDPtnL2qDlZfljyyW2uYQJtQpZVLYAMsuWbJI0ViOS0Mu4nxKJ/HnH59w8Q0",
+	"nbWOnj6BWdg/90ILrAetsjjtnMhMpOFho6VWDx0AjKQgNI6BzhypxlylhUHv3eda37RbC5rQOUsNoy4i",
+	"9rzmccqScwP5E5pRIpfg7ZGCmRko4NtZnCrNVBeMAq4gcZ+BS3COKVZU6BcL0/3sAQtZ1J4v4NuIZZQn",
+	"fApEuElWYDqfo5gAw/SXh6dsDtP6l4RNWket//M4R1B8jM3U4zLilO7lRH/rpq1p4Az7ONh3C0qThK70",
+	"U5WugKz0LrQqcEcfP4aoV/9q97qEhtYmyxkfz/C2Y2SoL9wh3HmwzHJChphplfPPge5ioGlmqDkWSBO5",
+	"FV2mhBL44JSlqi+e9J6UGX9DUxis94Kms3y5QRxoxpKwZfXInMBN5ZL/TueLdPV3FIiws4qTMaZjZo+5",
+	"nnWbcKFSRoEdDPVBGnbJENw2wzZBaYvpbnFp2nZtR2zKhX/kXhJ2zZIVigpmHcdyzlRfTBI5xw3BSyPm",
+	"4srsipEZihunL13NezTnVEjpcNonWiRbdsm5/kNfy2YeMolYov/ATtIZW/UFwJrBrWWT49pEsKUWd+BX",
+	"mBxIKkP5b6bFkMg4ci1eahkHpzOUQ7hC8AUrIXTJOwmus76Yy2umDJnBqLjCYR2R5YymemmwKwX5nIzM",
+	"GRXLGY9ZmzA6nuXwlFz520Pc2qGEIJxEl0psRJV9h32l4zReeZxkrkkax6rbIEoZiND58ub83oHvKAIO",
+	"Milg//tCL1uSg0cRKlZkAoxNlU8DEE4rzF5wIHU3xF6vF6LwUpYs8tMTo+OGGUQZNgJuZZDXzR3BFbFa",
+	"chvmb/8iPFUsnhAuxnEWsah49zXWpENT95Xy7c54cAXO1LHJ3w/IPkCymtEBSi1J6ZUWwUm2KMyn/h7I",
+	"0QE2SOs1Q/tg0nfrhsaBYtVMLkUZjawwQqPC1QzRJAnfZojnMmbvoKPwjRwzuJLtgQKK0R8u0kNFcQ/e",
+	"qU7T9we67jbFIV6yr+n6CYSJvzABGLgmrOLAG0ay105nV0R8gY7kRucX2JRub5VVrsjH8zf24pjTFaqa",
+	"mjfNpEq7BI39WhYxMSH4ekAd6Quu8JIrs7MdpoSHVhM96U0JA5br4/mbDQt6uVrUEDYugCMMvUvVZRIk",
+	"E1dCH039nLiVKaxLbgepnRaaTHZD9JsFwTKszEZZjmhR7vsR5DyTy9/YqjrXY+A/BpCQK09p07qm0lNL",
+	"qIjkHGbYxlnHep5wv8WciZQkuTLhW340+42k1lN5StIlH7Mj+ND+k76YySxRuWkobDC6YitcUyenECqU",
+	"lhlA8fVAuNFW5FmYcmvWsEsuGOuLfgt1HtCb7Qf7LSsUecti9/74wxmeW9ga/ES+OSVjVp34sX/4rKyh",
+	"GoiG1lHrf/7Ub33+//2fTr//ud//0vm/vvy2194/PLzpt/7/oZ///C/hPS5LMfyax+9M6FHovEIUllV5",
+	"eek+StnXoprbqpM9/FiuW57HytBRXq4xhuixp3wO8vnQidbcsh39RCYkpilL9KaD30gzHg/pCwjHQJ3w",
+	"VBEmIqI0ibn+inO3lv3e3iUE4JkYvOB6GK8KdB6+xiKaso4eZ7N9xA4x+/W2q2FMsqVZ7fV6nd5Ws0LD",
+	"0y6ntQpPScuX3l2sOZvDYtOn0ufFlasYX57JgF0wcNs0hPlduyyrLQWW7VSOsz+KslGe9il6MUMEYDJ0",
+	"x1KklFvFEbgSOaHocuBTIZPyzKz/MjR0ZqKpdsKkYOynmmeunQDfcuglX27tNAbArnc2GRu4dYE+vdCE",
+	"TKDXytgDChZFcAXe1qDohym+/1tDa2I51Gxrs2Jxyqcim29vUKwuI0RtN+LVJsIbeLXDtDIsu52bdUAM",
+	"0iMkXHXJiZyPuAB9G41L8OjfTHQEOEz6wv6IUvTQ4UwXdB4TvE6UlKKsl+z3Xrzo7O13DvYu9w+ODl8c",
+	"Hb6ouxjMLHZ4MfzHuuPUzjW1R6g0g6HNzY7pn4fOvT7UD4de6PawEUMhx30BAjGskmfC0txWigmfZom+",
+	"h6R5wyoAJlw8Kq8ntd7e0Ar+uqsz/COZHX54i0NDY8PZ3cwM1mvmNBXdCQodRYm22xfNDRLkx7NHBJf7",
+	"lb/UtRaJR6qg1W0tUBRzpeoNEv7nd3QqYJb1R9png9vP63gdU/KCVXY5lz+C8agysXqJydM4dy0z5fGQ",
+	"eAM3dcLeUljKJ43TvYOktNnadjePKzhbQSrwuwPBADyDLnypL+SCJbg9iq4UUbKZXe97ctF+gKSMqj0P",
+	"YmOMbUffNca+taBTLkCJNudKsbSNXsC9rg21MasNvj/dj4u1WWAOGAPBkVeNnHthmtPvFkguYhMKEQt7",
+	"7UCEBP2KERL7e0+ePXl+8PTJMy9sYq9hiIpelwv+v4G1eZfHeGAYhL5TE5ZmiSALlpgZv3Vn76DXI1jm",
+	"SF/GB71eccq9+jkPlB5AeOK99prYkMaTLAc33tq0MqcR8y23W1tIDnZtIamb21pDiWmKgZw/rpmkZu5n",
+	"XhB17cxHq6DHorTht/dNlD2lPj7LDuZYI0cXNvY+nXU/oGxct5L1colVJu5LKLlXUeSczWXKTMw7wprb",
+	"0O7bG3Iqa7hZSqlmTf1oXsEPibzmUZ2LZbgwj0sCl8MRt8+VjW97L8JHKjx1Y4sNTM12vHZ6nnPtSSC0",
+	"B6sCY8Q4xE3SCJMdaYx1C0XKMAqULrBEH5fi8T8U8la/crPLAikiy5iwNfu0UBPRvPC5dalZEwDrA1fC",
+	"EopkFFNx1W0B+jrmxleyCGWMZaATlvJiMnrrXD+ztAVxNKarZqzjZxoZEsdVCvgFcfz2GxDWhbF6JMli",
+	"8BKPeIQyYo5YoTfXSygohwiHhmSaPy60hUH9TCOI8Nxup5iIymkdHxWLjHW1DdF3CfIuSuZcZClaDwUY",
+	"Wqf8mgkis9JeRsxtpP4jp+2lTK7gitEcsUsu+FSAqQaDsWFHgD+IaXFI7yR0VPsVJBfjhOegtn+5ab6/",
+	"r/Xrp1hLtHaDI6AgM7y2ybfQP8N6FKa4+311x6nZ1m53pHa6TNVzsOvVKEWibEnwWLKjSF6vsYyH4cP5",
+	"yPGuzUnOr6vxuXUqVGYdELi4M6hj7l33h1oPmtGEjiEyU1/yyLzW0q3LhTqvMDpb0wVibVOpt1GrIbba",
+	"LDJBrszBRAV27s+hWJvjc+FvfyBa5RckUGUEhD1BR7EB/ygaH9wA9BqaNzogp7mpuUhEb1bwW1vL4Z4j",
+	"2joIUjqZ+FPwqpF8br0X8QqbeOGVxtprSqx6ho7NFwi3CW0YZQw2MzkhVtR0gwhV2IdbRq8JSspqBqg6",
+	"IwZxvdaSbe2O+pSAxc5eREaGLzA9lY1n2BsyXSk8/8qYxjFLYMKKsUr2vB7RCRWPUi3Fp5ok5Qg2ECwX",
+	"WRIfkZ3J5zCFPCO0sLLsa6oqTqExDCxTLESbpfzSz60zzJ7AUPkZXEkYkm3aHKFPhhzHsVyyUjuasCOs",
+	"A90mzsnVJi5PtLYIjPtswqbsK7FPjsjnR3969GWXF8xxzgg86cFT2Sg+mMhMRM55Z4oPGYY1lSSVU4jm",
+	"vWeGexrxdEumq9IKXbxzotimYwVHHJsW3LGa8EcMai7t+MKv34+KiaAgVH77rakGKTYXEMpheEefWxdM",
+	"RGRP86r9w0NyzRUfxYwcX5ycnXn3mMnAgBuu3wKO1++3kVlRZZQ3E2JoMjpklpJfM5kyfR41FWMuxG6F",
+	"j0qW7L2KIR+sir+lWFYEA/jcepspEMdsyXq9eDtcmGPPFnGvy1G2Bnw7uayIVNBIMNPkXRDMMLc7DqDT",
+	"mGtWXyeovxWLHnzW+lJCaJwwGq1ybxxKEyLn4rinXFCXJVL8TtX6SIHHAWiOPkcYiLAo67bAHo0VyX/d",
+	"sEdjZ0EOac0FIcBXK9/NTAZSMZjDChszqQqTv4RkL69m+Aw4gIeG5GIm7Bq1iZKFiGfBWKScyIXhFV9u",
+	"vGjf8lIVPlgwbtJoDuhL0JNFuFVEinhV2TIjE3g14YB/W1sNwZpvuWY3pymmsrnZacEq4WMnWjrILLaG",
+	"jvT6qCstPeNy+OP6ULGPOcICs5DKw809mrLDCH01dGHpPjDzzf/2f8kMtAq4zowglUpTOga/6QeQ/pfM",
+	"zBKC29DfkbnmaPlq+dpBacF2aIExe2Jd+00MMZ7fZpec8FJesW21Ul5QZ4tb6K1fbmWg3JjlrYHO20kr",
+	"t3ov5pdKnX0Fcr18roo/bNRU6SqWtER4F3wqWNQmowwHqeScQVYmYXGRfTjJHrsx9x6fCppmSUBiVNAz",
+	"Omz0IQBtAsUuKYmMo1Dnrj/sXkv71VUGtRONOkbWLCmeeX/Q1K7oDkkYVtwzMqHKdy/3tYx4zJSqCRvU",
+	"woQ12Y9lgkZhuF9+Ob1sewmCIxmtdjqwEzwyl1K+ocmUbSdaYWHV3PMFwwNgC92XEVj3npK/8Z+7rcb7",
+	"hnW16vYs9AlIgLZhEo8UGX7tzOnXjm7aGa1SpoZGUXDD8fBh8viKlF7BacdVBtfaztb5NbDBaBs+VVhh",
+	"fVkYiQzchp5jJ5X6r4lM5nhGKbD7nS24uUbndEUUY5XYF81ywPZUHcJLKyrYqxWuYkGOP5yZo2ddUDGf",
+	"c0iakH2BHvG2s3WVNhZeRAuXUzf8bO/dbtuZ0AIRjS+A74HQf8sNtD1Zgwyc+Z1tkul0QnnMoi45SwG3",
+	"xImWpgIyyUTEiluyYz73lqUzGb2TqbEM3XKxsBvSb334eNlv+RLSzlZsQdNZfr2rbLGQiZG65vD10rrA",
+	"hMLsG9t7Njfo23SpSpHL7y8ut8T6uduOvJMX2XhmI7BuRbhWYpiyHa7+FERGP1gLlYFUedl+6JpeSMWN",
+	"MQoCjXZKse/kluJjYXGOfW6GNtZIAhXlzjbpoto0W9PSGYOKfiDpK2VeRlQyrlTGdscW6hiv5a4GJR0U",
+	"SJYorQPPJBZeQLkPIZt2uNjpMag3dBTflh5PwMgPh5amXE1WBX6G3Zsk252to83Zxd6HhH2FQCxFhuVR",
+	"D0vRoBJsqdeUx1C/HtwbABD2Ym+v1yaKwU1J9va7h929P+/49non09cyE7flwu+sBXxn62gcIsXQC2fE",
+	"9SQNTFRhhKe7pr8PJvzndkvyd9RvIP4I1XornRxZk9DOD6917rkkYfTmvySe26whiiFgjqQ8jkmSCaEH",
+	"u3OC+y+ZJVsbJCui7hhCt+KVsceRlcwSIpciENCk7mPBc6BI6ZBkbiPOkjXSbF98c3H2gs7Z39jqPBPq",
+	"thdemdS4IiUqqxIZJLgTnpqUdvB04woLTKfQtz7CJexkM4/veiryyEKOqHTrh7z7Hfqobi07X4a2ZEmV",
+	"puGo4Gt3EYEfFSOUCLYEGIsJpOKPZ/CDM9nt6IxVF3/d0I4KP+aauma8cJXkCGa2EdgHZEIgjnPXx4cl",
+	"13zMPgp3od9yj0xH4E+XCU14vCJZ3uvOVjuiKR2Z/KpMJHpXdf/uxs0zRkeZWjksN/SEzKiYsuglSZNV",
+	"jt7prWUJDHTdUvpN76zRgLzuQrBvdUKYx7RjOr5SnkfD83gfJYxG9y6Mb3ltfHsjyKWUb6lY2fD2O9oI",
+	"l2CTSGSagqni9OsC4eZzIZkLsq8lYymiHV3uUpK5lpsSF6GfyDmsGMICbaJ8g8KCRwZRbuWEDD2yHq4/",
+	"HHdDyt3/tki521HHx/OzSynfyFvL1PpsALeGMyCFM+s+6b14SsB+u7MzuPE7Ozw2HwXN0plM+P9uc5fD",
+	"h+lIVaK530FSNfhKaVwo55cLZ1k608/HxiGdNycABWpiBK855BDpMVr3dsU7c8VWjwwyjxaBSjjz+d4B",
+	"A/Mc5dhtvdMdgw2pIhGDJqZyVbVn8BjbfiDgl8UstR8wKbalOGqTd3vFVsEurSXLoCxuEb60laJG811g",
+	"ZSvip0+fOt4u1eYZz9gcwk39vkDOKVoTL40PsZ47MKE5wWfT8kt75/ZFn8rXe7nWLhPgztf6uP6Iy2bs",
+	"wyx6yyJObdL5Lfin1xWZ677QytRvpexr+ngRUy4QO27Xsrx1xend/OvF+3c75Z6fKE936jXddMUjFtv3",
+	"IOK67TFJQeMrJqJzhuEx5+zX95A+Fsin1tpbKg0W9LQCITpavSTDzhBwlxFvwlisCCInQdqv3tBhxyHM",
+	"EXewKLD5TzSOssTB2kxk0hcoQxmjCZ+DI4Wbogb2IOVFCm3f1VOlpRPdvnNNIVIYglFLsbDq59WJ66r2",
+	"2Ss3N/0V7PXdznrEqBPPyFWqQOIFCA4JnxT9beUwmeF5FjOvsQmbwXI1qJegN/VIKw2e1ksR5V9vUF94",
+	"OyQknP82GbExzRQjE7YkUyYYlGXGKF72dZEwpchIpjO9TxXY+RB1lYDmu1igaMGSlNsktMyULW2OlH+C",
+	"79x41SNrQJm0LvZexCvLrEscua6iVHkegA9vdwVegaAPKxBi1Fd3y+/lNZC+zecgkrWKGRDHTb5UzrkU",
+	"WWxsGfjljSOJpGCNSlOYMt7XDGHuszgtfD+ksNR8fI0C025NuOBqFioG9AnNdgYmIpFLFD2lYC+JnrbR",
+	"vAqj8mlu66WRYhBleG2z7Q7Ce/HKvXjTzgP4m/fgQE9SmdK4yQbdy25Ada1KLZmNK2dpukydG1688aW4",
+	"z/YlPYa2y90ubErbu4oc4VRPV/h41zAZu+TmaLQtJ8xvOOTbVT57PK6r3kMBRiuS+r9gjS3gaPXFT2So",
+	"mIiGpEOoCiDMwENohi6U2obmMTRFHau2qXlsXZwyTwWb0xWJZOHG1wPQSwHd66WBlzHt3pVKwDYNxIDQ",
+	"sl3g26FHJ/aroYev3EhKksF9fKRmy0/cXbnukPrSm5yYKhmOkRZvX8uVd89eIajoXroWMh1MrIf6XnpP",
+	"E35PY7d1hXbfd4mnGZ5iv+evmtscf7JNuQ4icICmGUVc/0LjDx5JmdITRfrEl9RaVCuD7gJn15ZnzgtE",
+	"HVVgPmnCoIQVlrOaGOB2K9wCfMGIC9YX4Og5fveqnVfk0TpuHk+AFVnQbD787cahRC1nMjZVscixl/ag",
+	"n+uuQJOcsYSVAFVq6yKnJlFy4ekEJWHYhxzH4kTvJ1CquCmM25f2DvDQbyrVUL8b3OYN2B+u4PvO1u5u",
+	"aM12QAbTeOfDuhMG802grP0t4ZE3wR7fG25xCaV398DETeCDm+ABF2rX7owMbol9a0cTPtw7BKbdeFxd",
+	"Rn2zBcnhoSrLcUdA2u79YGLZKRYLG+9s/3eOA3tTLOe784HeCdH1plhVeLeDK0O0HpcwWSFVDkWGGUTs",
+	"haBZfSX8lqipDdBQ7wPY9KahAHjOFjKpK8lpYCflBESzAqRHWdShToltbqwwiu9N+1ZWw4IOhQmZerTr",
+	"p1KolFhBcYV53aLUp11KKBta2Ji9Xq9e/He3XiNjTWmY96tvmO3MjRpmh/Jl/tKYwGpM5Mc+VHgkvXzF",
+	"1ERq3CPBMRNxso3yDSoJZtgOUckYtvO6lMNi2d5hoQwvOXcIP1AMwbxexqS9YxhHuzVx6ty2i2IUQWOE",
+	"U5sYnnIaXg51bFW3Gp3Qg90zMk2EVbZA6qWQ/yDGZaTGRriDPg/dKKKUD+ecC/t3gIkGDkVzyg9XOwa7",
+	"3oiN9dUpJ3BprPOosI2lZyp8zBi28/xGE1WfpzoFkvgg8cah3oAZoXsb87fFkGl6nReXzmJqfCl/yXH4",
+	"2/bsbwpWZQ59o16ELu7RTkzUtsyPKzht1m47CrMAhGuprFiEgQyZ8Tba7MClTCJXOtwLshUl+iSZiCFh",
+	"KQeq5YoMIymghklfDJ0RCgpJg0edJCxmWiDUYjqNIlfX2xix8e2O5+h0Php4bsxetkkpRySShKc+3IBx",
+	"jM55SvBNRXgKHTmrmenKVkRBGJ3SaQh8ak4FJK1hb2h3s6OyIFsuNQk9C/6kpChDOrwksZRXRPNEFwK4",
+	"klkekuCGjUta/NZUazzZoqD85n0XLPG3NyBua5F/hV8K06v9euipy1SqMVXaQda8e2nH3cCg/zuPsXKc",
+	"m3kC7AW71gVgwWvuxd4d8s/vqu+Cz3TnvXOM+7uXvhFb9gdzMLRbNrz0fjWJ3NOqEH7Yd8Oalcu3x+dQ",
+	"jpI3X4evMG7p1lLHuVzW2BIggtRdjBMPGwuBpmNGr/XzDG8gsN1hqZfAICEBv0FYjS2vDxnSxnlir8yH",
+	"iJuHiJuHiJt7iriptSEdu7OYFg1jiE1nV50mDObZDhqabLjNLSxMIdvSQRPT0kMM0R8ghmgbq9tprn4H",
+	"Pfpe8YqqaaTeFFK+G+EzZM6UolMGxVzgbmzXxBfBbJ22Oe+Sy5lUzGDRDMsAtEMMBxjJLLUHBzBO+wKc",
+	"+F2C/N3ZN6waJ4zvfsMS+Yfer3XUUld80WrXh2GZa1kPZyIT43oqFuzmSmvPwiIIdv1gKOwd4p1uo155",
+	"w77Aruqfm2+sVYW27q+ykFs4Dyyb2KXsEiWrQZIFIuf8KP9lwtOUiaMC49bktdT7ujRo4WtkgZGUMaPi",
+	"Ti6GHXP+vd7u3Ar3xL/L8Utmq+7kUGjmSsAqeuhBWDC5iFkgTs7TF5pvhdMywN++rKED/GY+kqJB29lz",
+	"WzSipRLanvzcOo4oOTVv3Xy5HeVopSZANs0N3jDJJvvS2NCdyOUdLNyJXGKhWbRTa4WykRB/fyZpLiL2",
+	"tYYOYjpm3sgtYzCkalxHvXuRnWJepyvoJ1gmaQipYWN1PSQAxUQA+Ykb/Fg94BGbcqFs1UUju2NZMjMf",
+	"m/G1tkJgQ3F+gx3kLqb/XRj9UcDXZAclCBHCK8ctgkvfVYpQKRWRuwqWdFX2yHgSy911w9KpRZo0RBBw",
+	"MljnQ1NfwzZeBjjgTc3+NsHMGLVLKNx6mW2Iewrh6KLcxJe0MODTsgXPeO5E9mofvNwF1u5lNIm5Hr4m",
+	"cuVAY6A3tFhBV4X6lI5VFSHLbdfwrjFy4cvVYgcvq14ZK1838IKYaw9oa4MzxJzvwPcSRpUUXsZA/rmK",
+	"iQqijORi4epWOb6R+26CyX87sAM2F5oN8bqPh55e4IBCj155gww9f2sHHnp45iYTelrnaDAj9ia9Vor/",
+	"8SdYZTghkM33gll8wly0wnqZWczyepvGYAulmkDHDEYkGIVUsypNscC0RwmjVwj1BIUAofKy8XG6s4ts",
+	"RnFxBX5Dg1Qkl6h4rg//3hDJXawCnWfDgz2JihWkWo8NZuSiHOS9Lna6Vq4KC6kB0bTaN8berjH+ebyC",
+	"iUih4CbW7MXm+XxNE+q9aoqClUfwAaiExpgXYOlCz7f4iU8MwyS14PNWioiCtl756hqr9qWt2FDaumKw",
+	"oyfJB7r/hxwNUp7GdZer1y/GbwCHL37inClGk/EMDmrVquNKHw427xpcWjvaL0FTfs22Wzv9SSgmsRQE",
+	"m2/+jl8HIfyhQqWEtLysWCxMkVQWv2V2jXwU/Joliqer0NcXMynY2lOesphBq/BJB2Ox1la1GFgcwb8e",
+	"PNsnh4eHpLfX69UFoddHfLsgLSidbQ6C8GU14I66qQ3SWhdmvi7euyYKF0bw8fyN/jgOwv+wDb7Gb0Mm",
+	"vM0uCY5nh6WNqyL0Bil4TZViTC6AmZXz442k+2vGMhSloFwgiJVaQiIrhqEkBnRQtwBvgr6+RoyLaR4E",
+	"Y4NkGORu6E6w6gveUBWZzchmL0seCocBBJ9H8hDoLfJCevKeCjIcTkMLZzhcz1B9FxkNlvY/bN+BZ+fu",
+	"c4GHwVgOeNJYhrr/Ady0W/iHsWGdm5K/QU9TtR6N0z0xTnJEx1dVM0ox0H+jUQSb39JdsmM/izf0wsBC",
+	"yumJTNhxls4cZHcZ9zNH1auuUbr5pTZkwAE8tyJDBLfqZ73ewfiKreAfePetn1haAg3yxm84XHAU/kUV",
+	"MJff1VlfylqpPOdzgxFfGli8pCsFJoyiuQJccttZK/RRlHOeQpSESTD1SmRVr1d7R4DBeJM127Z2kEA2",
+	"WbFcU0sxdj9uSxVn0zXSDhcklksoxqlY23qUZquFZsPoVLIV2U0JwJilqZ5cQiI+5al1fvEJ4akBexEM",
+	"kI1IJvivGWtkEjXe1VLVeH1RFxeuTWisJFYYNNWv2tv7ZEOlPssfP2fTLKaJxaWx+e7GyWbSd43eYoqM",
+	"od1CmqB8WIZTuB3tc66wOFnKIhOjkTBTbwt8hW+gvJe9/eaIZoBGuiEYaIYmgzlH1FzjPd3WPwO1c5vR",
+	"NZbZdf7HvMqdI3CZWNHZZO+GKN4J9J38klHD+3Hf7+Z+AAd80ZNu6++bs1bkahWGUVzmMC2uY9MI5FQD",
+	"toVGPJD87Eb4Ht9bjB458B1nsU70Kszr4/mbVmmqHz+evSr/lluXCj+/w3kUfrvASRV+e1WYYeHRmZlu",
+	"4Udbb/vETLY4Pr0OtU9O9ZJ88FakJPf9U83eo2LN6DRz2ih0gC4KSUv2copj4Com9HGUpcYkUKS+YY7C",
+	"jWY3LIY+WllG+iDNPEgzD9LMgzTzzybNFAWLYudOFfQ4dTNgz+YwnnrHDYSnPqR6+ZEISsn59RidTmDp",
+	"2NL9W4gZBWTN6o8epGbhcelyNb+shfS89y/etFsGCzfonFJMpEyM/bhFmaVjOQ/GH9l+1ou/pl1IPg2g",
+	"q6w3TuL5ShImUgcBY+2TDuFlSDoErXzw+4dEjhmURdUP0CCp5wkP3/8NPNngjLLlYdHPYvLToNVpkmC3",
+	"mGRmnc4D49qu+p49YvSBZ/KhIApNuwU9NyTH4mr5/RafFL5SfITfLK66HUGJFO/1azftll99/ncK9N02",
+	"gtcW1lb28usiV/ZHvBcgcw/so0re7GvqEsrHcr6gCYtIzFOW0Dg2ESFQ3u6aJZBOA7c1fJl+fcPENJ21",
+	"jvbhdnNlz1v/8/l/+v2vvd6Xn/4l5PEooQMHBepK1NBMwhBszaCYiyvw5Kb0ipFsEUA3iGO5HOB1OLCl",
+	"9qM8gagam4pvzLM45YuYDRKvUEegcZbKAVaxZmta4A1gvx9u+I0SiN5lcdzOg23Q754uZXtT7o2hAq3V",
+	"LLJRzMfV6uxeSrORLqAYFJ1MIKPZIKuDgjOnqzwJ2NaDB561ddKKN2+nqNxJF6lPjtq+HyQ861+vec6S",
+	"5t6GCgDd1g6H9b5rnoLHS5lLCktGdInNzgIW0DXI5RYiG5K+kZs1TUWq6phqkJe5KMEkamUQMC1swKr1",
+	"krlMQcQAMqFrMx57VIVl3+fyGuWzzcHpXA2QwAO1ZmYAeyRtbHKOiu/cJNX+LNfRWzzQCm5sHKAb18S+",
+	"aZ3Tm8Iba73aG7E8APWsZAbYSEgF4LaGbrLSN9ZkG+bgUza6s+EnvoG1ooIG1rC5xefaCOUGFSx24Fvc",
+	"oM6XOfittXg6mfCYY1zLeokppO1uNAIAYUAgTeHOAvOaat/hUiLN7qQtp8OhUlC6GmCViW1X5D4N/pb5",
+	"G97gH+IAFygQYNC7HGoNAyuexvK9Vb75avP4Nib92f7z+8Pn4GH5q8RZ61h0SbwL02roANSRQVEeqBc1",
+	"2+vF1pAWW5KmT69ZyHp0kUODYW7zYsEEFsmj1ZMjE7CTCC913hSJJR/g/mtbo5K+diH4KQ+AcYDFaHDi",
+	"c32U3gN+Di4ojc3r7m0vm4wqMk2oSFl0ZAxv1BpxC6kDALyCcLrmcTB+VM7nwfVwgYEJu+ZsyRKiKI88",
+	"W6oHathUZqyXq+xy1wpJzfJvrMYf+tCKUDQcWPgpSO2pzMfYEJrl/GhSanRzhWjQXmSTRM7XYekWrCtW",
+	"yTXp7cSXCzSJbCMTrFks/wQY0Elre2rUdW4stUd3A7QBBwU7V+YrJw6RoHeCcpCwMV9wVmdDtqZwcLlC",
+	"SO+dVtnOvy79Z+iXZRqW9xlYBNTXwQKdQHIFqnVNI96MareTTQugv1tLWd82XiyVW58jKLhZ2WC+xf7C",
+	"fVawKjR7xVeeG75Rm0KGWUIzqWmA8DTXST0gL/No56lgngCVs8OcudTzggLn8zav7S4l/6iWOby/JuUV",
+	"rWzKOmEtJ/CSxJef26ZShS2uV9ygYhaaSemCWzrE6MCgnS2iUntTSM7CwvlRuLaFVfxNE1PH0mthfrEN",
+	"VDZCR5/XhKorlHnAashTki2grRH0TNPEK7Frn5j0sX8A5Gm1mX1imuHSFmfhN89jUAsvFObktzcPLJId",
+	"n3hAdp63IPckGFkALxzXl/c+FkQc5Ph74Tc8LL4RM36LoKvLbKkfx2xr1QBJ2s3QEq5ZUiBCXDaPHr3X",
+	"S8uC4Howd/fPwjRuVwoPSLu2dB08/egmF3w3H3Ho8Ss3+tDTC29hQs+P88UKPT7PFzD8GFZwwwhNq/UD",
+	"fZcvff1j3I7XbjfWlwx8WPn7WvkqA28G/DDXbLGqD3bJpxlPGVELOta6mla9bJZg0ca6nQumtritTcql",
+	"c9QRseGIFdQ9P6/FFNnZyqdTXgdzca30LWGKmaJBOeeGKF3xBKZtgOghPdjQSsMxlVxHpYHgg7zIOk3B",
+	"Ag5GsFiKqTWGIc9/pMhCxny8IjBVZYSghqOouqeKg/lFq+JehEmuiyNYV67SkwmHeu4JEJFqk4SisW4G",
+	"CeO5YbfZ6Eruk5AxnioCVXkxSTGVzkcoF0wogxwurkqphOrKz7VeyuRKzeSi5NA8DPszO/q/z/V/Rvo/",
+	"Y/0fpn/cm/T7X59N9D9fTGq8nrd2voCFMmaTFCESG/hh/PIs+087e/ud/SeXvRdHB72jXu+/7+KoWece",
+	"0XOod5CQ93mZuzEV6GxkdbZb1YxKah0saxMlleMhyvhDh79Z4fpm2CbD38DSdzM0BbCcoH1T1l9NrHKe",
+	"D2vISTfLuyw5yw8PwW1v/w7Ae4QprwmRlf1GJfv/x7NXBsnaFITHFMclxCHACiFgiVkVm7w4hIQeMMuZ",
+	"o+wt4dZVcA4a6GgNszTthFzarR2mLWpj4gFHzJ6o+y3Z06xQT43npHQNeE8BZMpSnDLl3GjCyBVbpJhN",
+	"rzniS80J4BaDtEaxIiuWdsmlJHPGIAmeMJEmK7ti6SxhWF0B7jMmZDadlYoHqDSLtH7q4yetJ+bbE28h",
+	"XvKW/qJQ0Oifzk/3/+zXnshr2eXgSP76livv3G0Juz/9e+bSn/v9rn1Us6SupMI3W9OQ06pUSUqpjCUQ",
+	"uoTnKl8ttPsrPkVb6h3XapamC3X0+HEsp1zYlerKZPo4YTSeq8f5Sv7+JFmB+oqdKaaJTQV1m/BttUw4",
+	"IkqZnAEw1laMxmDdI9RYT37oEKgN0TLfbeTKP128SA1cgRdaUJcV8I3iB76hx34dA/jD+6LzQ9mY1zUz",
+	"QiA3C5ohXvvg8QlzWhGJJNgob8sIHwwRD4aIB0PEgyHiwRDxYIh4MEQ8GCIeDBEPhogfyxBREcDPzFp+",
+	"SOQ1j4JYSWRJV4RbyGpzXeorUS+ifoBA1ZNEipQwEXLwZelsEAw1/2RCN93LgAeFwtAokUvFkpdQQ3NI",
+	"F3wA/XDB00HC0oSzazbskjOMmSNOteTKiJptEPZNeCoVfcGBLDAAdJPWOY45E/Xxagiw533skSL4CkE5",
+	"E7+lG71fMHH2ipxIIbQaYKKs9KIN9WEeBrEw12S7mDwFffGE7QMxHbF4jVShP53j9Yfu5BpSqCBJGuIh",
+	"9hVNDR/P36jNqF3uI3a4/oq3c4rxVyKkQG7ID5STCW4CQuKjUgBxnBBYbKKXi+gAoLhg4rymPA5ZhXnc",
+	"f3dL9NmTEvIsYlFG8IUuOZsUoWkNTHXEJlwzKH0p2rgmE7ZTysYoaAHbBB0DXiaf65uFiULOcswnDJ5U",
+	"yt1qcYuK24cn/44lzGqSfpoUFbNJZEIS6GUX2UHfurja75BGGLFxzAUbYLp5OBi9gLmL7aNiHOoKQjYh",
+	"Uh1hg5t+NxrQdBNosvdVQv14Qt+a5JGIG8zuKqrVQEfnfA1zmJccqrkh5H4q8eZhGJf9TqamGkI9q0AN",
+	"KeKaH+oumEVpdrOw1QsKosmT2+UYpACNgcgHJpXAZF7aCk9FOBq7xRMzqAYpqiZff9Co7FoAwmGdhcOx",
+	"RqjHkZfq8JZTL3J+EkFfw5jKO+Ru1IFuV1Lo1yNnF2XzTUDYfuv93i1Brat3iUO3Lubl4yopgH3PT5am",
+	"AFswXQuQd/fBbFzsEmL2xjUrI19vfKEMVl2W+H/0VNxfWGqOufvVgPTBockTdHF/zV1FzlmaJcKUbiX4",
+	"Rd0E22oqEI9cTc1K393WHyXxthHbClSK3JSwe8dU3Z1klt4hJXRTEuiGZNS75ogWcmKNuy2UGhvgiXn5",
+	"H5u/Uc7UCPP36l1WlGAqctR6LehkRoWo0/60Iu9MIsqleroKX+S4UkgIw3ctehHoq3kWgAc+tGSjmZRX",
+	"NtvA/JlTpUppHFeL5ZslM80bRuZXZvsWe6n8/invthRivn0XpVVm46tGgDRaTvCkAwSggD2Q8/Wa5CA/",
+	"UpW9TDLgqwA7V66OlI/gkSrqlr5gmHbJ+3TGkiVXjNCRLfBWNSY4+bQiKK5nAthqPbGWioPWlE7RK+ZE",
+	"CohwcQWN1lS42zRcfe64SrmY+keyPrkMyleV5WmUwvNhJlAz1Yo1sD1+mp0tykrSJR83qkd2WykhuBmO",
+	"pdXOvOF2AfmfpWy+xlO/iPX5iUoX0i3LEQbLvdCYj1m5sOMmbaZoaN3SbWP8yrbQDdxcjxTRvZjaffUV",
+	"Phr4bp5s9t2s29dtNq924z5Utk1h8r/zhRe30GtXW5yx3GFtnc7AhuKGNFu9xtU7m5B0BZgzUPF7Ozda",
+	"SErCQmxuBbfbwrrCFjXLbjQxU4c3Z6IGuCvNK6ouZxKq65UwQ2tIIO+oEBS15QaEIq8cn4JTFQaD1IeR",
+	"0fEsMGOYFjxDXytEgHi3JU9VsZZgeZ5bzuXUDPdc0+ymKDBv1SoTXU8Gt4DuEAWDlsXmMPbuLeA5qgJL",
+	"Lm42KxdalVT1qS3O5C9yGZBOIaxEzYB8YZQjxoSVW0GAKUMTmNXAGiNV1fEbIXJsdcf5Abs50MGOkD8K",
+	"Vjlbo0qmfMzIjEbGTteuN9TdKzZIDSxIwNDXjNBCJr8KpVUAEdzybNyCCmTJtvRvVPo1Y3LoJr9mFCoI",
+	"Di06wNChGkBDaz7FuEbcQRo8EiE0hxvMkh7fahbv8M3wNK64ADcpdp8fU4GL6kVo6tHbnHLTOjTOTa4E",
+	"4O02Wxygz611v2QbuaOLoSF2CsT41enapaLHWuFGs5dA+DLDHUYrIuSyegr7wnUFfPmfCoElXISvGSe9",
+	"E57K7g+5gV4p3GDl6r8G2SB4JHYBvLIOZLEMm7JzkJbXWAqajnO12sRgokqFtqY26tq2SDSEZbqupjLN",
+	"K4/2RXEtCzNoQwntTDlaQT93QqIMLNHUB+zenlhuNgtuDavciJxgqygaBYiZrQBg6rBmfEUyBANTtVGW",
+	"rZvmCmk7kbAIW+NxH8fGt7X25euXo0EEV9cJEOHnHxVLTPmZ2sf5GtY1eZ3F8bv6Jq8TOb8waxV6finX",
+	"PT2dl+2R+TOtXqwZvn68ZlxFuaiukd7ct25vQ03e2f0O7o+jgeAIPboIPwdaqZ+hI59aq+4DqTyQik8q",
+	"VT4cRqn6tEF13uQgqUJcmV9K13oFTgpvNPuLBafykaSwhRNuTQvrWLCOFxvW4iCeXE9QIr7cLMdtco6B",
+	"/IrMG5r0JmkiSpitiCNWZC4T1gCMi8ikbYA6nTRm/fu6bdvD40akrLnD07JCfHnwTrh3WF/oKMuEreDr",
+	"t86EFgG0HGsWRLAljQeA9QXrK+cMCr8vZ3JuccQhtBXQwDDIVbAlVom3a2RqKRl8cUQUYyL1FsGGHkdO",
+	"srciRjOQs40IZubbugGWPDDRe0xELHoJOcIpE8QAmQr2NSVqydgCDCpebhE8wY8b0kr5tR2b7tmmUkEt",
+	"dwdiNuf6OxaMDP5KMEIpX3tQVWxxDjsrvQZhfDJjm7BOxDIt2/XzYMn08EoBR9ugoKHwsg73rGg7mbh3",
+	"3MeCgloYw8x+GH6FY1nGQ0O69ny/SNLwgke2rXZLIW/McdVyFDRDF/BBs5PQAW4YNsU9yP9t13RXIGoB",
+	"plt7IeuHHppW4KkHphV6N1/W4Lt2pUNjyhc/8PRVvh/1Tz/aHQp+Gzbt2OxZoMVF8IrTT3Jos+C37WYH",
+	"Hp66/Q8uVk4SwRE7Kgl/1hFO/ePVa0tKgTYeWlnt0w0wcQ+09UBbO6Ktonjou3EaebaNxfW2bqZbOsXD",
+	"HvYt4h6a5ihaDHRM1dNT6DbJMix8Z30woVe5tcmnN3yqpq6Rl7iyVedcDRSds5rl+jRjJm+cQcUJdKNR",
+	"I1PpF7sEuQeYf0HeTmcMooLM7R8OvGm4O82I4U5RIqG/c8NQ3SaXFm69T7OxVaw4Pytx/ZNGHPpf9AOa",
+	"S9HHpehlPwA8t/wVkpi+YRBjM+kRaz5DKEXZnJE/qpgy8kfF0tChFhUjEFonDDWEv2qfhj8ctK64J2tH",
+	"ZOSYn1dBy1GxSdD+VGxiq1+XnmNV7vKPwZmeI2WGP1B9cOpItPTgrSPj2ib1U34HJB5+9kET/DtLvaWH",
+	"74vkX3r6Vzm6NIehPI2KaQ2nrY9K3beqtrL1ZjKzXmlC898u8UxVGtWa40z5czxwx2ntswaW04eT9nDS",
+	"Hk7azk5aQcp5w8VVWLKHHD8nkFqzGVdgsAphZgfzQCDwj04ZkaKcteZMwqoR5Fq9+zbjkVVg9KAtcIlB",
+	"yWqbr7TJeMbGVwYMC1YEqhlsL5Raz2ayKZj8DVfpWcrmm8LyARUq5iq1VfTjGFQ0C6GoRXmpGJnyay2l",
+	"r2xF94e874e874e874e874e874e874e874e874e874e874e876JA3m597Uxlx/zoYTMVJPV3Ltq8bOn1",
+	"a4sVhHaZY7OWGLKpiLkxMseFYYA3X2I4zRFZ4DvGUa8lPnTUV8JvChENSTnwIvDUj7gpPG0bPKk1ATVH",
+	"REiIRcnvdD/aIql0yqqBMtURIemayJpqmyMXr1MMAcIjKhPQknx+WAnUqcTUFD9g6gWblXfxNlRdKS+8",
+	"plwEUBiBQrP50KBL9GBFiqlE+FktfhjlKk24lkcAKXm0MpRTjaKqbJYNWvKz2LVUqoiShcAPR2PFeI88",
+	"ECMP97A7WQz3KOxQINqjsBh+JMm29nQ8gufeeKvPAv5wfBRy/tqXqo5w+8TNt/wo6ALHR8B5z91yVDut",
+	"8X3j44+l1So/P/ZWr9Ye+rBShZUqMPL3dR67K7YCbL0k0kLy6iUZdoZkzqhQcLcjEDmmwERsQrMYMByH",
+	"HRs+2XWRlIPRaoj9AJqnpxA/UkSLv32hyRtj2fIkIEApLBeyfUmGJnsq71DzNN24WxPB1cn/mY/I+x3/",
+	"sjpUp4wB0sF/NDue7/Wofl7ltt7iD6/cylUe/bwK/BRqb+2s/p+hdtbw6f/ptasemB9o7AUSRjvt2ooD",
+	"uoE1c+pbe5QXFAhWPMQi3rXVDteYRdpgnBQrz2qoz7vyksXQVJjKMnD6GcrOQhoFFsyYXJFMpDzGazyb",
+	"zxH/uwLeu1Pk+PU5MA1rOyDYein4+nbVJX9XK22+QVWT7e1Rfn9v29H9YnCsLzxQEveYiFSg7MCRcVAY",
+	"g7bzrJjQX67IWIoJn2YJi2CaJdtDX3jGB7wa7qdGQa3xpwTLwRIlBY2xdoQFIMHEOBWoLuECz8DzMkoY",
+	"vSoB339iGMdNpCBvpYi00iQiE6AUa10olchTVjLD/jJV4h77vXuoO7HGQVDBHw7BwhxrkiSn5u92xWJz",
+	"+2NXsJ8F8kYK5mXJFEofxdGdM8VoMp6BfFe2wd0B97uBse7TFja6tqnlDckBRtFVw+BBC9X32HB8nnV6",
+	"TzsHvcu9/aPe3Y5PyZzXiFz0JQuq7FIQbL6OU9+RZsr2wwCwlK9RV1zAIxZLMdU3fnGQhr7JxxxffpfD",
+	"LlsxA2ZfFjNo5V2e3sCdKKP3tTj0fz14tk8ODw9Jb6/XC9Qauf2ot6ki8nuiON0VOqhUQawJ1NpFWguz",
+	"5gAwiuKWsZuZpJ8h6ZAlBT+5WTfz4JEy90hEV1VDW/6Kq7s0MlV1KhY2l9pWaGGqVlW/7xu+fPuNS+sZ",
+	"rSrt/Bw1l5w2shh6bWvkCqeheea+PGHOiA+GpViBo6BM5oXcauxDC6fBeJlBXj6QtR9ta+SBPf/gvl56",
+	"EDZpmEcBiwb25oZaehBMkIAnwfwH9Mfl86o1v/wwc6ieNmsc2SVmBFxniMUB1RIUmdMIeZmMI5YQuAxM",
+	"CR5zJfP5QiYoNA5LXxl2i1wirzW67aBrxhuE4rDl9wKf3q70X1E9/JkpHpn00g6KxuB35sovAGjcjXUl",
+	"ALeGJCTHYLU2D7Xs5IFImLwQ0Ma0colSxzoVSibT30+F2lprapOxzIRmgnhvOvtdX7xxAiJVaBJZ4969",
+	"Tw3rW4rGThpeP/u+2DT93UnI34VMdHjLXJSQTPOGT9h4NY7ZHXHwoMzLEIGocFpAmBwLlOlnEU3pEJN9",
+	"bSoytghA6PVFMww9cubS3qHY4wOm3m3CCcsxalVmbZusqTbc0GP/AOD3AOD33QP41R2DRUzHbm0QdMMF",
+	"b6u0S84iRRKuzCcFYyYeT8axXCJ2KoReFE4OF+nTJ/XEw0XKpiyB1MkqsvbW5+8Bm/ABm/ABm3BtEFv9",
+	"p03sTiVGzJA7ykCF63RIuGpb7mQ4hjLKpYu/mjAT2FtGNfLQCn1oGWiPOQS3gdX73jEY7fXYbGRFARbv",
+	"yeDgdLd274wAWh6k2yDr4xPSNX1Ai/z+0SJ9lQdeKd+Y7TDs42bF6Db4ZsAOkMMvEjlN6NwgGcg42hxh",
+	"6bGXehg0bkPyUpA2QBGypuFyLwVLcqkfCNSUOA2vz6q9udzpZtC1wgg24a95jS3u1wY0Kz04H5W/jG7l",
+	"9bgF0FVh0Dkk1xrMqxqsrsp6NQSYKwy7GV6bTzBrweM2GOa9ftZioZUbr4Nea6/BbasQn/5UEWaO2snq",
+	"ofcFqcVPK+72GqA3z6FQPWgFxtH13QwByi83dnbyEi0Xf6kChAVIrvTB3J4eoI7ir567o7qdxR9zrLPq",
+	"4jX0kVRZZR64Vn3mexmqTz1YqdCrbnWrDw0wU/VBBeQo1LFb8cCQ8oUPde7WP7AM+TZUH+bRrNVnOZRU",
+	"cDosHGb7sA+/yz7ctFtvaXLFUjAP2NLvFmPBeNuaBfcanqa2iPLVp3CIP48pylZoKNUS21TIxNiw+sJ1",
+	"ruU8VMCHwDwHEdhQxnLOnBolFbMW32tGpGD4CZS6weaKBvhHGPDbhovYetEQFtR4ynjaJBq4hBPUKf9g",
+	"f7dARG7cJizY/tWMY5lNUX6IbeW3QjSs97QInhF+UPNu5Z01bS/0pF7hDAO/ro0f/oPN76bdegesyrqu",
+	"QzhyRhwwuoWzWBsAuWkis0Uh0wkE21ooiN+n1ucGeIb3kwnT731gyZwr1ThnYOHaq9vlD2g9cegU3SHo",
+	"B0Mw5Q/bfQF8J2c3XfRuBfMCyAdvKLA14OIziL81LCiSPvPpiwbch2zDfCr5BjAaE0CKTpRO9ScfLqzj",
+	"/2HiiTrm/z3Eso77d0M2lS9W4SQHfi4eMr+BDfSv/rjmHTfbS5zsmqf1vXiIOMHf6980sD2V3+rf8NCE",
+	"gr+vZ5cP63wf63zTbn2g6XjGol80971bdEqFg3fJa8SYca4FLy5lbVQKjWO5HOANMTD3xsBA7tTYnI2s",
+	"bJDbqeZSgMWjG46YH8FX8OZPaKxYCI4ShzDP4pQvYjYw/avQWoDuCjYidWXSLZczHjMwOuAy4Z3HExD6",
+	"TPwbcVYbFjUcU5bKgXklMBCT02uHSmhKpBgzsHLFUkwJVZ7N75EiCxnz8YrAVJWxYDYcBfJmuzeBtPmE",
+	"itSrp0jd9Y/EIPIAyQkXiEM0p1dMtUlC8+TnMnTs5tEZogmnFVwEUgfAMYRhL3LBhHJQT6Uwe3XlW/iX",
+	"MrlSM7moQBPtPkFgfRQPT4lK5UKREQMTLUS3BALX28HA9RLmxD2FJHE1WGSjmI/DO6LnkEpXjNPpPmDm",
+	"7hItnBlr5JgKmyuFHVZ4jmpGJZanaEYxSNl8EdeGC3sR9crxEGXAtIa/WYHhZtgmw99APrkx4tdvTua4",
+	"Kfvw0MPsZacYctLN8i4DweLFQLjyyt8hAN4syDbhU5DYr8wKjdiUC2VW5cP5+7+enlx2h229sVPgBXiU",
+	"vSXcOqrq4C4FpDeBPpth2sRHKF0tEfAGTtQ9hIBtHRZv3Ed0MuExrytCfOw91VN0FIdplSu4iK/YAuO+",
+	"IJnqpa1KAtOmYkVWLO2SS0nmjOlLhBEmUiwEAW6hWcIwogLuMyZkNp0Vqxy3VJpFTKQtv0bxemK+QzaQ",
+	"X7i4WlYXFg1O5sB8I7Bs52yaxRT0nIQZ9edP56f7f8YLa67FJOT8M4iZdKFQ/vqelPWsOy1h96d/z1y6",
+	"S7/ftY9qlhRzW7/lmnK9wzxdDZTMknHoijpTKjMaJp6rfLXQbqX4FGG877hWszRdqKPHj2M55aLrRRc/",
+	"ThiN5+pxvpK/P0mGUoaNHL7LAPHbSt8PMeEPMeEPMeG/T0x4lS84HT7IA8oVOFzFDVpXb8OLV75PcNP3",
+	"kzwKEKJQtHRlAtb0qIthf168Jzq/JyQTV8IwituijH4LuNA1odg57wA3fp7ailNUtwvPLpk5G2AU5sZl",
+	"Y8WtgySEhzvCHmy3vnbkXN+zi3RlNDFUBfGwBag5XtKVIrqzI8KFOZO+ZdxGpyYArseitdGWAW1vQ9xg",
+	"2ywIV7m5wqwUBEQsuQqG1O9kYb4B2mEhbPOWoZdcObiuug2EGR0VNo4LG8CCK337rfwhQA9zhWNN/KDm",
+	"dZrUmnM56LY+9V8/NiBR6MppHo+4Dc8sRDBuvzQ79cKVS0H7ZaDLZaFd4Zc8hMjxoi3r2myokeMXlS7U",
+	"3qkv27OpKk/l8H1ZKyo0LC/knVG/utBuVrfqj/uB1rtwY6xd/mbeQb8ARvnXvORy4EnFaxSqwxx4WvV1",
+	"lepqlIml3s8Fz8/Usd26cJc1Tq7aiiKlJl5Jk8CTYkmTQIPwAvrlV0KP1rxVM5Fi0Zaap+F3TWTEmm+e",
+	"qfOcvGodoA+k9EBK25BS4WJYUzRksy7Z3mUtkQct9EELfdBCH7TQBy30QQv9gbTQdfj/nqm2cOnW+nDe",
+	"C7deS65mkJlErxjJFuAEq8RT3estuntKqbuiv+eLdGtSyrdnbb2K0F5uG8GcB8Jtx5/9YJc1UJ55CN2Y",
+	"xrEqhMxVUt672wy4EmWzdRmbhF1zthyM5XwezPT3y5thW5YQRRFKwI73ll91FbZ2U5HHdbpecoUZ5WjW",
+	"1tkLyM/YQfeuX/fP1vYdfavqPFs2v99KNVqrcvh8BQ99oeLWpuo1nixsNvbbVrEp2FL9itweN8tB/UMl",
+	"Abar/u0qrQdpv4Yqi+evwgPuYt7bYFAM860SIw3z4xq7LIBZH4/HTKlLecVEsGjn8Yczk9pvU2RoHENJ",
+	"FhMSCcEw0MBUAdq9QGBUs/U1BXEMGHa6lMkVJKdYFgzefxtGJ0WMaDB6kFDWcUwFmAe6t/Pmb6/QXboB",
+	"Y8yF1TDXAaN4on5MVappMmqyJEuqCMCy6Lcg9tEC6cy5yFJWWqX7VXI3XPeGkDDJyr/foUiRXit9f3Zr",
+	"wxZVk75jPofyAqksWlryFnpDTCv9LReYtY4LBw4UKE6tm0Cg2i4dTr43RlW9HXhuSjTjE2dD7oBGzgah",
+	"XxNEB3GMoyaTgkWD2i2zWVojbpISJg5gJJVEcTGNGcHRYgBpXl+G6D8MeFcRnMiVuDI6g6kDVQry+ewH",
+	"4lXWJY+gC4Qf3pZNtQlNyVyqlBw8PSQRGAoSOUdYpxe94i+mFBYvQKp2A2FK+539vc1RWgEw9y0O6MmM",
+	"JnQMgZMFpK5FwkWqeQX8Yhe6MMh3fDpL4xVJ2EImaQA3fVdBj7fiC8U4Ti+S/0gf0Va7FfGEjVOZrPCH",
+	"LztgEn50Jkzf/hWI1PTZQPH8b3WaQ5YqiJrMDy+kUKJ3dgi/DCGWWCC4T8LUQgrFCI0NKt69Xv3bkfAa",
+	"Utg5R0/DAtRlSTjClNPhcZbOZGLqDQy73zxGwZAMDnrT1dGQoi5s2kAlxRoKnOANe/zhbBsMIzxuiEtP",
+	"Iz+jptJwmfAUShPiHNqERTxtA0Jq28DYtA2Wi62PXyiM7/XVJpmIJHC0dp4+1+4L4kpUAs4swFkQqjAP",
+	"qG1+pJEfhvwIqr9cYWXIAs9ws/JrT6i2l8wDgZ0WSVQaz5eJWJcxggRpxUQdmYPZgWw1JDiEvGXCCHl4",
+	"80Hrl0YAdq0US675GK1+CmRhA57LDdhPDfCNY4aVfagySDSOmpE2jFTIySoPQFfn2Fvw2Sfz7fzhKzuK",
+	"ymsf9XAu7WhKju1v9uUbB2KwAZyAigKd3IfV1aija20EVQeeHWOxRkrJavCdlMQv2IWqV42IBlEw4854",
+	"bwQEkjs8FJOwwERUAp4z+CK7cQrOg0DE3ogCy70rd2RDd5b1X7mVua0Hq/7ijrPpmkRILohWKBKAsrFR",
+	"AGS2WmihW/M9W4JASHJ8cXJ2RmKWmlq4EZ/ytFgQf2ZBfsk7mZJM8F+zZh4jD1AmONiIYnXBj5cnbSKF",
+	"V9y+gEpW9EHbpAxb36XbgNQabfBGeyCOqU1orKS+5mgIwLuhVfC22W5yYlaJFnPcLIKuSYnETDjYs1PM",
+	"7zHPuSI0mvMUENxsPAXSp2DdPsSe5GDxc7waUcUyYSIGF0k/RToua4c1+VVah6lZl13bAXxjqdUG9Inx",
+	"mPpm82PR2lgISM1rIYf2MSgfIu00Dvn0QBBsvOe9TqoABOUYv2W3W026AWAURq2dv2kVF8aGSnk/FZGQ",
+	"MHQKJ+3/dJIvQOjnQL9hdCZ4VIo9818qg0DheKoATGabo8CvZ2ZBC7+pvEZyYT1sXN8Hb5XDEFUPK3rb",
+	"Fc0P57qwO3sfbYitG2UpqiCl4zGEMC5449vF3j3Irw/y64P8+iC/PsivP4D8ujZkzVhE8KpaSEXjc3Cz",
+	"bwtbmKNO3Qq+cCNyaV/cGjzQhjF08B/bpu4YN1wN7lzlaQ0wW97OluuvfdYQCO93HZemFwBgOjFgCGsK",
+	"/o79Jm0tmRS2V1UFlNenx5cfz08vAnXBNc/zaj06VxjeHgRKfeCNAyzMc197hQOO3/3y8fiXUP96vDEV",
+	"04xOmUJkDamFqkki522sD+RKjY9lxAwOv3Khru7ENzn6+77vaT/g6Sj9bQc+OHn/6nT94BG8aMqxZkTQ",
+	"i//p+M2rj+eDk/fnpxvdM2avE1bc77J6XBygv9LtfFOLXw6qtDWfC5d88nweBVIzdXKkGOs7BJBmuJgS",
+	"LtrFegSmrEss5ZWrnsbTgIft+OPlX07fXZ6dHF+evX83eHt6+Zf3ry5qRZ7hxfuTs+M3g4uzX959/DC0",
+	"RfTwBhGSLKhSS5lEitiy6fU0U6aEV6evjz++uRycvfpQ+304AAhnMkmkAPETPfN4TVr0Hn17AyC2ppkM",
+	"kwsqA3j98c2bwQe9tZdnl29qiE9pCcuehEoXf3n/9vTD+/PLgVYmg++PaF56xA35kSIfz98oQDHkAqo7",
+	"qCZ6w9m7v59dwk5dDE7fHf/85vTV2mwPb8yenPn2+OLy9Pzt2btXTYYNhWkMuKIedJNxvj97dTI4Pjk5",
+	"vbgYXL7/2+m7jaM1snRxYw3qjhc/5gaDfi0FkC4cvGhD8ImQftbrHYyv2Ar+wYbhJbj4i960u+39xdnl",
+	"6eDV6cXJ+dkHvSXriba+i9O3x2dvbvvyu+O3p5ur5tuzX+nj48Xp+eDt8btXx5fvz/9r8Prs9M2a0+/G",
+	"0vRQl1hpPuLADlTPY2CJC0tWoeTSeQyfl3YdzytyoHVEXLduIb7fJLp2Q0n3UGjtlrj4BeESvckJnUCp",
+	"GxOvprKR0RNWLH3p11srHjzCVX1NdweByhKs6e4V6imG4y+pMlYdm7ZYqSXvdWbD3isF4Iudpvq64ykZ",
+	"0fFVQYaGyRartOeVJrzqKa6CyS0FapQpzcfCTz/UC6xYwDwfWLiBVwYj3ODEm8QmSfs7GzCcF62qnWBA",
+	"dG24oJfg4RIjVspG6M7pioxybLgu+TTjKSNqQcda+5UZFprirgRRwJ5Yl5VxJgBMUmTzEVamjblgGEXo",
+	"UaLWYCvow61PLAaseVOtqQZvtznm4S3hd0OQXJhGXgNGfQxcRV+3wA38/EN96k3ioZxAaKTuOrSeIm1a",
+	"hbaQMLjJbLkmSvq1lilcBo2MGQSnCAnA0SzRJGJyp7sEoipcnIymjivGFmYHtzDVeWtTI9p7i2egA2dQ",
+	"mVHVqJHNBWgIkRkAcl+NSOCINitON08d94CJQcDKFnBvTFlq1sKvIHuw3wJC5XPNZnsbq8kW7TRcpPcV",
+	"mVZKffD2pITY4lPll/XHoqkzEtaxijyz5cj8vawd57q7SY/cd2q5v43Hyf1ddDe5nz8UhuZ+9oAu8i/o",
+	"sZ6YobpfT3DMl2bIpZvo+xpecac3AkrsEDLigS0+sMUds8V1tnH/mi8SfTPjOMSUbl8nbAgigl+bZ+hT",
+	"vm7h7dIQdAyDN00yEUOta5c7BqVyYSu07IE7UTSZ+4y04/9RrucFMcftVsf+o8h1O/6fzbmu+nlVYkPe",
+	"LwWTtXnmsbxQ8Srz+4UZo/9nqF2F3RV+W2uI/6FGr8k3i9lpksiktoAKVZqhLE35dlNxGOR+1EnWc5I1",
+	"SRTtVs6Ow2H7XuFnRKnhwvny8BZRZIYowajWGg+/UX39cF1UuNGEgKVF60N7oa00JbtsX+bPuub6XGG/",
+	"+l8g0y+M50zZb8Nf7uPwF+QCwitFh1UeDGNLqbRbdgigZMexuQh1Lw1PlltuL9bG/fbBfcf99D7/YP4q",
+	"ftl/zQ2hdBTu93OWfILmV+ODdgBVEjXOmVTpkV59CmExNEU8ay7I8DFd8Md22dXj3/RVcfN42O4LfGQj",
+	"E/In5p15XkGyYy3mHbtV4Y5gBrpxCgeoA7gKrqVmydWmSEmuUbcvzlJb2HuYJfHQSs5L/Q9L6QaUGrp0",
+	"kzNA1SVk7VmaLo4eP97bf9btdXvdvaPnvee94tSfRXuTJ6On+51DejDuPGG9553nkxfPOvujp+MXUY/t",
+	"0d7+4xIi+7bFB2pSyC7AtGZsGU1MGtaKoOhKlcIRgrYMzH9Za8+owdkIBGnkv1QiITAwIAT9QWKWKr8Q",
+	"gitSxdMuqbGZlGwjfDrTPAqCVY4XMo4lGSUym85SMpNwx1T2ZsdVidaDipSN6rdZFuN61YtyTEYxFVc2",
+	"nRQjbqwLmF4xRQ57PTJ2KZLF5XorpSCJHF+pQEGd22Y7hgxDJeLFfL26vL+qodrmH9GUjM3aocBcSun1",
+	"qoBFa6uhQUiLrfZu/ZxGMMQUp1xqL2o65n2wVne3Qjcb12U7XnqxS0uqyJxGpc8a+D29yUatsf6khlFq",
+	"W4GteXGXeXAVCBtgb7daXRFZxlsWW+feyiflUmV3w2f7YUDGdmmRKmB4BNA9DKxv8QBUwHrLlPhl00kF",
+	"s0oYzCzjxlIVPrGB4rS7W4/QuMFve/oVK7fUXo8YdRM5NE/PSyzTkGElqmHhUmBQsNcbcCZjlHf9Fvlt",
+	"b3JIX0z2WecZPTzsPBk/Y50Xkx7tPB0d0Ke0N35K9/YaFcPwlwQGWbska7AS0CMOOf16zBASCMI46sVa",
+	"b80xDLQOVOcZqawbNg9JJ6tyfRlPjWp77AYzV0FLT2UcdQk6iCBMBVT6ql/EZ10m3jORcm6got5i0GfF",
+	"Q7Ljy39jCrZbbij7Y1ijXXpY+OKsrve6x/+tstH5z28nvRf0H5dv2Yn4OhotTz98WjzPWPz3t5PF87/R",
+	"/138+uoXeX6s//eLOv35cNrd/7hYzt7G//1q8OvV6/Ff/nNwnV0Nrtk/PtFnfMT+evr6772Dv0edY8mv",
+	"iivzpPfi6YYqQiUaLGfU5kSo1e63NYdIX7h6RzWlBW7zacLYnIl1wcAQW0EVGeomg39ILkzQZO5pNqSQ",
+	"smQOcWvQLYC8Uhv1g8guL3P7YM4WrhhbqL5wJj3FyLA4MIAigJgGApFVjIPeO+ExC4S0N88k4Nc8HqCw",
+	"G4IhaxSd7K3KHdAPtoU/rPQw4YlaJw/Dc7KUCVwpXrHuRgHjBai4qgnbxv5vCO/fHkypKlpxNYATHCjm",
+	"yRjG082pgABKds2SlcPfC3eFRsmazjZ1AEg7a3BUJhJr26Zr17+CbghoxI22RVC9UDVDKIcCbe5NpnzC",
+	"xxiZOGBCb11AfP1Fa0oY2w7wUn44I9bsotyAA5kiu20rwgIStjUKh9d0rf/hOI5JABNZ5r23tawE4ER6",
+	"vbfBdPLAUzdFwy9mUjCPb9xx3YP5De9sML+VEUDGR+7ZJWdaFBKPUi0i6P5vm+pQe6TvIWHVg9bz0fc8",
+	"xuWfqCJx50X4C2vvsYOiU9Y72kUO3S5feXVkX6TEult3QzDGOlB7l6GmD0puongAuW+KzVurW68ZiqdP",
+	"rx/JveCb/+C49d8Saf0+4cO3g4PGWrPh7EbfPOMqGAsDkHUfuY4/KlR5lV02DdJBkcEyRf+qV9ggyEcD",
+	"YT3rakNVEFn9wlP25inRTk0pKv9NCzLQALi2aHJZ516z6+jH5BR+yxOyCj9XCuMUnnplayq/hz7il+ap",
+	"PPAK6FSeeZVzqs9qPmQz4UPTLJTrCTeAbquOw4eFvN1CVs9ys4iUJuf2dvmbr2Xia1R9obXAIZzbYRty",
+	"rQtl0aGQrh/i4oz9xAtWQ7kNkHLN7UogJJhOIIAdhDBoEskGaaCWiXTsP6pMqFP9yecWnQJktYzhN/P/",
+	"HhPquH83ZyeFLM7iD4XID/PIJ1f7Z7Bd6KBUfg+9WaJE75dQ63NcBO+vUKvSefF+WRtp87A+5dTbv3PF",
+	"R7EHilerAIERxJaFZ4wohsHnhUrxtpA3QjWC8TmtVWbuVM2jqZnqD1UhxMBebgAQtztkWxPqZ+/km+W5",
+	"D1YQjAoAmlC0PEegLKhZKxJhHYwd6Sb1xtIzz5nPxRVZ8jgmI011IkWfERiRKY8BL8Nwb5Avx1CFHaBC",
+	"PcIE/TvikwlLdBf4qj+LvLDAphEniUwGc6aUocAGcLhsnMFV0KgyxKltXigE0aTwflXlbFCBv0YHFZFf",
+	"Y58US+zvbPu/We2PtRE4vzCMAfKjcFBtcd4nE0wIi8S+cqXX7RyQZqwzA7+om2BbvZTiUYpJ2rTad7f1",
+	"R/HcN6Lq/EQjPETZvFhfgqO6gSUv/h1rdNy2FInVCJ0UWGAM1WOf44f4fDx4sqsmSr3MbJwlPF1d6BXF",
+	"4w9uxOMsnVVpuiYx2wEVgTiveQICMgOCun4BJzhENHgWQRzgwgBHDyggRw8QhXhgmzrEJYJagubAI9YX",
+	"OTS7SVZ7ibgXWMFDHwQA0sHoAJMwq6V0FinwUX7twIcwTnzYJcOfGU1YUpkToSLqC/s0PG8SYaCBCifq",
+	"KoYxTYppHcKoJgZ5R6/mjNEIbNR4FFsFLPDc90EX/G9s1bq5gXJeE2mTTShCBZuXL/0qJjZY2eTX21Ag",
+	"tpCKpzIxm2T3CGImNFOqZKPglcnIAqEhuABdLQhSDY41qABpkwgNTYBdtS/64rgg1EFoKkZT2UQc/W9k",
+	"c/ozooyQpCnBWW7ndGXceB4nRdpRhKdt/WtfGO9zxGJ+rb/Gtf4Irqm2Czizko29vnhqH4lKFFpxCqnD",
+	"4krN2yzqCz1tDijvJOYTBlentczqZbhE8HNHpguazlTbmu/BPYmn3QOSeaQwq6LjudKGbaKkCXoxVDen",
+	"EQMyNHfsUiZXfZEJjMcx4ek/nQGwxoSzRP30E6DTaLUdrh4MCfRRpLjQJ08KPqYQTT4nf4qomrGo7QGV",
+	"/flljq8EQO6xknkffUEVOdgnM/aVRmzM5zRGrDID8/6TVmJUSucLO57z1yfk4ODghUEYQ0qa83EiFRtL",
+	"EdkXMWHgp5/wWyYwL50ljJGRjDhTR2T4W78FS9tvHZHP/ZZZ236rTf7f//v/+XIz1Hcr9SMS9W5e05hH",
+	"bTKsvoDt+yLJYmZiZhSkt49R+gXDwm/9VgQqj/6o18XNEHYn9xoTFitmJnNuhxCpn346wkZ5VQUT7l9h",
+	"cshDyPA/O+b9ztmrYZf8R6blV56i0LaSmamugYaUUQwIYPjVBaOgVLlF0F8vfAsREiGOdXgWsflCpkyM",
+	"V52/sdUQhTvLBPMQRAR8NL9q/i3FWB8gC5SFnU5lqoVAKtQSXJjkSe+F4Z2Ae1KKoyYq1SJ7kmnGQ8mT",
+	"/RdoGzr8+tXgh/iNAasf3KJpXyypaldHBX5SgCbJPfDm9UfKDWs5Y8jXMrip9DehkAmNvS5xI/oiX6G0",
+	"c84WMV2x6AgQXIbGy03dN8iMRppsX+alc52LX5aaLqkiEbiiqEt5139DbRjkKjhe/WCZ8DSFEjlTHDoM",
+	"c1lezkgTOXSnyJXWbTR17j8hM5klmt0K5Oe1m9oXUAX4yf6+vaW5Inuae+8fHpJrNAMYnMI8+tnVCxv2",
+	"W0M8MP3+EBybv2qyhQUW0sQb52icwFI1FzxC5n7FTEj9UhqzIdri5oylWFrCK/mTV/mx5gRTN0fKK63N",
+	"puRPT3q9HGLR6SxjKYDtGf2wL/TVq2fSJk96e/o/B6je2ltIeTWK2uTJ3oH+z+GfcTZOJtGUX6Tgtp6E",
+	"ItlCnwigTVt/VR/2vrCVgfZ67V6vZzYbPvb0CXnLf4YdfEnm0sACQu9d8t4e43zdaaYvt9R4tNvmzkln",
+	"MlLmBk9nVJAP7y8u2zZ5z6NxwznQdlMu4PHTT+4zI4ZsZZQwenWU8xP1kkiQL2hMFjShcwZUYS5dnpgc",
+	"CK8V3o19ISfunnnp/N0TxyTVy5xf4lC1cAh3hLlCvIsVPyWX4iV82eRd4IO+YCKb5+sGplxf18q5U2UB",
+	"iJJzzeiI43MsMQRnQibNwK1oaimtD75l3A0IeLNFoUxSAmjKVBBvaHALUHNKYQYWNBJ/wnsfS3XDLpjK",
+	"JJQrZNp9gTwvT+fQ26xFJd37n8xJ2ev22kae1Lfvn1GEjfmYmfwBI4K+PbtsmWAVSONRR48fywUTSmbJ",
+	"mHVlMn1sXno85+DyS3kaY6IsSKKtdst8u3XU6nWfdnu6ke6CLnjrqHXQ7XUPWhAuOgNV5TFd8I4m58co",
+	"1DMTevwY8mRkKOLW6td+XTJ3gF1A8XAsIzYshhT7gcpwrQ7pgg/01wdc8HSQsDTh7JoNga0rPgUzWV+g",
+	"okO46JJPxlRib2+IW9aEEyF3QScG/AqIInBromaR1+jLw1ixDYgUHHNrsiTnFEd5fVbRNv+2LFTTBEiL",
+	"toQ8KAl5PVenSehpqPw1mRkFxp3mswhVFFwIGNfAbkMLtXGm0p9ltPKS5CGydLGIDQt6/A8TqOwibm3U",
+	"d7NgbbA2zNicbrIXBOPTQbFaF6FeG1Oemxr0/Q62B8OJ9ED2e73tpmzClvVpGJz+5/HbD29Om0/tRCZM",
+	"K5BYTqZmTq4Kn2GPulNfcqz7iGn+uNAWvvEEJxl6yS3G459pdKK3E9ofbm7/Fi6jdzI9xvKA+OLTzS/q",
+	"V0ARA3uhfmvvYPNbFj9Cyjc0mZr3nmx+7+P5mX5HosHqyV6DmX0UJuqMRW9ZxKk1lj3Zf7H55Usp31Kx",
+	"srin+r3DJst/JlKWCBpfgDYMShO+22BtLrAi1EdBrylHM6xvNsIqiSqbz2myah217NkiFM8Pci5bXSyl",
+	"U3CZWa6N3rQ5/doZyWjVGa1SfXL2nh48f6I/knP332xG6w1ydic1tI4+h2eQN3n8wbzbuvnS/h4vBUyg",
+	"tV/Lu8thZLMFyNS9/UPnXgFtzF0h9mWuVAbojj6ionI6l0WDTRjW5CIfz99Avb5pl/ws0xnIjcYLfpT3",
+	"Dum9HnakZzux30PJO2F0PGOqL4qcchfXXv7NfHPg0usLuPVs4cy1txPahx5upYdbqXIrPWl0ubyWmYge",
+	"rrF/5msM2RLgGeXHTu3octNjj1mK+suUpfUZWyM6vrKREsCECyXNtbonl+i4jmOja665mZTxgQPSMzBj",
+	"835fTLV6KkWF01jzfiEHMy/2Qq2y7aXU2zvPoJTiXcjFepZtVsQNt1XiZwe4/SXfqwwNucRi3sixw+1e",
+	"x17OzW3p2t+078yevnd2sz3b+IOc/BNDbx4ee/Bs37RvL4XWnX59LOtP/rF39nJjtz3nWOt8tIIwaHGF",
+	"VkUr57WxVvpUFI6heInegGlC5zYcI1PI7ABceGiHNkQRkKZFcBeL0D6w7Syki89BSImBWG4lEyyADDGY",
+	"JJVaaPTxyRfo2tNiHeWxMpzYmKtxIuBeLbMlzegksI5YTrlwDCTyV3qIbjrjf3MmSCPgUxG18+LqObwx",
+	"rvEQHO5mkvl3rc2jJJWbW8N8b1hjKBlqGXkDm2wX9htWNTD5vhjivCeUxyx6nPvmh4Yhow8KPbrOIZl3",
+	"wUvO89yPrB/ZCgYM+f9LLBRgFpDYFchZvj9cPUc9QK7IiE0zYV2++VVl8tXclkFYP5o33UiRfmy1nCsh",
+	"lw42BO7E4dp7dViCwO6S4zg21lLfFp0wh1rXNqG8ckLea1EWKDB3y2KcwgCgj+hciqlXX6fmTitcv60K",
+	"I6kgBLCvaaXsgK0eMWcKMLLRP9Ilx+UmyCooSaiI5Jw4D5J1dwuZ6xR94XWIZGOMy+Zal1nazvcJDIiW",
+	"syg5Z1rQIehzc38aD2chnf7q4PrF130bBvFrxpJVHgXh4lqcglHGxCnnknzZSiSA0XLxHQkDWypkJjLq",
+	"c+tUqCwx1bkxssxw8Tk6bKgAP5yPO/SlseaGmQyIyFejtyGsve8y37ES9yAlfadS0s9Quic/TPclIj0u",
+	"VMypl42s/W5ZBpTxrwkbRi5WwJhA67GXK1q7rEfZcfdAwR6wp+UfAHR443WDbud05Ur/z9u5z9VYObTU",
+	"kJhDY8OlWJo6j7+7bNffJYWB1epGW9t6vMpWxUJUnz+3wIJ7KqYxV7PWly+Vck/YoFS1qa4m0edWofqQ",
+	"1pULNYNagRoiWi2HkZKTWGZRuURI7nNcyCSlcdfMqzuW88c1BURM8Gm5ik4NCOHaQiKYgRkqR1MZdrXa",
+	"TKtYDSX/G2vCVHqoqfXy+ctNY/4eqo9Wa3P0Gu2YxT9w7G/Dsc8Ni0ANA/a+uK8eCy/+/uXGMWMHS7qR",
+	"EYMK4QeK5sqEAfgbU0EUA4tRxLQ+MVqZFLuLCja3YgxgDgo9dvviPfBPjP3RbVBQ9xHzVoj+jVGo1ocg",
+	"bTzdqgznW36jS0w15b4ozsbWhdX6LotQF8zhT4u4vA4e1SJnl/ObUHTXCk6OfcRj1EjpaJSwaw4Nh20y",
+	"pGPAsOZiOuBqkGRCcDGFBw61AoM54LdkPOPXLNL/1jI9E9GAR4ABawKIBxinqHSLGVWDhGGwBvzA1UBv",
+	"1gDibPUX/VmZBgrJ0JkA9M8eLgd8y39tALia5hkJPcoyDgNO2JSr1NxwTjEnw/IX8YWCynZksL1U6lxO",
+	"CcLsIA2uyFJmcURiBnGj4ZiGIk5ta2thhoIJvlG7C/6/2DYAcQeZsUY0QNQPiAID89SEj6lIIfAO0Wwg",
+	"M9bKOfB7NU0WIz6Lpo+2pm+imP4hNXLQaKXVyzlVXXLJGZK8d1b1qucRyIv/j71/XXIbx/IA8VdB6Et1",
+	"//9MlTLTdtmq6NjOcrlqPFO+bDrd3mnLIUEilOIkBagJyrJ6oiL2Nfb19kk2cM4BCN5S1C2dabM/zJRT",
+	"JAiCwLmf3w/KqohHWn0WScwXBa/vY8c2nYovixjyaKh9q5xAlXMAGyH0WHTnN665yRFZPi0j9Oh0Da7o",
+	"VCVz6HvFrXNCCB8nWA9mU2jVeFlYxqWoVaF6ZSHYkvljgAz7Hp9BdLxezrXLfnF9AgEDMG5bFp6IAge1",
+	"t645EJ0tFhnG3n2hM4CG3GKfn+252p/2s2I/esA2nbPe2ZOT09OTs/Or3rP+ea/f63V78L9/doqmzkVB",
+	"bGP57RJ0VySvgdYFG0TlMo6zro0J9PA4pGtipzizXN8djhdkdXHV8NaZdm2Ab336Y4HiwDwPe606TW6H",
+	"Wogdv7vjVMl/9l6vRBlYsibfSIGBXU+gFQMxkbzZZEiaa/R+kRe8Vy/j9OS5pRPZdLd39VZZ5rdWGKDl",
+	"etokv8qpF8iau+dNrNAbIZGcoXn05N1yMiNV1Vrjh7fGnf1tDo1DtPDTxdnfPmWCMTzJGRsd3wrsBJ1K",
+	"IzCHXObgz6wJ2Ak6mQVINFSe/WfOoG/+IUJavfVHCGoFU6yEyVZj+VX/4jpDC3af0VBVNh8umNfN1+l3",
+	"MDirknU/ERz2pjnAtX5KYFNJfhtNdsxHmHPJqqMbuTTkZUDmKkWnwuhxMOgbezcBBYfQudnasRnIjZ7N",
+	"axHBE3hWNC+R9xNK5rG2nI1VuL7dOrYUO1U6u5agCQHJi8t9sNjC3Ul3FUax0HonyZ6/+Xzbpz3e9oYn",
+	"W97QRD7nbmginT/wKPVverztMjeSx/mn/JnP8C9lK4qPIYrnk4ULg24WzLdmPa+SpehbdiXLnk+UYSix",
+	"HTqU66PNgBBHby/f/OeL51fd55cvLq5ejKzUhTbRCDgVoL1yIO0olunBxl2oC6/gatG7VflSk2WSmK8N",
+	"sG7m++Vh/ofZ7HIOVxHettrVzHFiuDZXoQWRuBWXJEq1iKddBqRb4Ds6MFAMsVV5qgNZdlWLnubz9++u",
+	"3rx6cdl98+H1i8uGbmZpaQiTakv34zf4NFfiS7qlv1m9pkD/AkcvklTfnIovaZc9L6CB5TLX5OxVvaYD",
+	"lmiWXc1e5pb5RZqJL3ySxmtvhttMaAi3H2pacChrSVrYKL89RsV92eyQ3RIUWkkEyfB31A7HCXnVi9gs",
+	"VEIPnBqH3Bf2n4faGDnBl9sdOl5ed9k7I9p4DNao7cGHjt38jHn9jCFucZgJ25iBM5YjaiQDpK/xmtow",
+	"QYwRNSeKtKJtDdcbkxFgEDzk5REDBVwsMXk2PhNPwtPeyaPJT9OTR9PH/ORpeH5+cip6/KfJ4/GTae+8",
+	"5vV9lM5sDTbRgXwqZ0mIJG1jsgQkuqeEoVwv4y81/gEqrRJ32i1m+cFywt9RMA2RXIfERqIxh7ZXlK1x",
+	"n4SlJqxLwVoRetjs670KRbWFPHcRiHKJ4Axgtd4F2suGf//+5a/OdqdxAwQ/KwkydoH963lMHQCmQXyO",
+	"R71Hef3V6PyRgF/wdObJd+vc+G1ShxH15mXAKtFNapWiycwH/cc/WDCkCoM+T10BWgK1Y6Yn8uYW6FPs",
+	"74aOQ4dca1wCm7oG1yhw0Sguw9yoBaAln8uj8G2zQNYU65YY5OcH0g5HE0TYhQzNKUpnTJPRQv6MptlB",
+	"IyD2+vHJrCZFnks3o4EwNNqC8sWozqE8t9jduDFDPJBbpIjxw7fZ4gNli088grzjZIwrQaq/q8RxEY++",
+	"iCA9PH42uRb1/6EmlauBiDsVcP5k+pZIP/DPHiBpMe6S487onE8ei7Pp095Jb/wsPHnEfxInzyZnpydP",
+	"po/Cp/x0/JMATegTZnRUHH2O+N+NNW3rJMt7oN95A5exNysJVoLPdIGTLNBN0Lg5qoNGvthZxxnWzXqr",
+	"P+270drsdZu9bp2GbbLXFdQM2yZP8ikJZ6k5eZHEB0jqFnK2vt1btKubZ3CZS+CWspiQ361JIB8uzepZ",
+	"mG3G9StlXB+1Kdo7TNHeobw5YOayKurxsMIbQR1lnnG6l3G8Y+rsjTUNK50Hz/E4VKLEC62Uc6a1yVGm",
+	"EuuwNnHMBvJgedJ7kRYtfmdAJU3swuQBuZvsAaiwskNoRCexSAIIDBuLFHtT/c2ibtssWvBkMhs60qLD",
+	"bhhOrwM7YNuc0tktOaXOQQ5hOe1nV3eLFfS4B3ZYPBf/FJ/homZtmTO+WAiJyP1eFDEALJ0sqAkt/44Q",
+	"zBFsEbRA3ygDD0AamMMdaO+Ez8VAWv4twWKuUwaTZFFKMDdCosQF0gD8DaGpy4V5to0TL0NVFMf+5F2I",
+	"k/CHgQjdIy6b+tV3xrBEVG+fLmcsJnyphZcIZYAeD9MdZU2L3T9evrsaMZUMZJZnx/qW4dsXl69evnv3",
+	"8s3rEcRIX+B8jWyzSNAO7oKAjbJAJ2AFj6Gz/xopS6KEjaJwxAjJHkmcOaG/Yq2h/1EAFh+WaCCtfkN8",
+	"JIhcgfEsBN24okrGjEOHaxYKhHugWKS9g43FNYclchDQUnlK9cp9GnowsaKMzGHCcC8g0a8KOBaEnoLg",
+	"GSsxnikFWEqR+cYEfNplv1F8eaLm40gKXMGL179Wmek4i5rQb/kcw+raIEK2RzNvBHe43bBd9jLULIm0",
+	"sIsvgDCJ6MOJ/wJQMnJxQBujGMixuI4IANpDOoenFnRXr1pgwJnKSQt6CtzhhFkk0yePOkFnHslovpzD",
+	"jyTZIpmKa0hwlkTbC3e8ckzhysPTBkGXJZEqkiMskpN4GQrQ2mj6sKU0xmWueIyoxTGCjee8WDqwjelV",
+	"KnXKk8bsKe9JdOXtl8bh4rxJkjENWqqKhmYJTMKy4mxpnGT8PPCNLUzcXlZKtltgU5Spx2y7JfYF5hCL",
+	"MICZbTKbfXyZQp5rLKwoKu6JRkHJ6vXLHrfTrmicENorwl3kA696qr30xz+iqZisJ7HAT9HJN5032hj5",
+	"IXaIxV7lpZj2wjVAhT/ncm3+/zQy+p1xCNzWBGvLI7+//MPK55EUX9IRxn3/cvnbc/b07OnTv1rU1lhM",
+	"U2bUo4M8IvR9i8JCs5Nq9TNSynB9g8wUAxnzFHD7rFSuUQvGDgD5OyruSuQjqq+CIfvs/4C7/3ZmLj97",
+	"Yt5kqKN/C/zDufiZJSL+26BjXnTQqaqn81ib7waX82Ax5y12P4+BMjCLQniVt0Y4GIVbYxH6xeTg5+Ou",
+	"SjHX8t9qaXOdYKB4hcqpMv9CfgkjzJBFpouL1cwyx3RGbd2QU3uS4pCg/pin/simAPfMM69+zlijLFdJ",
+	"AR/Z2noZIxd1nXgAwc5M+qFEvWXDIJluI6STQwMINS91c5/sNRhXSxl2O4f9EI5WpMoZKBfL0Cdwpo7H",
+	"5l/OPbVQHPc1ffIb2um3upJeaBOvqcqEeNdTNNK64haL8cRhMTYD6Vjxtc66xIjnDdIgiOxEIIYO8Mh1",
+	"zOVKTRxqYw46JKBqIMADn3cJ6zHIABIdFxuZbEbp/UzEPHwMkLQZlCA5bwRxBiUkRdwlghMPEG3Rh12q",
+	"8Nlq0Cs7excKAMbfhgJVRCic8PliqQn3M+ig2zeELHjGiBLpIZZwWSM95mMRe6BA7yWQ20XpGitnsf+n",
+	"38HRd0mVv6SlyQC5mhlkdkmZW9JWRD1ItCDI95a/piejyvLGAwqqEEYFBoeN9fArvvbBGmsOehle7XbM",
+	"2oGsB61tJiIOVlZ/36REUzOnLBsayoIWG/I7QxrjsrwJNkmQA0BGWl7hE+QVRguqoTWEVvoPOvNydLHo",
+	"GqlcgclPezFHx2MBA821iD9TdhFD5XqmVnIgwfMnuhNyLZea/EIPjJLnORdzblfGZFglsmpYle+oKPnu",
+	"qiyJUXcI0bOz3tlPJ72zk7PTqksrRCOW0gBVdr7/6HV0PUvjNbGlWk5w3K9F2zsolgZ8OnoN41v6uhfw",
+	"cYlUpa1jvE91jK+V+yxtEeP9K2K08pGhfCSZ7amlavVR5YxLJcXBEWZqtVC93rENNnupkj3rFOvI/NtK",
+	"xRYb5sEVHu4lI24rJbQSo5qE8BVw+lVSEOIBR7sxozimxjU6y9Qi6HKgnt3JyOy88HljBxLpXkeZKTXy",
+	"brd00+dPHrOQrzU2bkq1gtj+s17hj1mczoob6JzTLIL8GDC/u/KljMq6R4t7KJM46zHjA4k/Il3FnN+I",
+	"26KBdQLMMgZuZzl7LPn/JdZkF+9IOXgQy7Q5LHjZwnwOa3ALL+EHW7fivgYEjaHaBzmuMWbThJzw9Djg",
+	"BFu4CwfyBHzaxP9+8/5y+PrFB4SM37bVae9PF95KvAgVWHMeFrPjbg+nJ5diEfN1fWWAVZVVt/wZ5LhV",
+	"CsXSWZ7dkUBm6e36xHaNj99kPX9sWBudRFX1GHfJ9aLxvxdRsi4npq0gX8YhiHNUFUqxWEFNrEtD+zv/",
+	"Y8dqgAmX2W1OxFsOVQzlYgdp/tG/ZV2ljvTFfxoeno+dq4yTBoQzrne388k/R8ZnZad99k7EYpIyjsOx",
+	"yUxFE9HF9CighZRTxcwZ+XS5pknPuVzXpvGRDURhcYjT6tnklRzCnIcCeW/6HyF5D6oo01WFOiPQZKhy",
+	"sEDXAu902aX4rG6QSws7rs0cD8XAc5Gtr/sUWca49oUfCIJIzo2+W5+418BSfcfn4r/E+nIp9cPiZz1r",
+	"/G7vNa3ig3X4UfsxXm3QN7Xnqwhc60z7DTFoDxAK6wzLGvGFzLWrVMcCwOqGuIH4kjq7WO0SWB7IPSPL",
+	"odBpotZlJ/9RtZPvPcoIx/AhyqOWLPobgEEC1byfbKj27jdjvd1ytG1Cu+jYb3u0B3L/pNGdQ8h9C0md",
+	"Pby1u+THb+Xkdwv7dniJ16ghukry5Qya0S25610Q4rbp2TgWQpwFsmxWfmCvPghZmh2MehSxnX4gG/Ok",
+	"YXUyjZJvw29EmGafXyAnSPD3rGY+2ECm5qawgUZtIG/lUavlTZtOoxjh3B2EnP83S0fm86ex0YTLIQ/n",
+	"kbRkahPB4+E0kpGeidCCfwOLmusJK1K5uR8KAHYzrofeDOAJlPAbpiKZR9IoU3OlnkRCTsQwVHMeZVO1",
+	"f9bLce4nHw9vGYVDYyeQFgVM7iOQqDkg1xYV7yFwqL3iyY1IFzGfCFtZZZFp3+KXbNnVjDnsHd1j4+PR",
+	"un8DuHgWw+WwuM35T+EQpPOduI2beoshVqt7qL0cuocTrLg1yiAEJnZ0NnK4eEbHoKJzyWA7v4WKYzia",
+	"BGjt/m1Gzo24CeTaGRcNXu7sx8420NVnO1Wn4XxafrgWYa/1z3YqTqMD7Ttj9k+3URLVcRAVTNvCn0il",
+	"5bmIrF2LvETVVq0vXgt0SFU2LREaeY8Gr6to0IJqLNmz3l8L5qwPMloyZb8CN9wm521XWrjMj9qaEa7s",
+	"wmWMR8ejhiuQN7TVf23134Oq/muF8EGF8MFZ4dI8LsPt5AS0XPtST5lPgg/agW/KCuAV14y8JWbJkNII",
+	"kfUACyQfv7TuVO/0qmd8qT5lPqqm58B9KmKUxqU4AWTxhrBDTeYreBJHpRmf9nonvW1mPMRAy4Em3pAn",
+	"zwUUd6HJY1OVDOTtNHmWfvDVxeuL3x8wT95ba9Lkwvc6A6TQO4JRNfLGm66ag4atWKgNgfoNDmojxEw7",
+	"gR/04TkF88GNwyBd+h81B6vWvacoaD5J39aLm4/ZVM3Wf+DheBJBlCBShbPfLdSjVFlY3aZDlBS6Tkk1",
+	"pCD1Yk6H0VHKIjweWl3NVRhNo2Pqq8CfvO2iAEwtM3BwcHVm3+iw+mxHeWIjiveIpXTTlA7LU3okjs/b",
+	"XuLQLJ92T+9J8nnblA9I8/m2EPv49lk+Xex9G5JPuqme3zOXLq2g93S/33lp1sPP3oAV4HyA6TJdgpze",
+	"NY2TpGIeaS+Pk/3BS+R0znrPnqEO6Rw2oXN+O2lp43U736JkDadXV6ZmXe2WorTNhRysVo22XF0s7mBU",
+	"HU40UylaXhAfhb/j7M6Kz47DTpoPozQkJ3XxuLvhJrVz/O6oSXMbuGUmbZlJW2bSlpn0CMykxVD31tSk",
+	"50Vq0jn/spGX9BX/wl6B4G9GSzrnX7bnJD1vOUnbiqm2YuqhcJJuchXuNSNpLlJxnwlJq+zKts6n5SP9",
+	"vvhIjytrjsRG6lzvhxTMOBIZ6SswCL8DJtLdSlFaKtJsq8xrt8o95iE9vzc8pPXLdyASUjhEmwOaPKYQ",
+	"XkUTbUYuAAnIdCbmAVFHFvkFLtgkEYBczmPcPY6TZ6WSm4HMkBbgkS4vS12tPiddLFxPK7ZfFltaWaoY",
+	"RxZEy085orgAEPKNasKOtq6TikeFbf2M9FCvdSrmWbvnYaOOsMBtnPFB9Hp+3/HFfDund6aOG1N8GPFE",
+	"fzmcy1fKr1M6mDIwSRUoS22Q0HOBfSulxGfswa80iiXuEIPzPknbudjG4do43LbsL/9rhD2YRxfLdNbp",
+	"f/z0Z5lMCiwDz1/Gf9/iLJdsGJQvnv3yFXr8vKq1ikBcDUeVMSTLjHSbLElWa0g2CuANZF0ED220NmbX",
+	"9uY9gBBccymDMbqjiZkDxuQuMyEy4ZKNjfSJQ5REXjsGU9Cja5w+xKsjAYOO44RL8iYivaGrbZ9WDif0",
+	"h1OVDCt7bbaOIOD7GyM/4/fPhcXMCM07iywpwjJOCXeekV08kGYkKE+fL9J1yQmwhm3DRiPfKv7asbG9",
+	"emKgtzTSacJTldxZV8yHmQC1haEFYpkdC3adcJkWplj/FTIXY/sel91CxeSb3GE/BXUp7P+ND9+rUIi6",
+	"bVP8Dt9cTTHWRYWVWGFnRJznEN5qSJUicjX2zeEK5Js5w+9AYbDS0drgEV/8+url65I/vJXT+6h5AXeu",
+	"1KS6iBsAINoK7tYnPFQFN6WSKgyygyU2EfAEC7c94bJDorPRcTty1Ta0Pl0nark48QqaN8tYuMWvgc5X",
+	"ZN8GMZOviqZEdwYUqqZZw7eDjYF0I91pe7vA9Ry9fP2Pl1cXVy/fvO7+8fLd1cjDojEyvVqOBzb1Yh6I",
+	"bBqJYIvlOI4mcD+KUeCR2s1vHsiB/I0M5YmajyMpUP1cvP4VjUjcLJCcMRqWzGozoDkFPBEhi6NUJDyO",
+	"1zAnx7LFGbXfVDnckNyHrzP0vs5uWZLfzTAv3Sj4Phai0WzsJimUykFe6gtUVLsP8Ba+1neQmDl6/fcv",
+	"CAdzKbRaJhNxKf61Q4qmYTJt66TbLpvDWB6vzXLsM8Be+9saCnvcjSwqe+VX4A4lRd0GsJcVZ/FHBNRr",
+	"W2+kwjBtYqNNbLRG7EETGyWzyzN2q025Kuu3xENx6MxFaZq7wRR+KFptmww2+CskG/YnGa4xpGwq49u0",
+	"pFpt26ao2hTVN5Si2lVh3JaBqlIft5JMl2bRZ6uZAl9WLYTUEJONI3kDaoFrJAo1f7Qd4C4vFRDTb64d",
+	"O9+KPZDghUMdI18sEvVZ6C57CTGZOY9iEbLUeFxG8PezRxORsPk3eFzAcMoWXGumJJY+Gv99xJepIqZm",
+	"C48JQQd6Fo+B/Vn7VCKoO21UA9CiplGBek/zOQXkjc6i94RshR5IixCAlZQwgIi1reQk7czTrOj+ShE2",
+	"FdPLyaziCwRl4k6/ud02GAykJdGxsG2FhaAFHgWWDww9XvozQHkpORGZLh9VoIi4bnUPMFRDFelA4g8R",
+	"hGDS9RBdVD1yUTYuYQ+xUKkk21a2qtR8WVxK84EQNDWg4ngbzMNwjAajjtJEAzlRchpdLxPcLBjigWfC",
+	"Avxesm8sqwwkV8d8glvYbYnxmmlEF1jNeApTTLOH4nzgLjUl4GVvcHjkf6gVEquWbSvzem71zZaCimnc",
+	"hZT2iqN5BDbRL2KtzGrgX3IU6l4oCyJVj86eBQPJp6kxoeKY5jWZicmN3sZg+rqk5qCCY8FRPOWJeuHP",
+	"WbxWiFDk+IUhmtwoTvvY8rwdkkLBCHzX6ZObfAY2ZCEh8JtDNHEpo88i0UZLeO/in1YbP6oQZfYnPO/D",
+	"VHxJc89TU7ZWSwCucEh3QPA/U4tuRqrnusPPTs4eue7wf3bcC0HTyzAV80WM0EUfaBDzhP+1xfp/Uod3",
+	"8+buzR9he9ioatyjTvf/9/dsqQcD10G+DetywSDN0d4fkLxe58C3tgsGZazuO75UXfKvKMh8RMWvyw5f",
+	"nFlToviaZMpDIYrfGKeqiO+1CdeWx/ub5PEuyoCmflOBwPvJ48fnT253oVZJlHps3jVCpAGbN5IhVvlb",
+	"+Zw0hcrkGmrb0DwGZ4u+Q479N+8bOD9sCwNwW87uSr1AwIgHLhbZrlelAyhiEy4nIgYaZDdDsrLxw4Td",
+	"zqfGNTLLWMD+1Y21pPF5MDvdFs60dOZfRUT+Cvu8Qs7snY0gWdiA1rxko7ErxbiVWuDAcsdpjoGCdWBl",
+	"n0qMJMww0o1YA5jmKItFeemHgfQHMk+38rRcMtJcLh6kaBDuwFlsa9hfSCXXc7XUxzftW1HVpkePnB51",
+	"RYAHl0k1FYLbpZowv/XJjJJOZmXR9hzYA2xJGjUVY4c+yaxqm87heARsNROJqOErilLqXFha8A940EBC",
+	"lJJJsTJi7efbTEeVGHGp5sJJvUgzEUYpFjZprPeLoUniAkbEEDzapM6tHsg84gCiZZsrf9BeiNxIVCmE",
+	"DdNG17M0F6K2N7FUqS57Iydg0EIVN6R19Y0IzSgKkVeJxjtwEfN8RN28XGVg3wuKbiHZFzxJIx4Pl4sQ",
+	"Q5+7Ry4xAJeL/eE7QdGgC20LmQtcFqJ3+sZWt20ZrtsikvXW7GtRDBG8hxXwwlp/7q3scMttq+xwIntE",
+	"sXCAOoVn7BYjtezJxfTDmtICq2O4LdtGa16EUdpGbL6Opb9f9OWhuglvUQzGa4aCcHeHYfeoStBZLNN6",
+	"dbtJvVZq0y77jaBFrAaOxTRlxlWgUl7kAiqo3IEk5d6q3MOr3O9J1bY6ttWxrY5tdawRUe+/mmZtlq/A",
+	"aDmkLQ7kP1cWmr2Q4a3KfAWal9RXtU5/CX3B0O2TVdNAmXIaxTEbZ0VN2xS/wOsfpvhln77iEPpwO/1O",
+	"tqKgtMdCSKaXk4nQerqMvfRGt3mjLzb5bpfmd085Up7/a2SG7O4pJ4ay1z1yZijL77Uh1+8wy/99Jerh",
+	"UB0xC9VMw4nPMPEGHFc8ZTO+WAiJRaUVjh90w6hcMr7YV90gNY+91wNphE8ieAgaD6fJ1BR7oysKgqFR",
+	"Gss9I6S3tfls9gJv5mPj4+YKfbEG0CjX1UzZrh6swLbX9alylJAbNbsWKd2DAzoqLK8CgZ6IDc/oTqMH",
+	"5vhHCVcZK7aAWXc1ExIevWYrkaDDkIptuqRxke4KUnb/3s4dS/pwcQ/Q4QkDHaDNE9e9bfQ8plLdYlt5",
+	"ojQXD3mtsJ2gJLdsJTAKJj884gzP1yplU6O2u1jXDPxJVYPDL1UjvJSfeRyFcEF3m3jJlvapA3gQXwA4",
+	"oOAvmF+cyA0IEOAasJEWWE4umJDICW5kctYqBsbZQC6UjsBLiWQqrqGl4rC2WpuFPioLUKZJ+f1ONjez",
+	"X1xTwkYLxm8MYoW+IIqFVzolU5UEFv4eqDodOgsYDcaMsQU4XfbWdR7BiKDIqfgvF2rfJh3rswg9CL2+",
+	"A2aDXbddtPproVMROsLlvdW5XfD7o9BrO3gBZnelmTG+4xgBWXLl/meN6vIjmZ6fdYLOPJLRfDnv9LNV",
+	"IykPSOrX6iT7K4XqW9vhG7YdnFOG+t/LtrV2w/dmNzjViQlguxXQDAi/BVOC3PejRPsXiZigr4tCOH8Y",
+	"L/QNruuqxgxR06lIdEC9spk9A1W/FtmPGmEpo/6re2afTeIIjL6lFrYluWxn6OV4HqVDGmbEpFoFlHlw",
+	"ACSarzW0XWxVKIyp3a/aQgugxkWpCwDQxqLT3G829RpX6/pW80sukh+0L7dtpUAB01dE1/BA+MgXCxXH",
+	"io0TtbyepWymABrXby/t9DuvlJIsUZMbvY3QfwcfkkTIoRLr5j+3IvjdabZ4cmrQVml/r7hmcx6K+518",
+	"2WwQORRb94naTEXbj/itpTnweDPugVbbkxwwSOFCudFZ7+zxPcn55/Xg0XP/DXW/he53YBcjyteOsg5I",
+	"yvAnVCKvYqizm/Mo7hcwZ/yaOhcMIe68JMD+oxqoGLIICNkmF0QBRNtaeqoRtiQNZB56pQji4bBXaHRA",
+	"ljHeFU3Li2dS5CURnyOxMl7JUsZCaw+b5AfNFiqOJmvjvcRKXotkIGOR6spGeftss2pRqkU8BaY/mZvi",
+	"ikep7rIP5mthoZ/OwecUp+0uAnA4fBGoVSTzA7gKmU75GpFSRr4NQFyEFQYFEhLeiEXqdU6UXgi+CDfS",
+	"mPgohtlQAG1OuwfqOwkbH/Ndq0hjWSaA7E8Rxzhv9ADQfqJiAAviScr+kp87eokWDCMApGAEzIAvOZCL",
+	"mE/ETMVGk/6VxYKHlmlUefhDGJrLARSFwvndsM5uSm7GdBOm7vJW20D6GxbQh7hcswnXjjiSuE0Dr5jT",
+	"IjEXt4O3Y83Dc2+olinz3xEIIZHTz+cxr4xFlhhDaQ0RSdki3fibbcXXbitkYErOXMJmGSAXyFbrtcLl",
+	"ijSdDqQKOXv8mE1mPOETQDJsbuvnZWdr8j9ok1/T77C5NwZ0S/bsxTJVF/Zus76or7YfCF9uu9LcwoLg",
+	"ErSeRetZtJ7Fd+BZ3K0nsRXzhNEhDZCFm/NR+Eh7yEkxkD4pRRFfsoKegjVnp3AkF0RHFsmBvHWMzLFI",
+	"19ixgwA12UcLCEUZsJGVV05FrPW2TcmYxuTyQPeNdUnuiKyCXUikRhtIHM4lS3C0Lvsj0phZRophIlXm",
+	"ofFTbAQW9g8QiPTZSKc8FX+jlxose72zJ/gnbLYJR8FA5i8K7C/oF8BvHz9VDPHxkxsE2CA8SkxLD53Z",
+	"XT5HdMDGy3Qgxwmf3Bg/aSxmESAuZmY15oKA/hzAMgmQ2pi/GfccQVjoSF7H9gPMlzqFFRubhVkgVJr5",
+	"em+BSELPoqnxZqJYoA9iN0tApXzUw6RXeYDJPjDnrGy1spIsXSnL0wIJKSWZRPo7BV8EK/xWM+PEIr3G",
+	"WFyb0wB+72SZaJX8Tac8SXGhp8ZwWyH7vBRf0hFAbNQbxntTl5SwtqPPUfwaUmpNkvml27HQ7mKa7nX/",
+	"LxCr2WeA9U43bwk0Xrz/xRxyoDve+MI4YTvd/UVMluaf71JoC9tlBOi5a77sz2Hndm4llFdTRNzMN1Ue",
+	"jmN+IAsk82wLjnmAqewEHZBhXtfhUXnm/WU/Ds38N0/yc3J0lp/sIz0cdp/ief4/d7lpG36CfagJdmYl",
+	"qLzxV2+77zrGrm/tMSLscDMK67spgtufsyg/gjkOX5e26N4UszfPaps3H2pzpPsfO8CCGIW2SAljrVg/",
+	"1+18+rM5D6xRJLX9b76hTBVS8NiH3PW2WzenX9Z2mKK2barSWKkorS1Je0AlabfwgnxtCqm9yaMaBXwC",
+	"6k3DeI9HLwVdZJjqDSDtC966StBSNwOAqdcdyAOwTO3PL9W6u627u4O729rX35p93VKVtVRl94SqrMBE",
+	"to2tcRj2MTg5AgGbKRXCwzCBAidFZPFQvJLrmwdtHyqoGcHMChoHFI/367ZsvZexjL2iGFd+AiZLMVuT",
+	"Kxb7QUNWp8sILc0cUwiSL5N4hPmWRK3Mf4xyXWwjppKBHLlMFP7xZ8Jay0ZZRmFhGI+ynirRRuR4DM1M",
+	"3L256Q3kQAJJlpE99gXyTX4jW9cRjlg0xSok7dYTLSYy2JwdR14EMWONMgS46UAaZ8NWjkAiQdtVny7T",
+	"paUt8BJaWc2VmWko4ghwDuDls8vykzYOUbiMRTiQfiFQmnCp+QSQqzE35sH9USbKGKEweZHmsz9gcSr4",
+	"G4UyKX5bwTPG8jRjOMZAaoUlY6PpMo5tKdhIcuNouX8uZkqKIUp382+VXHMZ/Rvezfz7f9R4mEZpbEvg",
+	"JsYktNf/7IxVzUI1gDexyApaMDRpsZqOIsgjgBkupl8JEM+WfamV7LIsek2A6VPjH84juTSHEU7eWvCE",
+	"TRM1xx4JRf8AAx4+dqGT0C/LijSLeSqSn30GtfJywnFF4x6ozoxHAFR40p++kAh3KAeSqtMic7ypSNER",
+	"AroSpiRH69Zlo7kw66ln0WLoFopOEK2LpZnD2VuCOg6epx7Ia2GmdpGbFWZOYW7wqpg2gCI2IKzL8cEZ",
+	"uYYyzgo3MySBZdiLpFjZn4EgBNjC8FDqoAFJ3EDexhLHtiSJu2/0cGaltwg1kt3zwtz1Z9Axh3T7u38z",
+	"d/0ZZNR0293+B9zWvJyrhmOsbC7ms1r4dbqdr8dGtg8R2WaigvvIPrYj79hDZBzbYr+ES/xdFCFakf7T",
+	"+5A65YAGGBvrMMeBiMnR/sfO2zJSG12OjbuaqqMjzQTajTJE0dv5ZKZvBUY2jxfSxwNOlWKCJ/GaAYus",
+	"AjGem4kFg/3YeSFBdiKEEahBxIc9PTk7B3zYx/1e75/mMJ71zn7y/g64sYAoV1ZCpYE5Bq9ATleNTy+G",
+	"lkr+1Xzrh7KYEHUuvpJdXPtcDE0L3+6G2SKh48fO1QxsAxGHxSQBJGAALCo/E0DZM5rO6mO6CmrIMfob",
+	"OBvTXmMMcSVzU5VKDuHBQ4EZBrMl6HK7DyBs5wAlCw+kSVJlU5lY1LfFmK2zR0LicA6GEoYMnUY25nL1",
+	"YsLyuUopF+hk2Tc3plyaRJNcK4plAsaJ4pIXZ4muDPUjW6jj9SKrTtu0ZpdmALB34d30TC3jkI1FrLBE",
+	"PGvjwHOOzgROidy5qi5+InoGkh4p6qK//uRosI+d51z+kMKCqEQwNUaOVHOolkncZwejZoVXIPP+srS4",
+	"9kVg2Ut8sh87b3BeYD8ZF+1vm8lNnz0rYAt0t+IZ3ZhOc+fQHe/A27VGN0oLwhDYHe0rT/ryjDMnqFsE",
+	"yrb6uq2+3sQzmfNHNwfGDl9wTf0p2KZZ3WBJJPqM56M83vG3fYUjmMfIufMMC5CNz4/BIPN4DISg9ynA",
+	"W0UXM8eAICQVnk4EK8eCuuxDgekdGdq82B10HjLnfRK1gVSM+AmMqBAyJZsT50Q0bxpKyKwxYZQXj6jy",
+	"PHsLZ2j4HHQvwUFGy2cp0yimEEiq1ECqOMw6+mwRMDaNkZlBkbCyfM1d7H0ECAW89PwGIX7QLhBg1maG",
+	"5dNeqIATRb81mLApi1KXkTYevfeFnE291gPpf377+rhmWH3RxOG3HOQ7OuzA1GAe2el3Pp92L/6pl+PL",
+	"X15Ne8/4/1y9Es/ll/F49eLth8XTpYj/8Wq6ePpf/N+Lf/36u7q8MP/7Xb/45fF19+z9YjV7Ff/z1+G/",
+	"bn6b/Mf/Nfy8vBl+Fv/zgf8UjcV/vvjtH73zf4QnFyq6aV5XAapkg3+Ny5U7H03c60Pifbt2y0NVjBTY",
+	"Sd3wX4GQAT5BS43wHVMjZJSBOX5AUmKF+G+OJxQOJWdUQb2dIj59cv70Ub2SHS/jmxPMKNyiaH9VGCCH",
+	"8nI1ZcuF+ddp0Ov1cvUw0Aw7KklWLWQ4Cip+QPh5yhmVfsXWkBH6F6kyznI/0+jYHr6MhQ4okB5YPSJD",
+	"wsJEPUlF8WY5s/yJnxkYyHyY24bzbTz5RohFpqHxc0TpzwRRoJdxivBJq9naVROtVBKS08vTTNt32QXo",
+	"68T4kTJeQ1qBclEjemGX1fKX1lEjQv7FOGd6ZB8WJVjkDQqax9RYNapsWBllKFPKd16n8A2wSGlU7FH7",
+	"AN0z7seR+LIQE7S1tF8eVfSIjXumZ2ol+5Qosd48XY9RA6lWAWR6oKE60iyEpAGpcdsVpNmj3rMu+92Y",
+	"I1TZRMsAPWM0uSwjiPkX6P6Bb+fjbqDtBopnpZIbEUKo4fQp02KiZKiDLCYVpWzKo1iETFGDxFU2KWvj",
+	"4SYYyJFU6TBNIrMyFsYA+536zBwCymLBtBm/5pFsZJmYQzrEbbsXkRSuUSFOma8788rW/AABPbzfcbwh",
+	"dgt0+qeBP7Ax9G3HO7bFu6aP/kfXKY4hAliHcvinNB1KC5nV1iLGx1ZNTiMFFg37sRmc1TbRil+W8Y3H",
+	"UzxpkLbAyQUVRrk+sHkFd8yjLw1yF9XvYZRsZ9/FoEFquvFBVpb7lL4ee76moDft5TxABDWTWsAPTmKr",
+	"EC+nWzfEjfcIYNv9/bHzDna/C2FPZiqaiC7lbG2QLGvXZc4CoUsxzu3Ox8tUzNlpn71a6hRjZDju+/cv",
+	"f83C3QWkjSulrNNWEBJWCnzsvHItZadFEwHu6rLXPEmo79I22VoID8h3AbGCXTuJ8r4UyyzqRyN2MAo4",
+	"XrOxSmdU4LApXOzrFJTNKrHTykVUSzOgHeJ1V1QviOap6BvNkVjAVYjDwkTuIGCa6/Irm232m3gfwKjg",
+	"Nk56vDjpDh7zFe0w0IN0QPrsrPwlgXSQ/aHUDdkY1UfrAD72Rd6cK1TH25wQl57FeOxt1nqvxwbngK4b",
+	"tAONYKEGflAJW5VSHj5ibOzkZjgd5soiesbcV1oIvl6m2g0RgIKcvJjrlJ33WMjXuhrXA0iHHK3AD7q5",
+	"vf9NcQLkbcVdWyLzo3zddsiW3OcgevjdcjKjTdt21R27q64o9e5ba11JKtfEsZx8LAazEIUTnInDNr/B",
+	"E20HXNve0ra3PJz2lq0P/WF7XChV0AOncyHUIhYBhn+4rsoIQPHBCOt2+o0D/V12YSw24maaQLHVOOuH",
+	"LQTwE7W6NYjvgshgBPJEsP989+Y1BoUZUr2byafiS/rjRH8e9Rm3Is4MDSmKHAtkBtAD/S4BYg8DYquZ",
+	"ikpgRQZyIRKtZJc9V/M5D5gW82iiYirV4+MM7AVsUhUv55K6NwD8LNLs/dVvJ0+px8CPXBkjm3Bp5jy5",
+	"CeDC0ycE16sklrV9iGSoVvrk9OzxWZ947OF6m/kfTWY80SIdOWhbr4AO1i9gItawPkiM4/CEaLoFRKEL",
+	"ybjZQIlaGLPcouA4iFpUARTF52ap5svYLM2SdtAP//8RgPk6+i12QZ8IRHyKyDvGoqcJQCh2IDmbiDj2",
+	"LoANmoPGHcj3tHl72U7A3EQKOYSgmKTI5wNsoLPLIB7m7ialOOaTm+sEC9donIEsDOS1hSFSmc3FhMl6",
+	"mCzliHlpE6IVrZwVZOZsMdyE2njgGCZqtYUKPExTRAk16R0gHN8yRXwpxNijV84VodcjEtFK5XCJqA3I",
+	"iTnyG8ZKxYJLI0aLEwRQ8FSxUGX9disCd49K3TuRxuJvqtntspG+iRYjFgtuW5Xgd9hLsZLiZzaCJClk",
+	"iTSQKlElOFxyzSMZVAtMvA2WrYDd1DHP7NTANMlhVre+W8D/jfzVjfBnNQ4W1PG6TqMVCcBMbtJBhSMO",
+	"IIQoiAioCups+Vzkmw0sCP2rF69+eXFZ83pU35q91px/+UPI63TW6Z89flzRNlA1feqi3GX+0DWBweSm",
+	"vRJbFvpWv7itjq5+857nI7tX/7RHvROdI53VEJe/jzUdDvbmUDa+QrlD5egdHvK/07y6EzXvYPOTy0OG",
+	"nL2gWZtPbe8aC1m4q/gSF68vfn9xiTxTuxySLDkYdOy2ya0hziVwsx3IwqsE3uQHsjDj4Bchsx9z3734",
+	"masRdcAegw5PsJSOkZEMt48P7ZmKrE9CXsRxXpOD1WN1zi2pfafK7yd++FnvbMuvknKoVNzqs1zBPbt+",
+	"ldqksP0eMCVHWlFjKn3dDriCL7VzGxwEqr/BXjgcq5hGRy1pfZHMdcH+HttqtClJ+0ckBTvtA1kl3m6P",
+	"KKjeAUrSQQdPMbpf4ILAbhqAhhx0Ajbo0HUbE9ygZXJdMivqX9NLSBW4dP8M2lDyGYRej4lYzJE/Hh71",
+	"r6UqdQn6JoRzW8GzbrIc5+ghw8A5TwkSzVlfjtwyyfwLDzeUtThKQuOVIdxybvp96gXTml/br4ERd2nh",
+	"us2Ld9kb7EOcL7GyMFc8BvV5EEK7EYt0IJ057acQyes5OOlom65u23q+wbaevfO0T8+fPn3Se3qATC2x",
+	"sjVK2DqAF15UwsUkgnXUMHIA1hsZFbnUH/6SpSh8zOaBNIOgIiFhBLpGQUwxpXZ8lRjhBOW7tr8GSLuM",
+	"VqOccPPASiLSJBKftw+t5I0sAi+DdzsONvKnr+EQYAWK3tn2zO6vVGalHUUhHrtfshCxbrPF36ca/J5y",
+	"xZcki8qy1vFR0mk4QAJ5H2lXxQFep2WwYGkHzs/KR9Zlvf7IArygh5YydEgBUKGqUnRs1yLtW0YdjDBg",
+	"zFuzEc4USuVeFnPhK2PXQxWSTvna11ADmakoB++mkhrPNdNczUP/tvL/AHhIB+kg/KXwSq6N0C7gwdoI",
+	"i4sHbS2pWiyOiMhzh647ID/IeM04+9dSLAVE3pOllMbFKr67BTRza/yp6RpfLmNRX7hctc7UCoRBumzN",
+	"KU3Ylid/h/7e98WDl6pFWQnvoXS3ccsm+nMz1yzLjJWsBY1w5aC1tJCp5Z9GlTcKzH9xDZTHMrSooFyz",
+	"6TJBuD5b4kCgCgM5UUkiJqn3ZETdsT3/WJxxzSPZp2a7dJYIUVV9AEUYNU5eWYMOZK0KZRdYS0C9anph",
+	"bBs9E8Kms1N+g7TGroDBoTiVah+idAuVrD8fx3HcrKQbJbOCRMUiQNQk8sTxewfmS+dSXX6aK8jnEIND",
+	"ZQ6DCFkpAoHE6bfhgQW7pNNg90FEwSvDKdXeFPQWCcaTXyONnBVVOQgb0s4KiuJCXpynKZ/M5kKmP8Ov",
+	"5uq/DfzTf9Ik4dCd6M+Dzq2vfmdkt60j+p07or+qlYwVD/2AXaWmued+KKDOnriCG30L0oJVrMS8OsV4",
+	"7SLmUgIpvOcPKosPTvWUKG0cuSqGPEECZyho2Rz6AzkWE77UgDxRhKr8iwOm9uGvVQ7i568ZC6yRTN5j",
+	"8aEqYfYJOaBeumvO0hV0r17E2rIUYjh2BDhykbweAib4KGCrmWP9ZDMFlIMVeOcuPXSVVYIjM+nYoQqZ",
+	"ZUOsxOzGg4Gcw2c4ItL5CzO++4TYZIysi1SOmItl2ypAvRBxDKVkGMmE/iSmJpNlkgg5EdYEQmgJ/Iya",
+	"RXogbZkmFNfaLGUe7c+mPgsbSGc5ugj8toS8SgG4DGG/Cu/D1v6CRZdGwC8Jmzh7ZQyCEJm7fd254DKN",
+	"5qIZrLM5i1nxm/5qAM/Q9eTJKb+c6SKOJqK6NGkzImPvUb7ISY0PNNKEJyreeazHh5zVp+PUlW2L3uwq",
+	"IJ+bXbUhZV4jxJW0YugIxVdjlc6KULWiAEQcwBQw+Agi2S898A7Kpg3qpHb2gkMgf+03A+I45Bavn4tc",
+	"xvH2my2vkTr9j1g7AlC3+fV9p+ZirMJ1Xk9VYD7nVrbqEdn7zfmXv/PJXHSt6Chc3exNzou3DfN79G0e",
+	"Srh0NRVTFmsjg06kh8YCoKlQSfV2KwwoD5QXzAEs5AR187Xbptil/jjj0as7z9kkUINCbz4Acy/SNYum",
+	"CPNEYf9Sm/uDjBTrXKtuftOXUeL1baAmedVHUCQBa+CadwK8+jyAs9Vnm/C6a+q7bplNwwqvYoHXg4eO",
+	"PjoKSQ1ycxvKb0u32tKt+tIto44q7cepSvIqcktwyN6jp49/etIkQlIb3EiEETK3hjRACh0OpPk2hOWB",
+	"3AyxzA6FsOwjQ/vY0QkiK8fAuQ8hcQYkTvCONuPhDIQIaCAaOa+41i1Csdsc1BYIuJvT4leCdl6t7hrF",
+	"GD/S0VCMs+G/LopxC0r8DYMSo8z+SpjEXl0wgktVABLD33Wx7VYyLtdYK5xL7EIQWAsAfY1kLTKukSVV",
+	"oWIkfaRY8QUKl9VMYRIX9qlRyynBDFhevUYSPRQ6TdS6jCryqDoJWKiOgWVozeeHLnIeboYOwd+24wrZ",
+	"WJ8S3F50go2BebEEB9Sc+wDrUyED5U6tq1u17KuBOdxEnztTmWioSkuAbGhonrlajH1r5HGeW9EQ/uru",
+	"OQ4RYStl2nz+oQrL5ddM3ldVcwOWcUniPAesVO1j+LjInZfODopkzirxSaMLxAI5PMk1mRj9gRxBmBOK",
+	"4lQsCGYfiXuhOq6C0ddYIwfPNw8kMX8T6egoS/kidiyaVoDI5NESYH2bFKsCU6srECD76eW0RHyAXnNQ",
+	"5OYWYZQGDPxmnmK1HBK4lAiAGNfIjeyRvAzkQFp8WqpNQKLoGtZtS02QUxHQWpZRFP9sf42E408QPIkj",
+	"kRitNJAZFxKAxdnEgLyxuWozGMwFCwCVw5zuMijBplgITxECZcJlkXFpLJDFWITBQGZ6DRqcbPdtBdo8",
+	"GLbWVh2vwVDOOK8Qb6VMn55qEU/d9x9I3AABGy9Tq3fxq/G8VWxflRZ+AoSV5uFIjm2na3YP8EPgYpq3",
+	"1iIhACOI5ZidZTU0lH9wbRkmAdUac1WUgbGfAheceDagqnKpRUw4Sma5ZioOzatfuGoZ8/CBDKPpFEY2",
+	"rxRJLIqgILb9WBirAXIruMzRaOPa6ADyBGbMSEPRa98nwTIvki2PX8NCa0K9isjCjdWgPtd5nSRA5ixd",
+	"eQoD81DpaM1/ZnIZx1CUqi1NOl/ZbhL3KMJSK+wI83ERwNzKArsONNLtq5CIeSSBqQQLnK7NzkKEspCv",
+	"B5KKYN32sdhYdbhHKdbdZssLNS5VZ7+CHpyNkU4c+9KB/pRKeAtSDL5IQTwAK30jq3DBkzTi8XC5oBzY",
+	"HnzgmBDO8wz7r1lB1drhuVy9SrCGs8wUfDXL8dTH0VSk0VwEtKeyCiC4tYozGHPrVaS/HaAI7j05Oe9d",
+	"nZ71e0AR3KlmgLVvVE1S2rDUpLkJ/NaofhF6RgF8pw2xSGsNZOfgQ4a1p8K1w2Wj8wDBwD2dAiPZESwj",
+	"3IqXPbtrF8cAl6NBbBJ1MAiH1Vcm9Kjl5CYRXk3MnVFr50sZj8LUTZQ4uVwxYdZa6DepEssumU2BWrUW",
+	"pcdr25plzCaX/j4E3kc9CW8+GhVlRhS54gr4kx4wB+9vKhlHYdgy97XcB2vnD5J8CAjfMAGFCC7XHVHm",
+	"Bp3FsiI+9o4Ia938nGlq3QE30b181S77RegopLJu+7AVkeZZINai1/hz66m2nmrrqbaeauup3ldP9QAe",
+	"arngvPB2/gxrjOsKjzU4lve3pdvnvYQ7TVWb71qkR6F3RNt+C+/vBd7QOn73xvHbgwjSzeHW8uhP9rB8",
+	"7LzBYmEQI0Zx/o2H80gWWriyQmko+y90i8RryLcu8s0BQKduefrtabDXGMmrpNiEYGn7Dezq2Zb4SRp9",
+	"Lj2QJrngqTHvy4ErlVxzGf3bdeZ7XYEhyEuq/LNoo6AJqtcWVtMtkSWxEyzTZVCMnUQTRx3mvT1NtBzW",
+	"coDoEek+2pPAnKCmzEJ3F+JdUP+dWbQkcsw9oCXtMqWK2XbELrs010DNS2JeS/qUZZmBi32FdxeNcCya",
+	"l6W1sVXy1SG/in28WQ08e1a1zduISBsRaSMiB4yIoJFwZ5GPTTWD6I3sgPLWGOHt98gCvFFcJG8H1rjs",
+	"Cry1cuk6OQM/aPQEsYYdjIefqaDZrzEn1rJJ9DmKCfE0qHFqeUoXoK9EbPgWvCvL8qTKNkwVH/aDNYe6",
+	"7M2UaTNtHptbsW88tQUQWI+ll5OJEKH+2eO8N1Ywe9R7hI4hhnsogONhu+eXwLpbVWVYMoNJdcRvFnk1",
+	"zYcGcqu2lOhR58Szez2fFDfrUcL1wjAMtPXD9+HuGWBSrJrR9+OmvEfIeVVV6/ABtZ4uY7OdKPxysBJ2",
+	"C7Ck0MylAtlvpSOyIi3rHbpI6giPSd0W9O2p91ok/+///f/4zgP+VznmZQElxb+WPEYLaybisCKrW7X6",
+	"5Z5kfDgKGbLJM/41F/+JbCU0PPCIXsMOHsLxHARaG0FNJ9NpFEcUsjImXShkGqVrptUymYgq78HO1ncd",
+	"cMq3uApGNCUihQiCN5VLciMg2AeLkY2ky+3+MJQlmcsamKgl1X4HDwOt8Bngzf1vgHOzPoW/If48DBjk",
+	"BcTsqdWFmNAmbQ1qi/n47fd64qc5dEX9RrsZc1EnZNMd04C+wEfV94P6nZQCIqnGZU5nAmWtkhME4bcS",
+	"Vac8STVlpbKcHNnRXWLytMYqIQhFKSUEM/zKuq4ghKwE//1v2YRtZiVvwlq+RiMlZzyEHBCXa8tXinkk",
+	"pwIJ1gzpiSPNHp09C6oSYpA5HMhR7ukN7E5c6SHdds8NUJcOPU7bZDb8N2J0VoBNXOXQFRIxNy/sa/IS",
+	"q2EB1Jpu6TLq//Pq3NHCqIgTZoA3XLNQTKIw/0w4lm7nVoUIXbIcAMJsd+vBjImrpmE5XV68NijXmhvf",
+	"trmBZw948stHlAHoOp9O78AC0TcngNt8TNvjSsSxH3hLqGqLSgnysBSE3VAqhOL6xq9eQIB6Y5RAZQDl",
+	"dvwA1M8Oz9pZIRAZO3vGljKFJwgJ5QlpHkLi2vjQCkuvjK+HP1lcKWNWqEQE+IUG0oxpcRHK3c9jwbSV",
+	"1KuZYhNIQcz4Z6/YJq8Rvvuwnb4Zwo68R4aTT71XWcaWxfOETA9mStlHQmnKRCWhDeAgAAAzo4TL+L5b",
+	"VxvhLUo85W2MoFXa91Bp65vK0398Lb0zi1JjFf0CkEk31ydbjSMVqLSsbrNM61APAQ0FeHUVe2ohJIQe",
+	"QAk0Axe+bxxJGzM9B+dKynta2fDfEE2SrXZRSSUm2zEZkm73Y9voeKv5vnEkRDhUdx0dhy6GYyo9n06J",
+	"3JtCl46v+BDyTmC+MlcNAklBIUJUcqQPo9S28C4Aywobaz5HOkpVQsC2KcEeGpGyFmmXXci1cxVtsUqx",
+	"RKUOZXEg8wCLOGMkEwDuXMiW8ljnfV4n1sx0PP6JUpS8rSiBDbk/yhBsnYrUva0msricSXQ9S/MbLbO3",
+	"/HpNuGSIlwzzte9BTXX/RM3hABprq1i0TVvQTgMWrPrBt429Q+k7AK4208G0Tw+setuyyocKdlQDqIgQ",
+	"vk5qywpKTRuGu1WfbdRVoZjEkRR36qLd0jXqKmFWXKZGtBJMmzk6GdOt5QWkyYdDjmiMA2n/NCTY3DzM",
+	"LiSHKQaVCsnmkVymQrOYpyIJSmJaCNBlRMobpWwMFU5YH1/lCJorhzQDzPgW3UoIoNbogcDBzuV1tJH1",
+	"ts6my1z+TMTUQejr24G0u2Mci0ypY1/jBJDhaX7fu06kZfiqfD64SY3fjRtDKpZGc5F1BLl4PzOiQSTd",
+	"XVhnLuEpt7QnfPDwkF03J4Ehw/mB/WYsubFw/dp7IpRsDDvYs32kSEM2/DeS37d7qVQYCH9HhHHs4c51",
+	"zNBdzTksJjOe8Ik5Ct1jU0C08YmW5qGlebgFTBdE2J7NNACufZCwB6JLH9OS3AzjTcwJ0bSmPqeu6q8A",
+	"0z2Qe+N0AxD5A4rsO2zwI6nbKuTxNt/b1mi1Qe+7AFm/w8osgnsBPXArLvuKwI9yADKEk4LiN5LXPsZM",
+	"EvhtOB6mRpe9A4kObSpoGQCuDpfrPOfOG0QlAiB3uMAPHGdVXSrxgg3gFmMQvBg7R+o+9E6jxLieA/kX",
+	"DLebyzOAFvhdZ6Qz6MgKOVXJRGCR+V8D0GJ5iClibDYqDj3wdCaQKtJyNSNSkrnThlLWPvTWd+/kw148",
+	"INI+bZetcPZhDltgqvwj0tE4FlVDVDNL4s+tu9QC7u8LuA8Ia3lwtbw8ZlH69QH4N6kg8RmGaKaBZnyx",
+	"EJJSoDKXOZViBZWTUaLTPvgGYRRCgnQF7UVEIJZ6essI42lqod5WAL5mxJwWElBXUMbavh8IY+OfEqGX",
+	"cVpNQ1TMed5KSTSQdbVLpCUnXCKWHqSPYamAyR3Av3KJY+NKwdtYDEJrxgO7PN4pAaDAw09cZ0Fuyefg",
+	"rYUMAk4O+waCnGYJUV+tRCKYsS5SIY0n5pDIeJoaFUsYdlNoippaPQFtxhjcogC4vZy+hQWZAiMD3rOR",
+	"zsAVgfUs+2+1yM5mAY2ygrsRJsHssS67FAtBOQ43FrxEFleDuP4vxgWb8mWcmoWP7bg8EQNpaftx/l59",
+	"EQFZmj9+tqiXnQDfyfwf4GAOOqkaYicOcB8vYhUKm2WNzHv8aymSdSfoEGUzPLrjayvH4dss4gxbAwN+",
+	"cjnvQN/3l5c4xvlZ0IFp9js8STh4UTpdA1rbVCXzjpEgmPw/IQCgE9w9FhRto7x4y8FTaHTdu+jfYk8/",
+	"e2cGHjxBBcNgl6UurHCvV1zist3wRgqo77BHEnd9wYT4I5I3Zen5/vIPd5JHIBuN8bxIxGfz/6X4QtRo",
+	"o5gbkQRP+cvlb8/Z07OnT/9qDjj8idDLfMwliwc7kGqZFjZ7Z7Ds9c4n9fTFJWXQhEXeqgoYXPzMEhH/",
+	"bdCBlxp0AnaHzzSLNeiUMAD9rUHfVKeJsUD/3CvsgfcalXPyXC1lWk0fR64OageJoBRGOJkPCJvFfZ6z",
+	"2yZuzjVPwRZIz886QWceyWi+nHf62U6NZCqQRv7LybU6yf5qdu/2tZf/2zFzHGpzvPsfOxeEfUdPKRJ/",
+	"HyyJkYn4byWRsQ3TexaFroRr80wYq8XR0slx9duI5euM7Ruh/K5rUODgl6oRXkr86OaC7jaVPY0jm3nx",
+	"FRTxr6FQDrjiAjIArqGSYcF1agG2XTOpV5JnTJaBXCgdAXIJbVoUiAfcR60jdSxH6g+jzDLT+p7xl21y",
+	"n+JI3mx2nlyJXR7QVsAOn/MoFqEtJKUjYRyoLDZVbB9kfwDsEeGZgg8B/RZFDDRXVlpR5aIVBI4AAELl",
+	"5sRjsLJfZh+DzihArSEqGuDh2ILXhUjmkdZQou+ibvkTXu4TwcG2yhTlgmudffM9y8QIPmOw6P6PPy5U",
+	"kvK469U3/pg9upmtYryJZWRm3uTyXcpTwMisEbVmcdqwViuND8Qj6cSHJ5OFOAQB7ZElMsJc3AXcziVh",
+	"aNWh7Wzqo6vLr1/lW9VTFYdsvB5IKnyMNYrrEdVtUqYkAWUCkvsAqDwDWQXL04Sn16zJYXFx9q0YvCpA",
+	"4UnFEqXmVDH4iq+PXyqIXxnKJr56tWCGA3OU8oVs+LZacJ9qwfuKCHQ7fHdDRCD+cEsY22KTtoLxqxhm",
+	"iNe6J5jQ8UoatZDhkQsao88iqafuuuYRwhgmAvEFcuhD5ToV9Lenyzh2hKx+SnEg68ENiu74y2kFbKIt",
+	"HZku02UiAqyydA06DnfB9i0A9RRfVzVuzjDVLKRf1IEDSrGC2QMOnwYtZFN8U5XMkaqKrbgOfKYKIjqC",
+	"FRjIIlEUlyFIZSIxAw2Vh2LHdOFUJZDd/A+gmEuFLBabauZSPTjqTK180EYzNZvevRapDqySgvmJsMt+",
+	"QXImjn/BmpkcYk6ezCmgFCyPYwIdhnZOXQ/96Bh2Glm3Zo/fz0JVTcAJ1QWrHojQgWw+l3cGiOIHAVF0",
+	"CK6jOpqjEuD3AVmNqumkKw4jclAaY1QriJ3mwCkRWRqgyYwgcUUY2AmMmGXonvYtGhqJVDhdHDv/rBDK",
+	"gOZrsCtfA6ga4yTyYKZ0urX5CjU8NwEjiQ2rYAV2lSGbCMThunPTNaMABIfbbIhcoUWOwtShgbehubaW",
+	"+tu2UN8Bh6Qs2WTHL6NeylCd3EF39ivLlum9YmaLwsuWMzy2e5JRea8xprx+an6tsHfb2qBEhym77GIg",
+	"6WYr86i9WsmJCLyG17zUgvI5nAzwmFH8KakomLPVZ5XkNI16rL/zomm/i/1+GoYZjgaBrR0n6ld4RmsH",
+	"HsEORMMoP5Wc5DDmyGe/RORj8UuZY0vjdJnDOiSLxvNowaqLSy9+5QuuRJSeRgdWKTAWjcNsDggxGyOU",
+	"woanHsiWy08kYNw+H0QCiVE0gXNGXX5TN7btDl1t0lp3rXV339gICwf5kLU6VWZeVlNiU7m6WZ1NdmMh",
+	"B+qVoxhzSguR71qo7YyLLUPYvNQVN5Cunc3GmJSGtbGUsbq+IQ2Mp9+i2BgDbKLmY5BPxtm+eP0rGmsg",
+	"WRGwLhVfzERjygqbr8iNnxxHqUg4UMtJTKhACRBnxNdVa8dkC2XTtXWV/Jtqw91AtGXxnZ5jwf0v60b1",
+	"5TVj0CqiYb7zMJk9BIOUjRmVhFi7i9FRnQZsrjRC90XTaMJlym7E2m6U0cnIBVDg73PBpWZmXMIsq+xl",
+	"CAZSJUwL84dUmBs1G6/Np5xz3WVXkVWrZjYiNL8ZoxRqtWALQy2xLfsyyjfmi9pGh2YNDGr75oW3iVoo",
+	"zeNL8TkSqzflvoWnG9oWjtKXsPPmsPpw5/sh+HWAvgglxcaOiNIc/ojAAtr+IxYHOkBjRAxc0JVtEbdZ",
+	"QOYa3Tl4if6mu72rt0I2eGt3xD0EsX+3nMzo6LRlcscuWq6wNIpGUIUV07Rw2WzVWksnsCEW3NBslN/Q",
+	"BO2ataRsYRSRGcM9hs2BRLtDd5mlrucZbqwE/4kJs8JEozxW4Xoru2MCx/CbNzzuo4Kq7WTCBEhxZx0s",
+	"j3F3IluFUSy03klc528+3/Zpj7e94cmWNzQRurkbmojcDzxK/Zseb7vMjYRs/il5LHLzifeSr/PJotOf",
+	"8liLJtJ2o+dJiQbqXhWpqJLMc+LeLM8bgkjXSuVBtSYcIqUNRWQodJqodbnt4VH1Ka6YRcu+12I33xfE",
+	"pYr9eQDjyTUZ3BomAv700uP7LFV0Mv0QEJfrAPqVjN2jM/iibcI9A3lrj1PVcT8cDI+t8t3et7y0dzYP",
+	"y1e4ldXpo/L6txUSrVd2oOalo8iW3TpKSweiqo3pFpOD6vV3KGuoe3JddcPvCZephZpzCV1rO1hqzgCR",
+	"ebA7FTsQGB+rZQqoOdgX8TkSK4tAl0ZzQa2gaj4X0rZ3U6nsaiYSMZBUTDXnoQhycHUQDyW8GyNazYVp",
+	"wqXmEyy9/QCdTx6bskhA6GpvCMyyBv5VLNID6XoheBy7HN9WUppG+Gp9Tsg1ggubT9V+wKI9+5vPJGIv",
+	"73wQ8UTNhe3/XankRs/UYqv+fwwCP8cxPZn/Z1Nv0zdOHZO42UjY0CYVRhMeNhoqcgHzuOW93DK9+1ql",
+	"VDfRtqbcf6LrPfRusTHlyePH508OkzbOEWwOd28M3lahXkG54JhPbsr6NHB1JQ5L2yg/4MSUIfwIrsgW",
+	"AYL8+33dajTUS1S9vb3j8dze2VwP4S3OccGJbyJdhvrAb5xHM0z4NM2i/sek0PQ6c6g39YH4dK9V+t9q",
+	"mXiZ0LY2qq2N2po686gxraZqDsM9d6DeLqH5Ttfptg0+ovXVMoALhqWVjpOQ/JQto2bm5R+oO3bl+WDQ",
+	"0rWM46/nizlwgG/NF6P1aV2x1hX7dlEC7pMn1ghdPJrM0BXC4B0BfavYI3SAJxdrdpFVdwLgjz4OXSTx",
+	"eguABGFGqVKbAIXAYhxpkHDbF/6yurpfcxNeFcmBpCkgTJ7fxFpFPvGBx+Ey+UFTla8m9AK4Y5hGcwGY",
+	"wdy86lBy/KeeqdUwkrgA5g+gGnW8vCZgYcS3TuIRvDCCRYd9qFuG13dYgYAKlRFjYKdwLPhnwRzC8K1a",
+	"eNfq4V0qPb/tCt6To5fwvplORRLJ68zm26GMtwH6eC0G/A6o7+/xGRYpP9vNJUD4gcwQ4VktIHwR+d0I",
+	"myH9N5xb/MdRceCz9T8WBPyeTYUf/9fVk/c7Z72zJyenpydn51e9Z/3zXr/X6/bgf//sBPa64Xg9NJbr",
+	"kFYm/4tbb/yBsub22osJrL77M8Fp/hSeTh+Nn5ydPObnk5NHovf05On02U8nZ+Mnk2dhT5zy3mmHGuQy",
+	"adnpy2UcB51ID1E82u9HuactRj+z2yO/n99SEgtleJLbQ/3O28s3//ni+VX31cXri99fXNpf6annk8fi",
+	"bPq0d9IbPwtPHvGfxMmzydnpyZPpo/ApPx3/JHrnbiNGxrMBteWKmrwd2u9cLFQcK3c5bRh6T/fn7d4X",
+	"joclf5/zL3/nk7mw+Kj2d3r+K/6FvXKLkD9YcLP7K07h2fhMPAlPeyePJj9NTx5NH/OTp+H5+cmp6PGf",
+	"Jo/HT6bw8luhqX7a4/D9EenUHLi2Br6tgW+rLbapgQeT3bMB670M8i5IZ5/kjMSS6DZ61dm5RoD5Zq4V",
+	"JsbKdYIliaviaGGUiEmqkvWxy+p3LKevdzy8oQPCskK3oonjwXy/wwdMKDseh63ozyr521LzttT84ZSa",
+	"3zsxdlv9elmobWTe8sJBkPNEg5yBxIo0koypBCG+clw1zubvnV71jMHfR2O/ygfKGLYq6GxCnooTWpQS",
+	"Oc8eUxY8iaPSpE97vZPeNpMeYjDgQHMnJlKNU7XujJnuWMRKXoP/G6X5STf0cipfIucwVb4D/dJo+mYr",
+	"/oD5B/C2mfEWeSTpfVLxJe2y51zDK1onPPcur8Dkr3SUnWvYnEjIKMsr8SWtmu9v5owQmo9UebU5FhO+",
+	"BH2Whbrs6WNKCt1lV8lSuHibVOkskte5V6l3+TO/soJ4aqxULLjccnMryw546KM5V2E0jY58NgN//ra8",
+	"JQb+HigCPfTRtS912LMLMWfEyeGTNF7jnM0j8xMtu/dVc8wHlfbf7rkZwszMwc7PrGFooXa6hxEiIAN/",
+	"0DsKEBfRqJqlF/s43KqizHbLat7R5qqNLUiYRYyCbPC747XOzz2Lu9RPntgnjzT58p5oGPSpn/DhNMtt",
+	"02wYGKqaphn6gBPMnX4bzMpPdl6r5Lyo8g5fONcboH+ci2bAN8bvjOQ1TNaCtsZxRW6s72XXdFaDiIm3",
+	"fLZNd9kLgPk1VwykT1NS4wzq4VwcjqOJXydCzIVMhyGAkW0KQUefo3iITqUN/5obh/+jItkghH1LuBPy",
+	"Rl680/zJi3LnI6DRHBj4auLPkR4iWLs18M0f0P13fzJqMxvbjut7ExBAlyqF5BbR8Uo+jjNSSd9paQP5",
+	"bSD/4QTyFzMlhTvHZoNlZG317LL6xybT+ZFeIf9OW7xO43Ks91okr2prkDFM+ECbHtuo+p0QsPkqvRCS",
+	"0k3C3XlDggpE4Zaq+tACdfX7l7/apBaaFMAgC9HgkZMBo4xhv1gJMuqyCwKwQ5x6YmtlMPK1SDV71Hu0",
+	"u/234OnMM7nQyGtArFxjDm5Gfb54+5LB4lFJkUpuCLPVh0XV3ooRxUiiZArA+XCfsS51dC1FmNlekQSG",
+	"tyjVIp7mcJojs94ad43rFdGCJmKLd9D+h++g+/DTCEeRYuVdKsCWw4vHy3QgYUKWMy7Bbkup8A6ddaEE",
+	"Xjd8mJuNMRD5ZAZs5Or6mspFHZYyp9fTmPfw9w38mgB1SN0GcpjNo/xWy9mYo3pLFF5jiEbLEfphTrez",
+	"ZZuaX4jPq4ewWfOXPipcamNqKmHIX2pNBBATpebloKJoLygKjU9BB9YNS/yG//3m/eXw9YsPw6s3//Xi",
+	"9bEoTt+KRCvJ4wsgLQFtQyhOdeoTN/WKY9PwAy9JLu61/VT5FrXqpDiK5CKTRIRCphGPQf5kjBeV3OFX",
+	"ECATIixISTjhedFla/tRBHniConLQc+VZmNFSEEUgWz1h6+Z3I5y7XAk6CTJifUP18ZCfVsRVzlHqx4O",
+	"bCS2nU1tZ1PTziYQwox7u5Y3tka9402HSUyWSZSuQf3C3y+W6azT//gJqrfgBapM0QsWqwmPibohQDYL",
+	"S/s1mvMbwZKlHN3uJoIGpzkXH5DB9OkASTNAWUMHpfRY0wG+H9J2XqAvh3Rdjir+nqjlwq/9tjwYqyqy",
+	"9gmXLDUvtFwUH3NtBtrwsEsH7qjsMIyz68IUiiNXtQKUx/6AxutiISSS4fE4zr+X2R6oKhaJuk74XHtP",
+	"Qor/yjnzkKnkmsvo3zhSt5zZrL2RYiNAaFw3iL2mbgwIhHbzWRBdU2eOwvwHoAjJdF3uaWTLnHAwZvBQ",
+	"3DZcFrSFgp5M/iPkVOFr1b5F8x6K+u9f+919LwY2rGI3Uq2KNGKebxP522yi5DS6Xia3YXCv+BrGNfez",
+	"SJa8J2+4CKyTdH2ySNTnKKxelHdmnIVQC3z/+tH4IjoxhlTnz09//n8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

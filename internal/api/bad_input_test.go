@@ -335,6 +335,7 @@ func TestLargeBodies(t *testing.T) {
 			{"PUT", at(made), "owner", 64 << 10, "64 KiB"},
 			{"PATCH", at(made), "owner", 64 << 10, "64 KiB"},
 			{"POST", base + "check-duplicates/", "owner", 1 << 20, "1 MiB"},
+			{"POST", bulkAction, "owner", 64 << 10, "64 KiB"},
 			{"POST", base + "approve/", "", 16 << 10, "16 KiB"},
 			{"POST", base + "reject/", "", 16 << 10, "16 KiB"},
 			{"POST", at(made, "accept"), "invitee", 16 << 10, "16 KiB"},

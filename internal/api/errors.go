@@ -18,6 +18,8 @@ import (
 // retryAfter is the Retry-After header of a 503, in seconds.
 const retryAfter = 5
 
+const msgInternal = "Internal server error."
+
 // statusOf has the HTTP status of each kind of fault.
 var statusOf = map[fault.Kind]int{
 	fault.KindInvalid:         http.StatusBadRequest,
@@ -111,5 +113,5 @@ func errorResponse(err error, c echo.Context) (status int, body any) {
 			return protocol.Code, server.Detail{Detail: fmt.Sprintf("Unsupported media type %q in request.", media)}
 		}
 	}
-	return http.StatusInternalServerError, server.Detail{Detail: "Internal server error."}
+	return http.StatusInternalServerError, server.Detail{Detail: msgInternal}
 }

@@ -353,6 +353,31 @@ var exampleRequests = map[string]struct {
 		id, _ := x.invite()
 		return x.edit("PATCH", id, "email", "alice@example.org")
 	}},
+	"user_invitations_bulk_action 200 mixed": {nil, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		return x.actOn("olivia", "cancel", id, uuid.MustParse("3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e99"))
+	}},
+	"user_invitations_bulk_action 400 fields": {nil, func(x *exampleEnv) response {
+		return x.request("POST", bulkAction, "olivia", map[string]any{"action": "accept", "uuids": []string{"x"}})
+	}},
+	"user_invitations_bulk_action 400 neither": {nil, func(x *exampleEnv) response {
+		return x.request("POST", bulkAction, "olivia", map[string]any{"action": "cancel"})
+	}},
+	"user_invitations_bulk_action 400 expected": {nil, func(x *exampleEnv) response {
+		return x.request("POST", bulkAction, "olivia", map[string]any{"action": "cancel", "filter": map[string]any{}})
+	}},
+	"user_invitations_bulk_action 400 unknown": {nil, func(x *exampleEnv) response {
+		return x.actOnAll("olivia", "cancel", 1, map[string]any{"sate": []string{"pending"}})
+	}},
+	"user_invitations_bulk_action 400 many": {nil, func(x *exampleEnv) response {
+		x.insertMany(exampleApollo, exampleAdmin, 0, invitation.MaxMany+1)
+		return x.actOnAll("olivia", "cancel", 1, map[string]any{})
+	}},
+	"user_invitations_bulk_action 409": {nil, func(x *exampleEnv) response {
+		x.invite()
+		x.invite("email", "ada@example.com")
+		return x.actOnAll("olivia", "cancel", 1, map[string]any{"scope_name": "Apollo"})
+	}},
 	"user_invitations_check_duplicates 200 both": {nil, func(x *exampleEnv) response {
 		x.invite()
 		return x.duplicates("olivia", x.exampleRequest("user_invitations_check_duplicates"))

@@ -40,7 +40,7 @@ func sanitizeJSON(r *http.Request, schema *openapi3.Schema) error {
 	s := sanitizer{
 		in:      jsontext.NewDecoder(bytes.NewBuffer(body)), // the decoder does not copy the bytes of a Buffer
 		out:     jsontext.NewEncoder(&sanitized, jsontext.AllowDuplicateNames(true)),
-		tooLong: fault.Fields{},
+		invalid: fault.Fields{},
 	}
 	if err := s.copyValue(schema, ""); err != nil {
 		return fault.Field(fault.NonField, "JSON parse error - "+syntaxMessage(err)+".")
@@ -48,7 +48,7 @@ func sanitizeJSON(r *http.Request, schema *openapi3.Schema) error {
 	if _, err := s.in.ReadToken(); !errors.Is(err, io.EOF) {
 		return fault.Field(fault.NonField, "JSON parse error - more than one value.")
 	}
-	if err := s.tooLong.Err(); err != nil {
+	if err := s.invalid.Err(); err != nil {
 		return err
 	}
 	setBody(r, sanitized.Bytes())
@@ -63,7 +63,8 @@ var referenceFields = []string{"scope", "role"}
 
 // A sanitizer copies a JSON text as far as a schema describes it. It leaves out properties that the schema does not have,
 // the content of an object or a list where the schema has something else, and the items of a list after the last that
-// the schema allows. What is blank at the ends of strings is left out too: see directory.Trim.
+// the schema allows. What is blank at the ends of strings is left out too: see directory.Trim. A property that the schema
+// forbids is an error: a filter that is ignored would select too much.
 //
 // Numbers where the schema has a string become strings, as Django REST framework reads them. So does whatever stands in the
 // place of a reference, so that the message about it is that of a reference that leads nowhere.
@@ -72,7 +73,7 @@ var referenceFields = []string{"scope", "role"}
 type sanitizer struct {
 	in      *jsontext.Decoder
 	out     *jsontext.Encoder
-	tooLong fault.Fields // lists with more items than the schema allows
+	invalid fault.Fields // lists with more items than the schema allows, and properties where it allows no others
 }
 
 // copyValue copies the next value, of the property that has a name. It returns an error where the text is no valid JSON.
@@ -91,7 +92,7 @@ func (s sanitizer) copyValue(schema *openapi3.Schema, name string) error {
 		}
 		return s.out.WriteToken(jsontext.String(truncate(string(value))))
 	case kind == jsontext.KindBeginObject && schema.Type.Is(openapi3.TypeObject):
-		return s.copyObject(schema)
+		return s.copyObject(schema, name)
 	case kind == jsontext.KindBeginArray && schema.Type.Is(openapi3.TypeArray):
 		return s.copyList(schema, name)
 	case kind == jsontext.KindBeginObject:
@@ -125,7 +126,8 @@ func (s sanitizer) replace(value string) error {
 	return s.out.WriteValue(jsontext.Value(value))
 }
 
-func (s sanitizer) copyObject(schema *openapi3.Schema) error {
+// copyObject copies an object, which is the value of a property.
+func (s sanitizer) copyObject(schema *openapi3.Schema, of string) error {
 	if err := s.copyToken(); err != nil {
 		return err
 	}
@@ -137,6 +139,9 @@ func (s sanitizer) copyObject(schema *openapi3.Schema) error {
 		name := token.String()
 		property := schema.Properties[name]
 		if property == nil {
+			if others := schema.AdditionalProperties.Has; others != nil && !*others && len(s.invalid[of]) == 0 {
+				s.invalid.Add(of, truncate(name)+": There is no such field.")
+			}
 			if err := s.in.SkipValue(); err != nil {
 				return err
 			}
@@ -163,8 +168,8 @@ func (s sanitizer) copyList(schema *openapi3.Schema, name string) error {
 			}
 			continue
 		}
-		if len(s.tooLong[name]) == 0 {
-			s.tooLong.Add(name, maxItemsMessage(*schema.MaxItems))
+		if len(s.invalid[name]) == 0 {
+			s.invalid.Add(name, maxItemsMessage(*schema.MaxItems))
 		}
 		if err := s.in.SkipValue(); err != nil {
 			return err

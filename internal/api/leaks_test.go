@@ -84,11 +84,12 @@ func (e *env) everyOperation(id string) map[string]response {
 		"approve": e.request("POST", base+"approve/", "", map[string]string{"token": e.service.Signer.Sign(token.Approval{
 			Purpose: token.Approve, User: uuid.New(), Invitation: uuid.MustParse(id), Issued: e.clock.Now(),
 		})}),
-		"details":    e.request("GET", at(id, "details"), "staff", nil),
-		"duplicates": e.request("POST", base+"check-duplicates/", "staff", pairs(apollo, "new@example.org", admin)),
-		"update":     e.request("PATCH", at(id), "staff", map[string]string{"email": "other@example.org"}),
-		"events":     e.request("GET", at(id, "events"), "staff", nil),
-		"feed":       e.request("GET", feedPath+"?event_type=created", "staff", nil),
+		"details":     e.request("GET", at(id, "details"), "staff", nil),
+		"duplicates":  e.request("POST", base+"check-duplicates/", "staff", pairs(apollo, "new@example.org", admin)),
+		"update":      e.request("PATCH", at(id), "staff", map[string]string{"email": "other@example.org"}),
+		"events":      e.request("GET", at(id, "events"), "staff", nil),
+		"feed":        e.request("GET", feedPath+"?event_type=created", "staff", nil),
+		"bulk action": e.actOn("staff", "send", uuid.MustParse(id)),
 
 		"customers":               e.request("GET", customersPath+"?query=a&o=created", "staff", nil),
 		"customer":                e.request("GET", customersPath+acme+"/", "staff", nil),
@@ -258,7 +259,7 @@ func TestBrokenDatabase(t *testing.T) {
 			map[string]bool{
 				"list": true, "retrieve": true, "create": true, "details": true, "check": true, "send": true, "accept": true,
 				"cancel": true, "delete": true, "destroy": true, "update": true, "duplicates": true, "link": true, "decline": true,
-				"undo-decline": true, "ask-again": true, "approve-request": true, "reject-request": true,
+				"undo-decline": true, "ask-again": true, "approve-request": true, "reject-request": true, "bulk action": true,
 			},
 			nil,
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},

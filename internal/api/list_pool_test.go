@@ -43,6 +43,8 @@ func TestWhatIsAList(t *testing.T) {
 		}
 		require.Len(e.t, lists, 21, "the lists of the contract")
 		add(&lists, "POST", base+"check-duplicates/", pairs(apollo, "a@example.org", member))
+		add(&lists, "POST", bulkAction, map[string]any{"action": "cancel", "filter": map[string]any{"email": "nobody"}, "expected": 0})
+		add(&others, "POST", bulkAction, map[string]any{"action": "send", "uuids": []string{id.String()}})
 		add(&lists, "GET", "/api/users/me/", nil)
 		add(&others, "GET", at(id.String()), nil)
 		add(&others, "GET", at(id.String(), "details"), nil)

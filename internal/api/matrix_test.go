@@ -107,6 +107,30 @@ func callAction(method, action string) func(*env, persona, int, string) response
 	}
 }
 
+// callInBulk does an action to the invitation as one of many, and returns the status that the result stands for.
+func callInBulk(action string) func(*env, persona, int, string) response {
+	return func(e *env, p persona, _ int, id string) response {
+		answer := e.actOn(p.name, action, uuid.MustParse(id))
+		if answer.Status != 200 {
+			return answer
+		}
+		result := manyReport(answer).Results[0]
+		seen := e.request("GET", at(id), "staff", nil).Status == 200 && e.request("GET", at(id), p.name, nil).Status == 200
+		require.True(e.t, result.Email == nil || seen || action == "delete", "%q reads an address in %s", p.name, answer.Body)
+		switch {
+		case result.Result == server.BulkInvitationActionNotFound:
+			answer.Status, answer.Body = 404, detailBody("Not found.")
+		case slices.Contains(result.Errors["non_field_errors"], "You do not have permission to perform this action."):
+			answer.Status = 403
+		case result.Result == server.BulkInvitationActionRefused:
+			answer.Status = 400
+		default:
+			require.Equal(e.t, server.BulkInvitationActionDone, result.Result)
+		}
+		return answer
+	}
+}
+
 // callByLink calls an action on the invitation's link rather than on its uuid. They are the same without a link of its own.
 func callByLink(method, action string) func(*env, persona, int, string) response {
 	return func(e *env, p persona, scope int, id string) response {
@@ -230,6 +254,15 @@ var matrixOperations = []matrixOperation{
 	{"delete", orUnauthorized(func(p persona, scope int) int {
 		return either(!p.may(scope, "v"), 404, either(p.name == "staff", 200, 403))
 	}), callAction("POST", "delete")},
+	{"cancel in bulk", orUnauthorized(func(p persona, scope int) int {
+		return either(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
+	}), callInBulk("cancel")},
+	{"send in bulk", orUnauthorized(func(p persona, scope int) int {
+		return either(p.may(scope, "v") && p.may(scope, "m"), either(startsLater(scope), 400, 200), 404)
+	}), callInBulk("send")},
+	{"delete in bulk", orUnauthorized(func(p persona, scope int) int {
+		return either(!p.may(scope, "v"), 404, either(p.name == "staff", 200, 403))
+	}), callInBulk("delete")},
 	// Nobody else declines what the invitee was offered, also not staff.
 	{"decline", orUnauthorized(func(p persona, scope int) int {
 		return either(p.name == "invitee" && !startsLater(scope), 200, 404)

@@ -121,6 +121,12 @@ func actionRequest(user, name string) func(*env, uuid.UUID) *http.Request {
 	}
 }
 
+func bulkRequest(user, action string) func(*env, uuid.UUID) *http.Request {
+	return func(e *env, id uuid.UUID) *http.Request {
+		return e.newRequest("POST", bulkAction, user, map[string]any{"action": action, "uuids": []uuid.UUID{id}})
+	}
+}
+
 func destroyRequest(user string) func(*env, uuid.UUID) *http.Request {
 	return func(e *env, id uuid.UUID) *http.Request { return e.newRequest("DELETE", at(id.String()), user, nil) }
 }
@@ -168,6 +174,20 @@ var racePairs = []racePair{
 	{"accept, cancel", pendingFor, acceptAsGuest, actionRequest("owner", "cancel"), []raceEnd{
 		{200, 400, "accepted", 0, 0, 1},
 		{404, 200, "canceled", 0, 0, 0},
+	}},
+	{"accept, cancel in bulk", pendingFor, acceptAsGuest, bulkRequest("owner", "cancel"), []raceEnd{
+		{200, 200, "accepted", 0, 0, 1},
+		{404, 200, "canceled", 0, 0, 0},
+	}},
+	{"cancel in bulk, cancel in bulk", pendingFor, bulkRequest("owner", "cancel"), bulkRequest("staff", "cancel"), []raceEnd{
+		{200, 200, "canceled", 0, 0, 0},
+	}},
+	{"send in bulk, send", pendingFor, bulkRequest("owner", "send"), actionRequest("staff", "send"), []raceEnd{
+		{200, 200, "pending", 2, 0, 0},
+	}},
+	{"edit, delete in bulk", pendingFor, newEmailRequest("staff2"), bulkRequest("staff", "delete"), []raceEnd{
+		{200, 200, "", 1, 0, 0},
+		{404, 200, "", 0, 0, 0},
 	}},
 	{"accept, delete", pendingFor, acceptAsGuest, actionRequest("staff", "delete"), []raceEnd{
 		{200, 200, "", 0, 0, 1},

@@ -128,6 +128,8 @@ func TestStatementsOfRequests(t *testing.T) {
 			}
 			require.Equal(t, pages[0], pages[1])
 			takes(7, "POST", at(made.UUID, "send"), "owner", nil, http.StatusOK)
+			takes(8, "POST", bulkAction, "owner", map[string]any{"action": "send", "uuids": []string{made.UUID}}, http.StatusOK)
+			takes(2, "POST", bulkAction, "owner", map[string]any{"action": "send", "filter": map[string]any{}, "expected": 0}, http.StatusConflict)
 			takes(2, "GET", at(made.UUID, "link"), "owner", nil, http.StatusOK)
 			takes(6, "POST", at(made.UUID, "accept"), map[int]string{1: "invitee", 40: "stranger"}[many], nil, http.StatusOK)
 			takes(3, "GET", at(made.UUID, "events"), "owner", nil, http.StatusOK)

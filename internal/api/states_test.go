@@ -50,6 +50,12 @@ var (
 	editAction = stateAction{"edit", invitation.ActionUpdate, func(e *env, id, guest string) response {
 		return e.request("PATCH", at(id), "staff", map[string]string{"email": "new-" + guest + "@acme.example"})
 	}}
+	cancelInBulkAction = stateAction{"cancel in bulk", invitation.ActionCancel, func(e *env, id, _ string) response {
+		return e.inBulk("cancel", "owner", id)
+	}}
+	resendInBulkAction = stateAction{"send in bulk", invitation.ActionSend, func(e *env, id, _ string) response {
+		return e.inBulk("send", "owner", id)
+	}}
 	removeAction = stateAction{"delete", "", func(e *env, id, _ string) response {
 		return e.request("POST", at(id, "delete"), "staff", nil)
 	}}
@@ -84,7 +90,7 @@ var (
 		return e.request("POST", at(id, "ask-again"), guest, nil)
 	}}
 	stateActions = []stateAction{
-		acceptAction, cancelAction, resendAction, resendByStaffAction, editAction, removeAction, destroyAction, checkAction, detailsAction, approveAction, rejectAction,
+		acceptAction, cancelAction, cancelInBulkAction, resendAction, resendInBulkAction, resendByStaffAction, editAction, removeAction, destroyAction, checkAction, detailsAction, approveAction, rejectAction,
 		approveSignedInAction, rejectSignedInAction, declineAction, undoAction, askAgainAction,
 	}
 )
@@ -170,9 +176,12 @@ var effects = map[string]map[server.InvitationState]effect{
 	"send":          {"pending": isSent, "expired": isAskedFor, "canceled": isAskedFor},
 	"send by staff": {"pending": isSent, "expired": isReopened, "canceled": isReopened},
 	"cancel":        {"project": isCanceled, "pending": isCanceled},
-	"delete":        inEachState(isDeleted),
-	"destroy":       inEachState(isDestroyed),
-	"check":         {"pending": noEffect},
+	// One of many has the effect that it has by itself.
+	"send in bulk":   {"pending": isSent, "expired": isAskedFor, "canceled": isAskedFor},
+	"cancel in bulk": {"project": isCanceled, "pending": isCanceled},
+	"delete":         inEachState(isDeleted),
+	"destroy":        inEachState(isDestroyed),
+	"check":          {"pending": noEffect},
 	// The guest of an accepted invitation holds a role in the scope.
 	"details": {"pending": noEffect, "expired": noEffect, "canceled": noEffect, "accepted": noEffect},
 }
@@ -288,6 +297,7 @@ var refusals = map[string]struct {
 	"send": {http.StatusBadRequest, sendError}, "send by staff": {http.StatusBadRequest, sendError}, "approve": {http.StatusBadRequest, tokenError},
 	"reject":            {http.StatusBadRequest, tokenError},
 	"approve signed in": {http.StatusBadRequest, reviewError}, "reject signed in": {http.StatusBadRequest, reviewError},
+	"cancel in bulk": {http.StatusBadRequest, cancelError}, "send in bulk": {http.StatusBadRequest, sendError},
 	"decline": {http.StatusNotFound, notFound}, "undo": {http.StatusNotFound, notFound}, "ask again": {http.StatusNotFound, notFound},
 }
 
@@ -323,7 +333,7 @@ func TestOtherMethodsDoNothing(t *testing.T) {
 			base: "GET, HEAD, POST", at(id): "GET, PUT, PATCH, DELETE", at(id, "details"): "GET", at(id, "events"): "GET", at(id, "accept"): "POST",
 			at(id, "cancel"): "POST",
 			at(id, "check"):  "POST", at(id, "delete"): "POST", at(id, "send"): "POST", base + "approve/": "POST",
-			base + "reject/": "POST", base + "check-duplicates/": "POST", feedPath: "GET",
+			base + "reject/": "POST", base + "check-duplicates/": "POST", feedPath: "GET", bulkAction: "POST",
 			at(id, "decline"): "POST", at(id, "undo-decline"): "POST", at(id, "ask-again"): "POST", at(id, "approve-request"): "POST",
 			at(id, "reject-request"): "POST", at(id, "link"): "GET",
 			bulks: "GET, HEAD, POST", bulkAt(id): "GET", bulkAt(id, "csv"): "GET", bulkAt(id, "cancel"): "POST",

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -132,9 +133,12 @@ func message(e *openapi3.SchemaError) string {
 			return "Enter a valid email address."
 		}
 		return typeMessage(e.Schema)
-	default:
-		return "This value is not valid."
+	case "allOf": // a reference with a description
+		if reason, ok := errors.AsType[*openapi3.SchemaError](e.Origin); ok {
+			return message(reason)
+		}
 	}
+	return "This value is not valid."
 }
 
 func maxItemsMessage(limit uint64) string {

@@ -1,7 +1,8 @@
 package web
 
 import (
-	"context"
+	"cmp"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"invited/internal/directory"
 	"invited/internal/fault"
+	"invited/internal/invitation"
 )
 
 // maxBulk is the number of invitations that one form acts on at most. Each is a transaction of its own, and all of them have
@@ -39,11 +41,11 @@ const msgGone = "You may not do this, or the invitation is gone."
 // bulk does something to each selected invitation, as if the user did it to each one by itself, and says of each what became
 // of it.
 func (p *pages) bulk(r *request) error {
-	out, do := resultPage{Done: "Sent again", Did: "sent again"}, p.Invitations.Send
+	out, action := resultPage{Done: "Sent again", Did: "sent again"}, invitation.ManySend
 	switch r.PostFormValue("action") {
 	case "send":
 	case "cancel":
-		out, do = resultPage{Done: "Taken back", Did: "taken back"}, p.Invitations.Cancel
+		out, action = resultPage{Done: "Taken back", Did: "taken back"}, invitation.ManyCancel
 	default:
 		return errBadForm
 	}
@@ -53,18 +55,26 @@ func (p *pages) bulk(r *request) error {
 	} else if problem != "" {
 		return r.renderList(http.StatusBadRequest, problem)
 	}
+	results, err := p.Invitations.ActOnMany(r.Context(), r.user.Actor, action, selected)
+	if err != nil {
+		return err
+	}
 	status := http.StatusOK
-	for i, id := range selected {
-		result, err := p.actOn(r, do, id)
-		if err != nil {
-			p.Logger.ErrorContext(r.Context(), "acting on several invitations ended early", "error", err)
-			status, out.NotTried = http.StatusServiceUnavailable, len(selected)-i
-			break
-		}
-		if result.Problem == "" {
+	for _, result := range results {
+		row := bulkResult{UUID: result.UUID, Email: result.Email}
+		switch result.Code {
+		case invitation.ManyDone:
 			out.Succeeded++
+		case invitation.ManyNotFound:
+			row.Problem = msgGone
+		case invitation.ManyRefused:
+			row.Problem = cmp.Or(refusal(result.Err), msgGone)
+		case invitation.ManyFailed, invitation.ManyNotTried:
+			status = http.StatusServiceUnavailable
+			out.NotTried++
+			continue
 		}
-		out.Results = append(out.Results, result)
+		out.Results = append(out.Results, row)
 	}
 	return r.render(status, "results", out.Done, out)
 }
@@ -72,20 +82,20 @@ func (p *pages) bulk(r *request) error {
 // selected returns the invitations that the form selects: those that it names, or all that match its filter, of which it says
 // how many the user was told there are. problem is why there is nothing to do.
 func (p *pages) selected(r *request) (selected []uuid.UUID, problem string, err error) {
-	if expected := r.PostFormValue("all"); expected != "" {
-		found, err := p.Invitations.List(r.Context(), r.user.Actor, r.listFilter().query(), 1, maxBulk)
+	if text := r.PostFormValue("all"); text != "" {
+		expected, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, "", errBadForm
+		}
+		selected, err = p.Invitations.SelectAll(r.Context(), r.user.Actor, r.listFilter().query(), expected, maxBulk)
+		var f *fault.Error
 		switch {
-		case err != nil:
-			return nil, "", err
-		case found.Total > maxBulk:
-			return nil, "More than " + strconv.Itoa(maxBulk) + " invitations match. Narrow the filter. Nothing was changed.", nil
-		case strconv.Itoa(found.Total) != expected:
-			return nil, "The list has changed: " + strconv.Itoa(found.Total) + " invitations match now. Look again. Nothing was changed.", nil
+		case errors.As(err, &f) && f.Kind == fault.KindConflict:
+			return nil, f.Message, nil
+		case errors.As(err, &f) && f.Kind == fault.KindInvalid:
+			return nil, refusal(err), nil
 		}
-		for _, view := range found.Invitations {
-			selected = append(selected, view.UUID)
-		}
-		return selected, "", nil
+		return selected, "", err
 	}
 	for _, text := range r.PostForm["uuid"] {
 		id, ok := directory.ParseUUID(text)
@@ -103,23 +113,4 @@ func (p *pages) selected(r *request) (selected []uuid.UUID, problem string, err 
 		return nil, "Select at most " + strconv.Itoa(maxBulk) + " invitations. Nothing was changed.", nil
 	}
 	return selected, "", nil
-}
-
-// actOn does something to one invitation. It returns an error where the server can't tell the user anything better to do than
-// to try again.
-func (p *pages) actOn(
-	r *request, do func(context.Context, directory.Actor, uuid.UUID) error, id uuid.UUID,
-) (bulkResult, error) {
-	found, err := p.Invitations.Retrieve(r.Context(), r.user.Actor, id)
-	if err == nil {
-		err = do(r.Context(), r.user.Actor, id)
-	}
-	result := bulkResult{UUID: id, Email: found.Email, Problem: refusal(err)}
-	if fault.Is(err, fault.KindNotFound) {
-		result.Problem = msgGone
-	}
-	if result.Problem != "" {
-		return result, nil
-	}
-	return result, err
 }
