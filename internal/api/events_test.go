@@ -53,7 +53,7 @@ func stateText(of *server.InvitationState) string {
 
 // eventOfAction has the event type of each action, and the user who does it where it is not the guest.
 var eventOfAction = map[string][2]string{
-	"accept": {"accepted"}, "cancel": {"canceled", "owner"}, "send": {"sent", "owner"}, "send by staff": {"sent", "staff"}, "delete": {"deleted", "staff"}, "destroy": {"deleted", "owner"},
+	"accept": {"accepted"}, "cancel": {"canceled", "owner"}, "cancel in bulk": {"canceled", "owner"}, "send": {"sent", "owner"}, "send in bulk": {"sent", "owner"}, "send by staff": {"sent", "staff"}, "delete": {"deleted", "staff"}, "destroy": {"deleted", "owner"},
 	"approve": {"approved", "staff"}, "reject": {"rejected", "staff"}, "edit": {"updated", "staff"},
 	"approve signed in": {"approved", "staff"}, "reject signed in": {"rejected", "staff"},
 	"decline": {"declined"}, "undo": {"decline_undone"}, "ask again": {"renewal_asked"},
