@@ -4940,7 +4940,8 @@ type ClientInterface interface {
 	// nothing is done and the answer is 409. Give either `uuids` or `filter`.
 	//
 	// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-	// `not_tried` for the others: send these uuids again.
+	// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
+	// other writers wait on SQLite.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4959,7 +4960,8 @@ type ClientInterface interface {
 	// nothing is done and the answer is 409. Give either `uuids` or `filter`.
 	//
 	// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-	// `not_tried` for the others: send these uuids again.
+	// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
+	// other writers wait on SQLite.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6678,7 +6680,8 @@ func (c *Client) UserInvitationsApprove(ctx context.Context, body UserInvitation
 // nothing is done and the answer is 409. Give either `uuids` or `filter`.
 //
 // The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-// `not_tried` for the others: send these uuids again.
+// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
+// other writers wait on SQLite.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6707,7 +6710,8 @@ func (c *Client) UserInvitationsBulkActionWithBody(ctx context.Context, contentT
 // nothing is done and the answer is 409. Give either `uuids` or `filter`.
 //
 // The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-// `not_tried` for the others: send these uuids again.
+// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
+// other writers wait on SQLite.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -14336,7 +14340,8 @@ type ClientWithResponsesInterface interface {
 	// nothing is done and the answer is 409. Give either `uuids` or `filter`.
 	//
 	// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-	// `not_tried` for the others: send these uuids again.
+	// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
+	// other writers wait on SQLite.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14355,7 +14360,8 @@ type ClientWithResponsesInterface interface {
 	// nothing is done and the answer is 409. Give either `uuids` or `filter`.
 	//
 	// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-	// `not_tried` for the others: send these uuids again.
+	// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
+	// other writers wait on SQLite.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -22447,7 +22453,8 @@ func (r UserInvitationsApproveResponse) ContentType() string {
 
 // UserInvitationsBulkActionResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsBulkAction
 type UserInvitationsBulkActionResponse200Headers struct {
-	XRequestID *string
+	IdempotentReplayed *bool
+	XRequestID         *string
 }
 
 // UserInvitationsBulkActionResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsBulkAction
@@ -22502,6 +22509,11 @@ type UserInvitationsBulkActionResponse415Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsBulkActionResponse422Headers the declared response headers of an HTTP 422 response for UserInvitationsBulkAction
+type UserInvitationsBulkActionResponse422Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsBulkActionResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsBulkAction
 type UserInvitationsBulkActionResponse429Headers struct {
 	RetryAfter int
@@ -22544,6 +22556,8 @@ type UserInvitationsBulkActionResponse struct {
 	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *SameKeyUsed
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -22572,6 +22586,8 @@ type UserInvitationsBulkActionResponse struct {
 	Headers414 *UserInvitationsBulkActionResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserInvitationsBulkActionResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UserInvitationsBulkActionResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsBulkActionResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -22633,6 +22649,11 @@ func (r UserInvitationsBulkActionResponse) GetJSON414() *URITooLong {
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
 func (r UserInvitationsBulkActionResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UserInvitationsBulkActionResponse) GetJSON422() *SameKeyUsed {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -31043,7 +31064,8 @@ func (c *ClientWithResponses) UserInvitationsApproveWithResponse(ctx context.Con
 // nothing is done and the answer is 409. Give either `uuids` or `filter`.
 //
 // The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-// `not_tried` for the others: send these uuids again.
+// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
+// other writers wait on SQLite.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -31068,7 +31090,8 @@ func (c *ClientWithResponses) UserInvitationsBulkActionWithBodyWithResponse(ctx 
 // nothing is done and the answer is 409. Give either `uuids` or `filter`.
 //
 // The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-// `not_tried` for the others: send these uuids again.
+// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
+// other writers wait on SQLite.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -41543,6 +41566,13 @@ func ParseUserInvitationsBulkActionResponse(rsp *http.Response) (*UserInvitation
 		}
 		response.JSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest SameKeyUsed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -41569,6 +41599,13 @@ func ParseUserInvitationsBulkActionResponse(rsp *http.Response) (*UserInvitation
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsBulkActionResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -41691,6 +41728,16 @@ func ParseUserInvitationsBulkActionResponse(rsp *http.Response) (*UserInvitation
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers UserInvitationsBulkActionResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsBulkActionResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

@@ -83,6 +83,9 @@ func (e *env) keyedRequests() map[string]*http.Request {
 		"user_invitations_approve_request":  act("staff", "approve-request", states["requested"]),
 	}
 	other := e.create("owner", "other@states.example", admin, apollo).UUID
+	all["user_invitations_bulk_action"] = e.newRequest("POST", bulkAction, "staff", map[string]any{
+		"action": "send", "uuids": []uuid.UUID{e.create("staff", "many@states.example", admin, apollo).UUID},
+	})
 	all["user_invitations_reject_request"] = act("staff", "reject-request", other)
 	id := offer()
 	e.do("invitee", id, "decline").is(http.StatusOK, "")
