@@ -44,6 +44,7 @@ func TestOtherSitesCanNotPost(t *testing.T) {
 				"/invitation/" + made.UUID.String() + "/decline/", "/invitation/" + made.UUID.String() + "/undo-decline/",
 				"/invitation/" + made.UUID.String() + "/ask-again/", "/console/requests/" + made.UUID.String() + "/approve/",
 				"/console/requests/" + made.UUID.String() + "/reject/", pathOfLink(link), "/requests/" + link.UUID.String() + "/take-back/",
+				"/console/bulk/", "/console/bulk/" + made.UUID.String() + "/cancel/",
 			} {
 				got := b.post(path, "email", "ina@university.example")
 				require.Equal(e, http.StatusForbidden, got.status, "%s: %s", name, path)
@@ -72,6 +73,7 @@ func TestReadingChangesNothing(t *testing.T) {
 		codes := len(e.codes())
 		staff := e.browser()
 		staff.signIn("sam@example.com")
+		rows := carry(e, `[{"email":"x@example.org","role":"`+admin+`","scope":"`+apollo+`"}]`)
 		for _, path := range []string{
 			"/", "/sign-in/", "/sign-in/code/", "/sign-out/", "/demo/", "/demo/be/ina/", "/console/", "/console/new/",
 			"/invitation/" + made.UUID.String() + "/", "/invitation/" + made.UUID.String() + "/accept/",
@@ -81,10 +83,11 @@ func TestReadingChangesNothing(t *testing.T) {
 			"/invitation/" + made.UUID.String() + "/ask-again/", "/console/requests/", "/console/requests/" + asked.UUID.String() + "/approve/",
 			"/console/requests/" + asked.UUID.String() + "/reject/", pathOfLink(link), pathOfLink(waits),
 			"/requests/" + e.requests("ina")[0].UUID.String() + "/take-back/",
+			"/console/bulk/", "/console/bulk/" + made.UUID.String() + "/", "/console/bulk/" + made.UUID.String() + "/cancel/",
 			"/account/", "/account/tokens/", "/account/revoke/", "/account/sign-out/",
 		} {
 			for _, each := range []*browser{b, staff, e.browser()} {
-				each.get(path + "?email=ina@university.example&code=123456&session=others&name=x&days=7&scope=project:" + apollo + "&role=" + admin + "&emails=x@example.org")
+				each.get(path + "?email=ina@university.example&code=123456&session=others&name=x&days=7&scope=project:" + apollo + "&role=" + admin + "&emails=x@example.org&step=send&rows=" + rows)
 				require.Empty(e, each.send(http.MethodHead, path, nil).body, path)
 			}
 		}
@@ -256,7 +259,7 @@ func TestRefusedFormsAreNotRead(t *testing.T) {
 			"a form of nobody":      {"Content-Type": "application/x-www-form-urlencoded"},
 			"a form of a bad token": {"Content-Type": "application/x-www-form-urlencoded", "Authorization": "Token nope"},
 		} {
-			for _, path := range []string{"/sign-in/", "/sign-out/", "/console/new/", "/invitation/x/accept/", "/user-group-invitation/x/", "/requests/x/take-back/"} {
+			for _, path := range []string{"/sign-in/", "/sign-out/", "/console/new/", "/console/bulk/", "/invitation/x/accept/", "/user-group-invitation/x/", "/requests/x/take-back/"} {
 				endless := &countingBody{}
 				body := io.MultiReader(strings.NewReader("--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\n"), io.LimitReader(endless, 10<<20))
 				r := httptest.NewRequestWithContext(e.Context(), http.MethodPost, path, body)

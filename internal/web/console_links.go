@@ -71,6 +71,11 @@ func (f linkFilter) query() joining.Query {
 
 // pageLinks returns the URLs of the pages before and after a page of a list; empty: there is none.
 func (r *request) pageLinks(path string, values url.Values, page, total int) (previous, following string) {
+	return r.pageLinksOf(consolePageSize, path, values, page, total)
+}
+
+// pageLinksOf is pageLinks of a list whose pages have a size of their own.
+func (r *request) pageLinksOf(size int, path string, values url.Values, page, total int) (previous, following string) {
 	link := func(page int) string {
 		if values.Del("page"); page > 1 {
 			values.Set("page", strconv.Itoa(page))
@@ -83,7 +88,7 @@ func (r *request) pageLinks(path string, values url.Values, page, total int) (pr
 	if page > 1 {
 		previous = link(page - 1)
 	}
-	if page*consolePageSize < total {
+	if page*size < total {
 		following = link(page + 1)
 	}
 	return previous, following

@@ -29,15 +29,19 @@ const (
 type choicePage struct {
 	Choices  []scopeChoices
 	Search   string
-	TooMany  bool // there are more scopes than are listed: people search
-	Anywhere bool // the user may invite somewhere
-	ForLinks bool // a join link is to lead there
+	TooMany  bool       // there are more scopes than are listed: people search
+	Anywhere bool       // the user may invite somewhere
+	ForLinks bool       // a join link is to lead there
+	ForMany  *manyStart // the people of a table are invited there; nil: they are not
 }
 
 // Path returns the path of the page, below the base.
 func (c choicePage) Path() string {
-	if c.ForLinks {
+	switch {
+	case c.ForLinks:
 		return "console/links/new/"
+	case c.ForMany != nil:
+		return "console/bulk/"
 	}
 	return "console/new/"
 }
@@ -53,12 +57,26 @@ type scopeChoices struct {
 // More reports whether not all of them are listed.
 func (s scopeChoices) More() bool { return s.Total > len(s.Scopes) }
 
+// target is where a form invites people to.
+type target struct {
+	Scope   *directory.Scope
+	Roles   []directory.Role // that the user may give there
+	Search  string           // among the roles
+	TooMany bool             // there are more roles than are listed: people search
+}
+
+// Kind returns the type of the scope as people call it.
+func (t target) Kind() string { return scopeKind(t.Scope.Type) }
+
+// Organization returns the name of the scope's organization; empty where it is the scope itself.
+func (t target) Organization() string { return organizationOf(*t.Scope) }
+
+// ScopeName returns the scope as requests name it.
+func (t target) ScopeName() string { return string(t.Scope.Type) + ":" + t.Scope.UUID.String() }
+
 // newPage is the content of the form that invites people into a scope.
 type newPage struct {
-	Scope    *directory.Scope
-	Roles    []directory.Role
-	Search   string // among the roles
-	TooMany  bool   // there are more roles than are listed: people search
+	target
 	Role     string
 	Emails   string
 	Text     string
@@ -67,12 +85,6 @@ type newPage struct {
 	Outcomes []createOutcome
 	Invited  int // of the outcomes
 }
-
-// Kind returns the type of the scope as people call it.
-func (n newPage) Kind() string { return scopeKind(n.Scope.Type) }
-
-// Organization returns the name of the scope's organization; empty where it is the scope itself.
-func (n newPage) Organization() string { return organizationOf(*n.Scope) }
 
 // Failed reports whether the form has to be filled in once more.
 func (n newPage) Failed() bool { return len(n.Problems) > 0 }
@@ -147,24 +159,30 @@ func (p *pages) scopeChoices(r *request) (choicePage, error) {
 	return out, nil
 }
 
-// newForm returns the form for the scope that the request names as TYPE:UUID.
+// newForm returns the form for the scope that the request names.
 func (p *pages) newForm(r *request) (newPage, error) {
+	to, err := p.target(r)
+	return newPage{
+		target: to, Role: r.PostFormValue("role"), Emails: r.PostFormValue("emails"), Text: r.PostFormValue("text"), Problems: map[string]string{},
+	}, err
+}
+
+// target returns the scope that the request names as TYPE:UUID, and the roles that the user may give there. It returns
+// fault.KindNotFound where the user may not manage the scope.
+func (p *pages) target(r *request) (target, error) {
 	kind, id, _ := strings.Cut(r.FormValue("scope"), ":")
 	parsed, ok := directory.ParseUUID(id)
 	if !ok {
-		return newPage{}, fault.NotFound()
+		return target{}, fault.NotFound()
 	}
 	scope, err := p.Directory.Scope(r.Context(), r.user.Actor, directory.ScopeType(kind), parsed)
 	if err == nil && !r.user.MayManage(scope) {
 		err = fault.NotFound()
 	}
 	if err != nil {
-		return newPage{}, err
+		return target{}, err
 	}
-	out := newPage{
-		Scope: &scope, Search: r.searchText("search"), Role: r.PostFormValue("role"),
-		Emails: r.PostFormValue("emails"), Text: r.PostFormValue("text"), Problems: map[string]string{},
-	}
+	out := target{Scope: &scope, Search: r.searchText("search")}
 	active := true
 	roles, total, err := p.Directory.Roles(r.Context(), r.user.Actor,
 		directory.RoleQuery{ScopeTypes: []string{kind}, Active: &active, Any: out.Search}, 1, maxChoices)
@@ -276,7 +294,10 @@ func newLink(s directory.Scope) string {
 	return "console/new/?" + url.Values{"scope": {string(s.Type) + ":" + s.UUID.String()}}.Encode()
 }
 
-// NewLink returns the path of the form itself.
+// Path returns the path of the form, below the base.
+func (n newPage) Path() string { return "console/new/" }
+
+// NewLink returns the path of the form itself, for its scope.
 func (n newPage) NewLink() string { return newLink(*n.Scope) }
 
 // NewLink returns the path of the form that invites into the same scope.

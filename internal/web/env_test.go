@@ -74,6 +74,7 @@ type env struct {
 	service   *invitation.Service
 	joining   *joining.Service
 	identity  *identity.Service
+	bulk      *bulk.Service
 	server    *httptest.Server
 	providers *signin.Providers
 	proxy     *signin.Proxy // nil: none is trusted
@@ -96,6 +97,7 @@ func onEachEngine(t *testing.T, test func(e *env), issuers ...func(*env) signin.
 			Store: e.db.Invitations(), Signer: e.signer, FrontendURL: "https://front.example/",
 			Policy: invitation.Policy{Lifetime: 7 * 24 * time.Hour, MaxAge: 24 * time.Hour},
 		}
+		e.bulk = &bulk.Service{Store: e.db.Bulk(), Invitations: e.service}
 		e.joining = &joining.Service{Store: e.db.Joining(), FrontendURL: e.service.FrontendURL}
 		e.identity = &identity.Service{
 			Store: e.db.Identities(), Signer: e.signer, Create: identity.CreateInvited, Lifetime: e.service.Policy.Lifetime,
@@ -136,8 +138,7 @@ func (e *env) pages(publicURL string) http.Handler {
 			rendered, err := jobs.Render(renderer, jobs.MailSettings{Host: "example.org"}, m, e.clock.Now())
 			return rendered.Subject, rendered.Text, err
 		},
-		SignsInByMail: !e.withoutMail, Callers: callers, Providers: e.providers, Invitations: e.service, Joining: e.joining, Bulk: &bulk.Service{Store: e.db.Bulk(), Invitations: e.service},
-		Identity: e.identity, Directory: &directory.Reader{Store: e.db.ReadStore()},
+		SignsInByMail: !e.withoutMail, Callers: callers, Providers: e.providers, Invitations: e.service, Joining: e.joining, Bulk: e.bulk, Identity: e.identity, Directory: &directory.Reader{Store: e.db.ReadStore()},
 		PublicURL: public, SiteName: "Example Cloud", Logger: logger, ClientIP: clientIP,
 		Next: http.NotFoundHandler(),
 		Demo: &web.Demo{

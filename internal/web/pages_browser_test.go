@@ -62,11 +62,11 @@ func TestEveryPageInABrowser(t *testing.T) {
 			var focus string
 			c.run(chromedp.WaitReady("main :focus"), chromedp.Evaluate(`(e => e.tagName + (e.id && "#" + e.id) + (e.getAttribute("role") ? "=" + e.getAttribute("role") : ""))(document.activeElement)`, &focus),
 				chromedp.Evaluate(string(axe), nil))
-			assert.Regexp(e, `^H1|^H2#preview|=alert$|#(emails|role|text|email|code|reason|name|project_name|project_description|project_role|comment-0)$`, focus, "the focus on %s", s.name)
+			assert.Regexp(e, `^H1|^H2#preview|=alert$|#(emails|role|text|email|code|reason|name|project_name|project_description|project_role|comment-0|table|file)$`, focus, "the focus on %s", s.name)
 			for _, width := range []int64{1280, 375, 320} {
 				var overflow int
 				c.run(emulation.SetDeviceMetricsOverride(width, 800, 1, width < 1280),
-					chromedp.Evaluate(`document.documentElement.scrollWidth - innerWidth`, &overflow))
+					chromedp.Evaluate(fmt.Sprintf(`document.documentElement.scrollWidth - %d`, width), &overflow))
 				assert.LessOrEqual(e, overflow, 0, "%s is wider than %d px", s.name, width)
 				if width == 320 {
 					continue
@@ -210,6 +210,7 @@ customers:
 	e.joinStates(add)
 	// Nothing waits for approval afterwards.
 	add("approved", "", "/invitation_approve/"+e.approval(token.Approve, requested)+"/", submit("main form"))
+	all = append(all, e.manyStates()...)
 	return append(all, e.linkStates()...)
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,6 +40,8 @@ type request struct {
 	w    http.ResponseWriter
 	user *signin.Caller // nil: nobody is signed in
 	page *pages
+	// tooLarge: the form has more than maxTableForm bytes, and was not read.
+	tooLarge bool
 }
 
 // requestIDPattern matches the request ids of clients and gateways that are kept. Package api has the same rule.
@@ -125,23 +128,13 @@ func (r *statusRecorder) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (r *statusRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// handle reads the form, finds out who is signed in, and calls the page. It returns a panic as an error.
+// handle finds out who is signed in, reads the form, and calls the page. It returns a panic as an error.
 func (r *request) handle(page func(*request) error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
 		}
 	}()
-	// The form is read first: a page of an error reads it too, and net/http would write the files of a form without a limit
-	// to the disk.
-	limit := int64(maxForm)
-	if isConsole(r.URL.Path) || strings.HasPrefix(r.URL.Path, joinPrefix) {
-		limit = maxTextForm
-	}
-	r.Body = http.MaxBytesReader(r.w, r.Body, limit)
-	if err := r.readForm(); err != nil {
-		return err
-	}
 	if err := r.page.Callers.CheckOrigin(r.Request); err != nil { // also where nobody is signed in: a form can sign in
 		return err
 	}
@@ -156,23 +149,49 @@ func (r *request) handle(page func(*request) error) (err error) {
 	case caller.Via == directory.ViaSession: // the session has ended
 		r.dropCookie(sessionCookie)
 	}
+	if err := r.readForm(); err != nil {
+		return err
+	}
 	return page(r)
 }
 
-// readForm reads the query and the form of a request. It returns errBadForm where they can't be read.
+// readForm reads the query and the form of a request. It returns errBadForm where they can't be read. A page that only reads
+// values reads no more: net/http would write the files of a form without a limit to the disk.
 func (r *request) readForm() error {
-	if r.ParseForm() != nil {
+	limit, hasTable := int64(maxForm), r.hasTable()
+	switch {
+	case hasTable:
+		limit = maxTableForm
+	case isConsole(r.URL.Path) || strings.HasPrefix(r.URL.Path, joinPrefix):
+		limit = maxTextForm
+	}
+	r.Body = http.MaxBytesReader(r.w, r.Body, limit)
+	err := r.ParseForm()
+	if err == nil && hasTable && strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
+		err = r.ParseMultipartForm(maxTableForm) // in memory
+	}
+	if tooLarge := (*http.MaxBytesError)(nil); hasTable && errors.As(err, &tooLarge) {
+		r.Form, r.PostForm, r.tooLarge = r.URL.Query(), url.Values{}, true
+	} else if err != nil {
 		r.Form, r.PostForm = url.Values{}, url.Values{}
 		return errBadForm
 	}
-	for _, values := range r.Form {
+	for name, values := range r.Form {
 		for _, value := range values {
+			if hasTable && name == fieldTable {
+				continue // whoever reads the table says on which line it is wrong
+			}
 			if !utf8.ValidString(value) || strings.ContainsRune(value, 0) { // no database stores it
 				return errBadForm
 			}
 		}
 	}
 	return nil
+}
+
+// hasTable reports whether a request is a form with a table, and comes from somebody who may invite. Nobody else can send as much.
+func (r *request) hasTable() bool {
+	return r.Method == http.MethodPost && r.URL.Path == manyPath && r.user != nil && r.mayInvite()
 }
 
 var errBadForm = errors.New("web: the form can't be read")
@@ -204,11 +223,14 @@ type view struct {
 	Data              any
 }
 
+// widePages are the pages that have a table.
+var widePages = []string{"list", "links", "many-check", "many-one"}
+
 // render answers with a page.
 func (r *request) render(status int, name, title string, data any) error {
 	var body bytes.Buffer
 	seesLinks, seesRequests := r.sees()
-	v := view{Site: r.page.SiteName, Base: r.page.base, Title: title, User: r.user, ReturnTo: r.returnTo(), Console: isConsole(r.URL.Path), Wide: name == "list" || name == "links", SeesLinks: seesLinks, SeesRequests: seesRequests, Data: data}
+	v := view{Site: r.page.SiteName, Base: r.page.base, Title: title, User: r.user, ReturnTo: r.returnTo(), Console: isConsole(r.URL.Path), Wide: slices.Contains(widePages, name), SeesLinks: seesLinks, SeesRequests: seesRequests, Data: data}
 	if err := r.page.templates[name].ExecuteTemplate(&body, "layout", v); err != nil {
 		return err
 	}
@@ -235,7 +257,7 @@ func (r *request) redirect(path string) error {
 
 // localPath matches the paths that a browser can be sent back to: those of pages. Only the console's lists have a
 // query, their filters.
-var localPath = regexp.MustCompile(`^/(?:(?:[A-Za-z0-9_-]+/)*|console/(?:links/|join-requests/)?\?[A-Za-z0-9_.~%=&+@:-]+)$`)
+var localPath = regexp.MustCompile(`^/(?:(?:[A-Za-z0-9_-]+/)*|console/(?:links/|join-requests/|bulk/)?\?[A-Za-z0-9_.~%=&+@:-]+)$`)
 
 // returnTo returns the path that the browser goes to after signing in or out; "/" where the request names none of ours.
 func (r *request) returnTo() string {

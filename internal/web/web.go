@@ -60,6 +60,7 @@ var functions = template.FuncMap{
 	"stateWord":    func(s invitation.State) string { return stateWords[s] },
 	"deliveryWord": func(s invitation.ExecutionState) string { return deliveryWords[s] },
 	"roleTitle":    roleTitle,
+	"number":       number,
 }
 
 // New returns the pages as a handler. It returns an error only where a template is broken.
@@ -68,7 +69,7 @@ func New(c Config) (http.Handler, error) {
 	for _, name := range []string{
 		"links", "link", "link-form", "join-requests",
 		"home", "sign-in", "code", "invitation", "review", "message", "refused", "go-on", "signed-out", "list", "one", "choose", "new", "results", "requests", "demo",
-		"account", "token", "join", "join-sign-in",
+		"account", "token", "join", "join-sign-in", "many", "many-check", "many-one",
 	} {
 		set, err := template.New("").Funcs(functions).
 			ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
@@ -119,6 +120,13 @@ func New(c Config) (http.Handler, error) {
 		"GET /console/requests/{$}":                 signedIn(p.requests),
 		"POST /console/requests/{uuid}/approve/{$}": signedIn(p.approveRequest),
 		"POST /console/requests/{uuid}/reject/{$}":  signedIn(p.rejectRequest),
+
+		"GET /console/bulk/{$}":                signedIn(p.askMany),
+		"POST /console/bulk/{$}":               signedIn(p.checkMany),
+		"GET /console/bulk/{uuid}/{$}":         signedIn(p.oneMany),
+		"GET /console/bulk/{uuid}/rest/{$}":    signedIn(p.restOfMany),
+		"GET /console/bulk/{uuid}/csv/{$}":     signedIn(p.downloadMany),
+		"POST /console/bulk/{uuid}/cancel/{$}": signedIn(p.cancelMany),
 
 		"GET /console/links/{$}":                         signedIn(p.links),
 		"GET /console/links/new/{$}":                     signedIn(p.askNewLink),

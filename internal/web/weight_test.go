@@ -47,7 +47,7 @@ func TestConsoleKeepsThePrefix(t *testing.T) {
 			return answer
 		}
 		one := "/console/" + made.UUID.String() + "/"
-		for _, path := range []string{"/console/", "/console/?text=guest", one, "/console/new/", "/console/new/?scope=" + inApollo} {
+		for _, path := range []string{"/console/", "/console/?text=guest", one, "/console/new/", "/console/new/?scope=" + inApollo, "/console/bulk/", "/console/bulk/?scope=" + inApollo} {
 			answer := get(http.MethodGet, path, "")
 			require.Equal(e, http.StatusOK, answer.Code, path)
 			require.Contains(e, answer.Header().Get("Content-Security-Policy"), "script-src 'self'")

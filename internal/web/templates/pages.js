@@ -38,6 +38,7 @@ waiting.setAttribute("role", "status");
 document.querySelector("main")?.append(waiting);
 for (const form of document.forms) {
   form.addEventListener("submit", (event) => {
+    if (event.submitter?.hasAttribute("data-stays")) return; // a download: the page stays
     if (form.dataset.sent) {
       event.preventDefault();
       return;
@@ -70,4 +71,44 @@ for (const field of document.querySelectorAll("[data-copy]")) {
     }
   });
   field.after(button, result);
+}
+
+// A file that is too large is not sent at all.
+for (const field of document.querySelectorAll("input[type=file][data-max]")) {
+  field.addEventListener("change", () => {
+    const isTooLarge = (field.files[0]?.size ?? 0) > Number(field.dataset.max);
+    field.setCustomValidity(isTooLarge ? "The file is larger than 8 MB. Split it, and send the parts one after the other." : "");
+    field.reportValidity();
+  });
+}
+
+// Progress: the page is fetched every second while rows are being done, and what has changed is put in its place. When they are
+// done, all of the page is.
+for (const element of document.querySelectorAll("[data-scripted=hide]")) element.hidden = true;
+if (document.querySelector("[data-live]")) {
+  const main = document.querySelector("main");
+  const follow = async () => {
+    let answer;
+    try {
+      if (!document.hidden) answer = await fetch(location.href);
+    } catch {
+      // the network is away: try again
+    }
+    if (answer?.redirected) return location.reload(); // the session has ended
+    if (answer?.ok) {
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (!page.querySelector("[data-live]")) {
+        main.replaceChildren(...page.querySelector("main").childNodes);
+        main.querySelector("h1").focus();
+        return;
+      }
+      for (const id of ["progress", "status"]) {
+        const old = document.getElementById(id);
+        const changed = page.getElementById(id);
+        if (old.innerHTML !== changed.innerHTML) old.replaceChildren(...changed.childNodes);
+      }
+    }
+    setTimeout(follow, 1000);
+  };
+  setTimeout(follow, 1000);
 }
