@@ -39,7 +39,7 @@ export GO PYTHON
 	ci audit test-race test-faults test-browser test-sign-in keycloak-test fuzz gateway-test gateway-check pgbouncer-test \
 	contract-lint contract-diff contract-tag contract-test schemathesis mock \
 	sdk sdk-test sdk-matrix examples \
-	bench bench-scale bench-profile bench-delivery bench-relay bench-attack
+	bench bench-scale bench-profile bench-delivery bench-relay bench-bulk bench-attack
 
 help: ## list the targets
 	@awk -f $(SCRIPTS)/help.awk Makefile
@@ -175,6 +175,10 @@ bench-delivery: go ## measure how fast 5,000 queued invitations are mailed, and 
 bench-relay: go ## measure how long 300 invitations take through a mail server that takes two mails a second, and in how many tries
 	@echo "Mailing 300 invitations on each database (takes about 6 minutes)"
 	@$(POSTGRES) $(GO) test -run '^$$' -bench BenchmarkSlowRelay -benchtime 1x -timeout 40m $(ARGS) ./internal/systemtest/...
+
+bench-bulk: go ## measure 10,000 invitations in one request, and the API meanwhile
+	@echo "Inviting 10,000 people at once on each database (takes about 3 minutes)"
+	@$(POSTGRES) $(GO) test -run '^$$' -bench BenchmarkBulk -benchtime 1x -timeout 20m $(ARGS) ./internal/systemtest/...
 
 bench-attack: build ## measure what others notice of an attack, ARGS='-attack NAME': build/bench-attack.json (6 minutes)
 	@$(POSTGRES) $(GO) run ./internal/tools/bench -attack list -rows 600000 -runs 3 -seconds 20 -out build/bench-attack.json $(ARGS)
