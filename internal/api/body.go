@@ -199,7 +199,16 @@ func dropBody(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// heldBody is a body that is in memory.
+type heldBody struct {
+	*bytes.Reader
+	content []byte
+}
+
+// Close implements io.Closer.
+func (heldBody) Close() error { return nil }
+
 func setBody(r *http.Request, body []byte) {
-	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	r.Body, r.ContentLength = heldBody{bytes.NewReader(body), body}, int64(len(body))
+	r.GetBody = func() (io.ReadCloser, error) { return heldBody{bytes.NewReader(body), body}, nil }
 }

@@ -178,16 +178,17 @@ func (b bulkReport) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, `{"dry_run":%t,"total":%d,"counts":%s,"results":[`, b.isDryRun, len(b.report.Results), counts)
+	if _, err := fmt.Fprintf(out, `{"dry_run":%t,"total":%d,"counts":%s,"results":[`, b.isDryRun, len(b.report.Results), counts); err != nil {
+		return err
+	}
+	rows := json.NewEncoder(out)
 	for i, result := range b.report.Results {
-		row, err := json.Marshal(bulkResult(result))
-		if err != nil {
-			return err
-		}
 		if i > 0 {
-			row = append([]byte{','}, row...)
+			if err := out.WriteByte(','); err != nil {
+				return err
+			}
 		}
-		if _, err := out.Write(row); err != nil {
+		if err := rows.Encode(bulkResult(result)); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -103,20 +104,19 @@ func (m bulkMemory) readRows(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		defer func() { m.rows.Release(held) }()
-		var body bytes.Buffer
-		body.Grow(int(r.ContentLength) + bytes.MinRead)
-		if _, err := body.ReadFrom(r.Body); err != nil {
-			return err
+		body, ok := r.Body.(heldBody) // limitBody has set it
+		if !ok {
+			return errors.New("api: the body of a bulk invitation was not read")
 		}
 		var rows []bulk.Row
 		if format.isTable {
 			query := r.URL.Query()
-			rows, err = bulk.ReadCSV(body.Bytes(), bulk.TableOptions{
+			rows, err = bulk.ReadCSV(body.content, bulk.TableOptions{
 				Charset:  format.charset,
 				Defaults: bulk.Row{Role: query.Get("role"), Scope: query.Get("scope")},
 			})
 		} else {
-			rows, err = readBulkJSON(body.Bytes())
+			rows, err = readBulkJSON(body.content)
 		}
 		if err != nil {
 			return err

@@ -125,6 +125,7 @@ func TestReadingRowsTakesFewTimesTheBody(t *testing.T) { //nolint:paralleltest /
 		if strings.HasPrefix(body, "{") {
 			r.Header.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 		}
+		setBody(r, []byte(body))
 		c := e.NewContext(r, httptest.NewRecorder())
 		var before, after runtime.MemStats
 		runtime.GC()
@@ -147,6 +148,7 @@ func TestRowsHoldTheirRoom(t *testing.T) {
 	send := func(body string, next echo.HandlerFunc) error {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		r.Header.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+		setBody(r, []byte(body))
 		return memory.readRows(next)(echo.New().NewContext(r, httptest.NewRecorder()))
 	}
 	err := send(`{"rows": [{}, {}]}`, func(c echo.Context) error {

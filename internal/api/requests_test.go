@@ -232,6 +232,8 @@ func conforms(t testing.TB, r *http.Request, answer *http.Response, body []byte)
 		answer.StatusCode == http.StatusPermanentRedirect ||
 		(answer.StatusCode == http.StatusOK && len(body) == 0 && reviewPath.MatchString(r.URL.Path)) {
 		require.Empty(t, body)
+	} else if answer.StatusCode == http.StatusOK && strings.HasSuffix(r.URL.Path, "/csv/") {
+		require.Contains(t, answer.Header.Get("Content-Type"), "text/csv", string(body))
 	} else {
 		require.Contains(t, answer.Header.Get("Content-Type"), "application/json", string(body))
 	}

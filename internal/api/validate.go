@@ -54,6 +54,7 @@ func operationMiddlewares(
 			// The validator looks at the operation only, so it gets the path's parameters too.
 			complete := *operation
 			complete.Parameters = slices.Concat(item.Parameters, operation.Parameters)
+			complete.Security = &openapi3.SecurityRequirements{} // authenticate knows them, and the validator would copy the body
 			if method == http.MethodGet || method == http.MethodHead {
 				chain = append(chain, dropBody)
 			} else {
