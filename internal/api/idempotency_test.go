@@ -347,3 +347,40 @@ func TestCrowdOfSameKey(t *testing.T) {
 		}
 	})
 }
+
+// keepAnswers fills the database with answers to a user's requests with keys.
+func (e *env) keepAnswers(user string, now time.Time, count, size int) {
+	e.t.Helper()
+	e.exec(fmt.Sprintf("INSERT INTO idempotency_keys (user_uuid, digest, created, size, answer)"+
+		" WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %d)"+
+		" SELECT (SELECT uuid FROM users WHERE username = '%s'), 'kept ' || n, CAST('%s' AS %s), %d, '%s' FROM numbers WHERE %[1]d > 0",
+		count, user, formatTime(now), map[string]string{"sqlite": "TEXT", "postgres": "timestamptz"}[e.engine.Name], size, strings.Repeat("x", min(size, 1_500))))
+}
+
+// Of a user no more than the limits is kept. Repeated requests are answered all the same, and so are those of others.
+func TestKeysOfAUserAreLimited(t *testing.T) {
+	for name, full := range map[string][2]int{"keys": {9_998, 100}, "bytes": {63, 1 << 20}} {
+		t.Run(name, func(t *testing.T) {
+			onEachEngine(t, func(e *env) {
+				e.keepAnswers("owner", e.clock.Now(), full[0], full[1])
+				create := func(user string, n int) *http.Request {
+					return e.newRequest("POST", base, user, draft(fmt.Sprintf("%s%d@university.example", user, n), member, apollo))
+				}
+				if name == "bytes" {
+					e.exec("UPDATE idempotency_keys SET size = size + 1048575 WHERE digest = 'kept 1'") // a byte is left
+				} else {
+					e.sendKeyed("k0", create("owner", 0)).is(http.StatusCreated, "")
+				}
+				e.clock.Advance(time.Hour)
+				first := e.sendKeyed("k1", create("owner", 1)).is(http.StatusCreated, "")
+				refused := e.sendKeyed("k2", create("owner", 2)).is(http.StatusTooManyRequests, "")
+				require.Equal(e.t, "82800", refused.Header.Get("Retry-After"))
+				e.sendKeyed("k1", create("owner", 1)).isReplay(first)
+				e.sendKeyed("k2", create("manager", 2)).is(http.StatusCreated, "")
+				e.request("POST", base, "owner", draft("plain@university.example", member, apollo)).is(http.StatusCreated, "")
+				e.clock.Advance(23 * time.Hour)
+				e.sendKeyed("k2", create("owner", 2)).is(http.StatusCreated, "")
+			})
+		})
+	}
+}

@@ -18,12 +18,6 @@ import (
 // Kept is how long an answer is kept. Afterwards its key is free.
 const Kept = 24 * time.Hour
 
-// Limits of what is kept of one user. A request with a new key beyond them is refused.
-const (
-	maxKeys = 10_000
-	maxSize = 64 << 20 // bytes
-)
-
 // Answer is the response to a request.
 type Answer struct {
 	Status int                 `json:"status"`
@@ -55,21 +49,15 @@ type ID struct {
 	Digest   string
 }
 
-// Usage is what is kept of one user.
-type Usage struct {
-	Keys   int
-	Size   int       // of all answers, in bytes
-	Oldest time.Time // when the oldest answer was kept; zero where there is none
-	Now    time.Time
-}
-
 // ErrTaken is the error of Store.Save where another answer is kept under the key.
 var ErrTaken = errors.New("idempotency: the key is taken")
 
 // Store is what the package needs of a database.
 type Store interface {
-	// Find returns the answer that is kept under a key, which is nil where there is none, and what is kept of the user.
-	Find(ctx context.Context, id ID) (answer []byte, usage Usage, err error)
+	// Find returns the answer that is kept under a key, or nil where there is none.
+	Find(ctx context.Context, id ID) (answer []byte, err error)
+	// Usage returns what is kept of a user.
+	Usage(ctx context.Context, user uuid.UUID) (Usage, error)
 	// WriteTogether runs f with a context whose changes are one transaction, with those of Save; see
 	// database.DB.WriteTogether. It returns ErrRunning where another transaction with the key runs, as far as the database
 	// knows.
@@ -86,6 +74,7 @@ type Service struct {
 	Signer *token.Signer
 
 	running sync.Map // has an ID for each request that this process is answering
+	quota   quota
 }
 
 // Request is a request with a key.
@@ -117,16 +106,11 @@ func (s *Service) Do(
 	}
 	defer s.running.Delete(id)
 
-	sealed, usage, err := s.Store.Find(ctx, id)
-	if err != nil {
+	if answer, replayed, err = s.find(ctx, r); replayed || err != nil {
+		return answer, replayed, err
+	}
+	if err := s.quota.admit(ctx, s.Store, r.UserUUID); err != nil {
 		return Answer{}, false, err
-	}
-	if sealed != nil {
-		answer, err = s.open(r, sealed)
-		return answer, err == nil, err
-	}
-	if usage.Keys >= maxKeys || usage.Size >= maxSize {
-		return Answer{}, false, fault.Throttled(usage.Oldest.Add(Kept).Sub(usage.Now))
 	}
 	err = s.Store.WriteTogether(ctx, id, func(ctx context.Context) error {
 		var err error
@@ -137,21 +121,21 @@ func (s *Service) Do(
 		if err != nil {
 			return err
 		}
+		s.quota.spend(r.UserUUID, 0, len(sealed))
 		return s.Store.Save(ctx, id, sealed)
 	})
 	if errors.Is(err, ErrTaken) { // another process was faster, and this one's work is undone
-		return s.again(ctx, r)
+		if answer, replayed, err = s.find(ctx, r); !replayed && err == nil {
+			err = ErrRunning
+		}
 	}
-	return answer, false, err
+	return answer, replayed, err
 }
 
-// again returns the answer that was kept a moment ago.
-func (s *Service) again(ctx context.Context, r Request) (Answer, bool, error) {
-	sealed, _, err := s.Store.Find(ctx, r.id())
-	if err == nil && sealed == nil {
-		err = ErrRunning
-	}
-	if err != nil {
+// find returns the answer that is kept for a request. It reports false where there is none.
+func (s *Service) find(ctx context.Context, r Request) (Answer, bool, error) {
+	sealed, err := s.Store.Find(ctx, r.id())
+	if sealed == nil || err != nil {
 		return Answer{}, false, err
 	}
 	answer, err := s.open(r, sealed)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -16,24 +17,33 @@ func (s *Store) Idempotency() idempotency.Store { return idempotencyStore{s} }
 
 type idempotencyStore struct{ *Store }
 
-// Find implements idempotency.Store, in one statement.
-func (s idempotencyStore) Find(ctx context.Context, id idempotency.ID) (answer []byte, usage idempotency.Usage, err error) {
+// Find implements idempotency.Store.
+func (s idempotencyStore) Find(ctx context.Context, id idempotency.ID) (answer []byte, err error) {
 	err = s.Read(ctx, func(db *gorm.DB, now time.Time) error {
+		var found []idempotency.Record
+		err := db.Select("answer").Limit(1).
+			Find(&found, "user_uuid = ? AND digest = ? AND created > ?", id.UserUUID, id.Digest, now.Add(-idempotency.Kept)).Error
+		if len(found) > 0 {
+			answer = found[0].Answer
+		}
+		return err
+	})
+	return answer, err
+}
+
+// Usage implements idempotency.Store. It reads as many rows as a list does.
+func (s idempotencyStore) Usage(ctx context.Context, user uuid.UUID) (usage idempotency.Usage, err error) {
+	err = s.ReadList(ctx, user, func(db *gorm.DB, now time.Time) error {
 		usage.Now = now
-		since := now.Add(-idempotency.Kept)
-		row := db.Raw("SELECT (SELECT answer FROM idempotency_keys WHERE user_uuid = ? AND digest = ? AND created > ?),"+
-			" count(*), coalesce(sum(size), 0), min(created) FROM idempotency_keys WHERE user_uuid = ? AND created > ?",
-			id.UserUUID, id.Digest, since, id.UserUUID, since)
 		var oldest sql.NullString // SQLite has no type for the time of an aggregate
-		_, err := collectOne(row, func(scan scanFunc) (struct{}, error) {
-			return struct{}{}, scan(&answer, &usage.Keys, &usage.Size, &oldest)
-		})
+		err := db.Model(&idempotency.Record{}).Select("count(*), coalesce(sum(size), 0), min(created)").
+			Where("user_uuid = ? AND created > ?", user, now.Add(-idempotency.Kept)).Row().Scan(&usage.Keys, &usage.Size, &oldest)
 		if err == nil && oldest.Valid {
 			usage.Oldest, err = time.Parse(time.RFC3339, oldest.String)
 		}
 		return err
 	})
-	return answer, usage, err
+	return usage, err
 }
 
 // WriteTogether implements idempotency.Store. On PostgreSQL the transaction holds a lock of the key, so that another process

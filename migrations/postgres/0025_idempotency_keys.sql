@@ -10,7 +10,6 @@ CREATE TABLE idempotency_keys (
     answer    bytea NOT NULL,
     PRIMARY KEY (user_uuid, digest)
 );
-CREATE INDEX idempotency_keys_user ON idempotency_keys (user_uuid, created, size);
 CREATE INDEX idempotency_keys_created ON idempotency_keys (created);
 
 -- +goose Down

@@ -1,0 +1,74 @@
+package idempotency
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"invited/internal/fault"
+)
+
+// Limits of what is kept of one user. A request with a new key beyond them is refused.
+const (
+	maxKeys = 10_000
+	maxSize = 64 << 20 // bytes
+)
+
+// share is the part of the limits that a user may use up in one process before the user's answers are counted again: to count
+// them for each request takes longer than the request where there are many. Several processes exceed the limits by as much.
+const share = 10
+
+// maxCounted is the number of users whose answers a process need not count for their next request.
+const maxCounted = 10_000
+
+// Usage is what is kept of one user.
+type Usage struct {
+	Keys   int
+	Size   int       // of all answers, in bytes
+	Oldest time.Time // when the oldest answer was kept; zero where there is none
+	Now    time.Time
+}
+
+// quota holds users to the limits.
+type quota struct {
+	mu    sync.Mutex
+	users map[uuid.UUID]allowance
+}
+
+// allowance is what may be kept of a user before the next count.
+type allowance struct{ keys, size int }
+
+// admit admits a request with a new key. It returns a fault.KindThrottled where too much is kept of the user.
+func (q *quota) admit(ctx context.Context, store Store, user uuid.UUID) error {
+	if q.spend(user, 1, 0) {
+		return nil
+	}
+	used, err := store.Usage(ctx, user)
+	if err != nil {
+		return err
+	}
+	if used.Keys >= maxKeys || used.Size >= maxSize {
+		return fault.Throttled(used.Oldest.Add(Kept).Sub(used.Now))
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.users == nil || len(q.users) >= maxCounted {
+		q.users = map[uuid.UUID]allowance{}
+	}
+	q.users[user] = allowance{min(maxKeys/share, maxKeys-used.Keys) - 1, min(maxSize/share, maxSize-used.Size)}
+	return nil
+}
+
+// spend takes from a user's allowance. It reports false where there was nothing left.
+func (q *quota) spend(user uuid.UUID, keys, size int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	left, counted := q.users[user]
+	if !counted || left.keys <= 0 || left.size <= 0 {
+		return false
+	}
+	q.users[user] = allowance{left.keys - keys, left.size - size}
+	return true
+}
