@@ -21,7 +21,8 @@ const feedPath = "/api/events/"
 // dispatch gives all events their place in the feed, as the workers do.
 func (e *env) dispatch() {
 	e.t.Helper()
-	require.NoError(e.t, (&lifecycle.Service{Store: e.db.Lifecycle()}).Dispatch(e.context()))
+	_, err := (&lifecycle.Service{Store: e.db.Lifecycle()}).Dispatch(e.context())
+	require.NoError(e.t, err)
 }
 
 // follow reads the feed from an event on, page by page, and returns what it has.
@@ -77,6 +78,8 @@ func TestFeed(t *testing.T) {
 			require.Equal(e.t, want, feedLines(all))
 			for i, each := range all {
 				require.Equal(e.t, int64(i+1), each.ID)
+				require.Contains(e.t, []string{apollo, hydra}, each.ScopeUUID.String())
+				require.Contains(e.t, []string{acme, globex}, each.CustomerUUID.String())
 			}
 		}
 		require.Equal(e.t, want, feedLines(e.follow("support", "")))

@@ -47,6 +47,7 @@ func renewExample(ctx context.Context, service *invitation.Service, staff direct
 				InvitationUUID: exampleInvitation, Type: invitation.EventCreated, ToState: invitation.Pending,
 				UserUUID: &owner.UUID, UserUsername: owner.Username, UserFullName: owner.FullName,
 				Email: email, RoleUUID: role.UUID, RoleName: role.Name, ExecutionState: invitation.OK,
+				ScopeUUID: &scope.UUID, CustomerUUID: &scope.CustomerUUID,
 			},
 		}}, nil
 	})

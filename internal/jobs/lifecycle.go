@@ -19,24 +19,30 @@ import (
 const (
 	// dispatchTimeout bounds a look for events that have no position yet.
 	dispatchTimeout = 20 * time.Second
+	// idleLooks is how much longer than a look for events that finds none the pause after it is at least.
+	idleLooks = 20
 	// deliverEventsFor is how long a job sends the events of one invitation before others have their turn.
 	deliverEventsFor = jobTimeout / 3
 )
 
-// startDispatching gives positions to events every Config.Poll until stop is called. A dispatch that fails is repeated.
+// startDispatching gives positions to events about every Config.Poll until stop is called. A dispatch that fails is repeated.
 func (w *Workers) startDispatching(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() {
-		tick := time.NewTicker(w.config.Poll)
-		defer tick.Stop()
+		wait := w.config.Poll
 		for failing := false; ; {
 			select {
 			case <-ctx.Done():
 				return
-			case <-tick.C:
+			case <-time.After(wait):
 			}
-			err := w.dispatch(ctx)
+			began := time.Now()
+			found, err := w.dispatch(ctx)
+			// On PostgreSQL a look that finds nothing passes the index entries of all events since the last vacuum.
+			if wait = w.config.Poll; !found {
+				wait = max(wait, idleLooks*time.Since(began))
+			}
 			if err != nil && !failing && ctx.Err() == nil {
 				w.config.Logger.ErrorContext(ctx, "events can't be dispatched, which is tried again", "error", err)
 			}
@@ -47,7 +53,7 @@ func (w *Workers) startDispatching(ctx context.Context) (stop func()) {
 }
 
 // dispatch gives positions to events. A panic is an error: the next dispatch may work.
-func (w *Workers) dispatch(ctx context.Context) (err error) {
+func (w *Workers) dispatch(ctx context.Context) (found bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, dispatchTimeout)
 	defer cancel()
 	defer recoverAsError(&err)

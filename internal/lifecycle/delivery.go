@@ -76,11 +76,11 @@ func fail(d Delivery, now time.Time) Delivery {
 	return d
 }
 
-// Dispatch gives a position to each event that is committed and has none.
-func (s *Service) Dispatch(ctx context.Context) error {
-	waiting, err := s.Store.HasUnnumbered(ctx)
-	if err != nil || !waiting {
-		return err
+// Dispatch gives a position to each event that is committed and has none, and reports whether there was one.
+func (s *Service) Dispatch(ctx context.Context) (found bool, err error) {
+	found, err = s.Store.HasUnnumbered(ctx)
+	if err != nil || !found {
+		return false, err
 	}
 	var deliver func(invitation.Event) bool
 	if s.Webhook {
@@ -89,7 +89,7 @@ func (s *Service) Dispatch(ctx context.Context) error {
 	for n := dispatchBatch; n == dispatchBatch && err == nil; {
 		n, err = s.Store.Number(ctx, dispatchBatch, deliver)
 	}
-	return err
+	return true, err
 }
 
 // Next returns the delivery of an invitation that is to be made next, with its event; nil: there is none.

@@ -71,7 +71,7 @@ func TestFeedHasEachEventOnce(t *testing.T) {
 			reading.Go(func() {
 				for after, ended := int64(0), false; ; {
 					// Both give positions, so that one finds the other at it.
-					if err := feed.Dispatch(t.Context()); err != nil {
+					if _, err := feed.Dispatch(t.Context()); err != nil {
 						t.Errorf("dispatching: %v", err)
 						return
 					}
@@ -122,6 +122,13 @@ func TestFeedHasEachEventOnce(t *testing.T) {
 	})
 }
 
+// dispatch gives events their positions.
+func dispatch(t *testing.T, s *lifecycle.Service) {
+	t.Helper()
+	_, err := s.Dispatch(t.Context())
+	require.NoError(t, err)
+}
+
 // write writes an event of each invitation.
 func (e *env) write(kind invitation.EventType, ids ...uuid.UUID) {
 	e.t.Helper()
@@ -147,10 +154,10 @@ func TestDeliveriesHaveOneJob(t *testing.T) {
 		}
 		e.write(invitation.EventCreated, one, other, one)
 		e.write(invitation.EventRefused, one) // not sent
-		require.NoError(t, s.Dispatch(t.Context()))
+		dispatch(t, s)
 		require.Equal(t, 2, jobs())
 		e.write(invitation.EventUpdated, one)
-		require.NoError(t, s.Dispatch(t.Context()))
+		dispatch(t, s)
 		require.Equal(t, 2, jobs(), "the job of the invitation finds it")
 
 		first := finish(one, false)
@@ -163,7 +170,7 @@ func TestDeliveriesHaveOneJob(t *testing.T) {
 		require.Equal(t, int64(5), finish(one, false).Position)
 		require.Nil(t, finish(one, false))
 		e.write(invitation.EventUpdated, one)
-		require.NoError(t, s.Dispatch(t.Context()))
+		dispatch(t, s)
 		require.Equal(t, 3, jobs(), "the invitation had no pending delivery")
 
 		// What has ended is sent again before what waits, by the same job; the other invitation waits for its first.
@@ -198,13 +205,13 @@ func TestDispatchRacesWithTheLastDelivery(t *testing.T) {
 		for range 25 {
 			id := uuid.New()
 			e.write(invitation.EventCreated, id)
-			require.NoError(t, s.Dispatch(t.Context()))
+			dispatch(t, s)
 			before := len(storetest.Jobs(t, e.db, lifecycle.Deliver{}.Kind()))
 			e.write(invitation.EventUpdated, id)
 			var both sync.WaitGroup
 			var foundNext bool
 			both.Go(func() {
-				if err := s.Dispatch(t.Context()); err != nil {
+				if _, err := s.Dispatch(t.Context()); err != nil {
 					t.Errorf("dispatching: %v", err)
 				}
 			})
@@ -230,8 +237,8 @@ func TestNothingIsSentWithoutAWebhook(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
 		off, on := &lifecycle.Service{Store: e.db.Lifecycle()}, &lifecycle.Service{Store: e.db.Lifecycle(), Webhook: true}
 		e.write(invitation.EventCreated, uuid.New(), uuid.New())
-		require.NoError(t, off.Dispatch(t.Context()))
-		require.NoError(t, on.Dispatch(t.Context()))
+		dispatch(t, off)
+		dispatch(t, on)
 		require.Equal(t, 2, e.count("SELECT max(position) FROM invitation_events"))
 		require.Zero(t, e.count("SELECT count(*) FROM event_deliveries"))
 		require.Zero(t, e.count("SELECT count(*) FROM river_job"))
@@ -281,7 +288,7 @@ func TestMigrationNumbersEvents(t *testing.T) {
 			return positions
 		}
 		require.Equal(t, []int64{1, 2}, list(nil))
-		require.NoError(t, feed.Dispatch(t.Context()))
+		dispatch(t, feed)
 		require.Equal(t, []int64{1, 2, 3}, list(nil))
 		require.Equal(t, []int64{2, 3}, list(&customerID))
 		require.Equal(t, []string{"3"}, e.texts("SELECT CAST(position AS text) FROM event_deliveries"))

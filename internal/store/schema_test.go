@@ -316,7 +316,8 @@ var introspection = map[string]map[string]string{
 				CASE WHEN EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.oid) THEN '' ELSE ' ' || i.relname END
 			FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
 			JOIN pg_namespace s ON s.oid = t.relnamespace WHERE s.nspname = 'public'
-				AND i.relname NOT IN ('invitation_events_pkey', 'sign_in_events_pkey', 'group_invitation_events_pkey') -- SQLite keeps rows in the order of such keys`,
+				AND i.relname NOT IN ('invitation_events_pkey', 'sign_in_events_pkey', 'group_invitation_events_pkey', 'event_feed_pkey',
+					'event_deliveries_pkey') -- SQLite keeps rows in the order of such keys`,
 		"references": `SELECT c.relname || '.' || a.attname || ' to ' || p.relname || ' ' ||
 				CASE k.confdeltype WHEN 'c' THEN 'cascade' WHEN 'n' THEN 'set null' WHEN 'a' THEN 'no action' END
 			FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class p ON p.oid = k.confrelid

@@ -8,14 +8,14 @@ ALTER TABLE invitation_events ADD COLUMN position bigint;    -- null: not in the
 UPDATE invitation_events SET position = id,
     scope_uuid = (SELECT i.scope_uuid FROM invitations AS i WHERE i.uuid = invitation_events.invitation_uuid),
     customer_uuid = (SELECT i.customer_uuid FROM invitations AS i WHERE i.uuid = invitation_events.invitation_uuid);
-CREATE UNIQUE INDEX invitation_events_position ON invitation_events (position);
+CREATE UNIQUE INDEX invitation_events_position ON invitation_events (position) WHERE position IS NOT NULL;
 CREATE INDEX invitation_events_unnumbered ON invitation_events (id) WHERE position IS NULL;
-CREATE INDEX invitation_events_customer ON invitation_events (customer_uuid, position);
+CREATE INDEX invitation_events_customer ON invitation_events (customer_uuid, position) WHERE position IS NOT NULL;
 
 -- One row. Whoever gives positions to events or makes deliveries pending locks it first.
 CREATE TABLE event_feed (
-    id       integer PRIMARY KEY CHECK (id = 1),
-    position bigint  NOT NULL -- the last one that was given
+    id       bigint PRIMARY KEY CHECK (id = 1),
+    position bigint NOT NULL -- the last one that was given
 );
 INSERT INTO event_feed SELECT 1, COALESCE(max(id), 0) FROM invitation_events;
 
