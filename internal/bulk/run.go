@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// batchRows is the number of rows that one transaction of a job does.
-	batchRows = 100
 	// dryRunSlice is the number of rows that a dry run reads for at once.
 	dryRunSlice = 500
+	// maxPause is the longest pause between two batches.
+	maxPause = 25 * time.Millisecond
 	// turn is how long a job runs before others have their turn.
 	turn = 10 * time.Second
 	// answerTime is how long addresses are compared with e-mail patterns before what is known is done.
@@ -60,11 +60,11 @@ func (s *Service) Run(ctx context.Context, job Job, stopping func() bool) (more 
 		if more, err = s.runBatch(ctx, job.Bulk, admissions); err != nil || !more {
 			break
 		}
-		// Others get as much time of the database and of the processor as the bulk invitation takes.
+		// Others have their turn at the processor and, on SQLite, at writing.
 		select {
 		case <-ctx.Done():
 			return more, ctx.Err()
-		case <-time.After(time.Since(began)):
+		case <-time.After(min(time.Since(began), maxPause)):
 		}
 	}
 	return more, err
@@ -82,7 +82,7 @@ func (s *Service) runBatch(ctx context.Context, id uuid.UUID, admissions *invita
 		} else if err != nil {
 			return Change{}, err
 		}
-		rows, err := tx.NextRows(id, found.Done(), batchRows)
+		rows, err := tx.NextRows(id, found.Done(), s.Store.BatchRows())
 		if err != nil {
 			return Change{}, err
 		}

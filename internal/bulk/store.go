@@ -21,6 +21,8 @@ type Store interface {
 	// written where decide returns an error. Where somebody else has changed an invitation, or made one of the same address,
 	// role and scope, while decide ran, Change runs decide again: decide must set again whatever it sets outside of itself.
 	Change(ctx context.Context, decide func(Tx) (Change, error)) error
+	// BatchRows is the number of rows that one transaction of a job does.
+	BatchRows() int
 }
 
 // Change is what is written at once. The zero Change writes nothing.

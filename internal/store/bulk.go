@@ -50,6 +50,15 @@ func (s bulkStore) Change(ctx context.Context, decide func(bulk.Tx) (bulk.Change
 	})
 }
 
+// BatchRows implements bulk.Store. On SQLite everybody who writes waits for the transaction: 25 rows take it 10 ms. On PostgreSQL
+// nobody waits.
+func (s bulkStore) BatchRows() int {
+	if s.IsPostgres() {
+		return 200
+	}
+	return 25
+}
+
 // bulkRow is the row of a bulk invitation.
 type bulkRow struct {
 	UUID          uuid.UUID `gorm:"primaryKey"`
@@ -156,11 +165,13 @@ func (tx *Tx) saveResults(id uuid.UUID, results []bulk.Result) error {
 	if err != nil {
 		return err
 	}
-	return affects(len(results), tx.db.Exec("WITH listed (position, result, invitation_uuid, errors) AS (?)"+
+	// The positions are bounded, and each value of the list is computed once: PostgreSQL expects few rows, and would compare each
+	// one of the bulk invitation with each one of the list.
+	return affects(len(results), tx.db.Exec("WITH listed (position, result, invitation_uuid, errors) AS MATERIALIZED (?)"+
 		" UPDATE bulk_invitation_rows SET result = listed.result, invitation_uuid = listed.invitation_uuid, errors = listed.errors"+
 		" FROM listed WHERE bulk_invitation_rows.bulk_invitation_uuid = ? AND bulk_invitation_rows.position = listed.position"+
-		" AND bulk_invitation_rows.result IS NULL",
-		tx.engine.List(list, "integer", "text", "uuid", "text"), id))
+		" AND bulk_invitation_rows.position BETWEEN ? AND ? AND bulk_invitation_rows.result IS NULL",
+		tx.engine.List(list, "integer", "text", "uuid", "text"), id, results[0].Index, results[len(results)-1].Index))
 }
 
 // affects returns the error of a statement that has to write n rows.
