@@ -3184,6 +3184,9 @@ type GroupInvitationUUID = openapi_types.UUID
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
+
 // InvitationFilterCivilNumber Text that is compared literally, and is never a pattern.
 type InvitationFilterCivilNumber = FilterText
 
@@ -3902,6 +3905,11 @@ type UserInvitationsListParams struct {
 
 	// State The invitation is in one of these states. Repeat the parameter for more than one.
 	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
+
+	// IfNoneMatch The `ETag` of a response that the client has, or several separated by commas. If the response would be the same, the
+	// answer is 304 without a body. `*` is answered by 304 if there is any response. A value that is no list of tags is
+	// ignored.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // UserInvitationsCountParams defines parameters for UserInvitationsCount.
@@ -4002,6 +4010,14 @@ type UserInvitationsBulkRetrieveParams struct {
 type UserInvitationsBulkCsvRetrieveParams struct {
 	// Result The row has one of these results. Repeat the parameter for more than one.
 	Result *BulkInvitationFilterResult `form:"result,omitempty" json:"result,omitempty"`
+}
+
+// UserInvitationsRetrieveParams defines parameters for UserInvitationsRetrieve.
+type UserInvitationsRetrieveParams struct {
+	// IfNoneMatch The `ETag` of a response that the client has, or several separated by commas. If the response would be the same, the
+	// answer is 304 without a body. `*` is answered by 304 if there is any response. A value that is no list of tags is
+	// ignored.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // UserInvitationsEventsListParams defines parameters for UserInvitationsEventsList.
@@ -5117,7 +5133,7 @@ type ClientInterface interface {
 	// `user_invitations_list`.
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
-	UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUID, params *UserInvitationsRetrieveParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsPartialUpdateWithBody Change e-mail, role or ends of an invitation
 	//
@@ -6997,8 +7013,8 @@ func (c *Client) UserInvitationsDestroy(ctx context.Context, uuid InvitationUUID
 // `user_invitations_list`.
 //
 // Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
-func (c *Client) UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUserInvitationsRetrieveRequest(c.Server, uuid)
+func (c *Client) UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUID, params *UserInvitationsRetrieveParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsRetrieveRequest(c.Server, uuid, params)
 	if err != nil {
 		return nil, err
 	}
@@ -11124,6 +11140,21 @@ func NewUserInvitationsListRequest(server string, params *UserInvitationsListPar
 		return nil, err
 	}
 
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -11984,7 +12015,7 @@ func NewUserInvitationsDestroyRequest(server string, uuid InvitationUUID) (*http
 }
 
 // NewUserInvitationsRetrieveRequest constructs an http.Request for the UserInvitationsRetrieve method
-func NewUserInvitationsRetrieveRequest(server string, uuid InvitationUUID) (*http.Request, error) {
+func NewUserInvitationsRetrieveRequest(server string, uuid InvitationUUID, params *UserInvitationsRetrieveParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -12012,6 +12043,21 @@ func NewUserInvitationsRetrieveRequest(server string, uuid InvitationUUID) (*htt
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -14531,7 +14577,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
-	UserInvitationsRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsRetrieveResponse, error)
+	UserInvitationsRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, params *UserInvitationsRetrieveParams, reqEditors ...RequestEditorFn) (*UserInvitationsRetrieveResponse, error)
 
 	// UserInvitationsPartialUpdateWithBodyWithResponse Change e-mail, role or ends of an invitation
 	//
@@ -21710,9 +21756,16 @@ func (r UserGroupInvitationsSubmitRequestResponse) ContentType() string {
 
 // UserInvitationsListResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsList
 type UserInvitationsListResponse200Headers struct {
+	ETag         string
 	Link         string
 	XRequestID   *string
 	XResultCount int
+}
+
+// UserInvitationsListResponse304Headers the declared response headers of an HTTP 304 response for UserInvitationsList
+type UserInvitationsListResponse304Headers struct {
+	ETag       string
+	XRequestID *string
 }
 
 // UserInvitationsListResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsList
@@ -21796,6 +21849,8 @@ type UserInvitationsListResponse struct {
 	JSON503 *ServiceUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UserInvitationsListResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *UserInvitationsListResponse304Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *UserInvitationsListResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -24495,6 +24550,13 @@ func (r UserInvitationsDestroyResponse) ContentType() string {
 
 // UserInvitationsRetrieveResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsRetrieve
 type UserInvitationsRetrieveResponse200Headers struct {
+	ETag       string
+	XRequestID *string
+}
+
+// UserInvitationsRetrieveResponse304Headers the declared response headers of an HTTP 304 response for UserInvitationsRetrieve
+type UserInvitationsRetrieveResponse304Headers struct {
+	ETag       string
 	XRequestID *string
 }
 
@@ -24572,6 +24634,8 @@ type UserInvitationsRetrieveResponse struct {
 	JSON503 *ServiceUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UserInvitationsRetrieveResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *UserInvitationsRetrieveResponse304Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsRetrieveResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
@@ -31339,8 +31403,8 @@ func (c *ClientWithResponses) UserInvitationsDestroyWithResponse(ctx context.Con
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
-func (c *ClientWithResponses) UserInvitationsRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsRetrieveResponse, error) {
-	rsp, err := c.UserInvitationsRetrieve(ctx, uuid, reqEditors...)
+func (c *ClientWithResponses) UserInvitationsRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, params *UserInvitationsRetrieveParams, reqEditors ...RequestEditorFn) (*UserInvitationsRetrieveResponse, error) {
+	rsp, err := c.UserInvitationsRetrieve(ctx, uuid, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -40549,6 +40613,9 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest FieldErrors
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40624,6 +40691,13 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsListResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
 		if values := rsp.Header.Values("Link"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -40646,6 +40720,23 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 			headers.XResultCount = value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers UserInvitationsListResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers UserInvitationsListResponse400Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -44090,6 +44181,9 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorized
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -44158,6 +44252,13 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UserInvitationsRetrieveResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -44166,6 +44267,23 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 			headers.XRequestID = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers UserInvitationsRetrieveResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers304 = &headers
 	case rsp.StatusCode == 401:
 		var headers UserInvitationsRetrieveResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {

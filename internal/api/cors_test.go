@@ -49,6 +49,8 @@ func TestCORS(t *testing.T) {
 	preflight := ask([]string{origin}, http.MethodOptions, origin)
 	require.Contains(t, preflight.Get("Access-Control-Allow-Headers"), "Authorization")
 	require.Contains(t, preflight.Get("Access-Control-Allow-Headers"), "traceparent")
+	require.Contains(t, preflight.Get("Access-Control-Allow-Headers"), "If-None-Match")
+	require.Contains(t, ask([]string{origin}, http.MethodGet, origin).Get("Access-Control-Expose-Headers"), "ETag")
 	require.Contains(t, preflight.Get("Access-Control-Allow-Headers"), "Idempotency-Key")
 	for _, item := range loadContract(t).Paths.Map() {
 		for method := range item.Operations() {

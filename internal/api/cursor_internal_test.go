@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -32,5 +33,19 @@ func FuzzParseCursor(f *testing.F) {
 		require.Equal(t, found.FirstCreated, found.FirstCreated.Truncate(time.Microsecond))
 		require.GreaterOrEqual(t, found.FirstCreated.Year(), 1)
 		require.LessOrEqual(t, found.FirstCreated.Year(), 9999)
+	})
+}
+
+// A list has a tag where the tag stands in it by itself, and any list is read.
+func FuzzHasTag(f *testing.F) {
+	const tag = `"u4BLfNz1G7kQ0sDqYxM9cVtR"`
+	for _, seed := range []string{"", "*", tag, `W/"a", ` + tag, `"a,` + tag, `"a"` + tag, "W/", `"`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, list string) {
+		if hasTag(list, tag) {
+			require.True(t, strings.Contains(list, tag) || strings.Trim(list, " \t") == "*")
+		}
+		require.True(t, hasTag(tag+", "+list, tag))
 	})
 }

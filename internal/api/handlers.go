@@ -31,10 +31,10 @@ func (h handlers) UserInvitationsList(
 	if err != nil {
 		return nil, err
 	}
-	return invitationsResponse{
+	return invitationsResponse{listResponse[server.Invitation]{
 		convertAll(found.Invitations, h.invitation), fieldNames(p.Field),
 		h.linkHeader(ctx, "user-invitations", page, found.Total), found.Total,
-	}, nil
+	}, p.IfNoneMatch}, nil
 }
 
 // invitationsByCursor is UserInvitationsList for a request with a cursor.
@@ -49,18 +49,21 @@ func (h handlers) invitationsByCursor(
 	if err != nil {
 		return nil, err
 	}
-	return invitationsResponse{
+	return invitationsResponse{listResponse[server.Invitation]{
 		convertAll(found.Invitations, h.invitation), fieldNames(p.Field),
 		cursorLinkHeader(h.PublicURL+"api/user-invitations/", queryOf(ctx), found.Next), found.Total,
-	}, nil
+	}, p.IfNoneMatch}, nil
 }
 
-// invitationsResponse is a listResponse that implements the generated interface.
-type invitationsResponse listResponse[server.Invitation]
+// invitationsResponse is a listResponse with an entity tag that implements the generated interface.
+type invitationsResponse struct {
+	listResponse[server.Invitation]
+	ifNoneMatch *string
+}
 
 // VisitUserInvitationsListResponse writes the response.
 func (l invitationsResponse) VisitUserInvitationsListResponse(w http.ResponseWriter) error {
-	return listResponse[server.Invitation](l).write(w)
+	return l.writeTagged(w, l.ifNoneMatch)
 }
 
 func (h handlers) UserInvitationsCount(
@@ -134,7 +137,15 @@ func (h handlers) UserInvitationsRetrieve(
 	if err != nil {
 		return nil, err
 	}
-	return server.UserInvitationsRetrieve200JSONResponse{Body: h.invitation(found)}, nil
+	return invitationResponse{h.invitation(found), request.Params.IfNoneMatch}, nil
+}
+
+// invitationResponse is a taggedResponse that implements the generated interface.
+type invitationResponse taggedResponse[server.Invitation]
+
+// VisitUserInvitationsRetrieveResponse writes the response.
+func (t invitationResponse) VisitUserInvitationsRetrieveResponse(w http.ResponseWriter) error {
+	return taggedResponse[server.Invitation](t).write(w)
 }
 
 func (h handlers) UserInvitationsCreate(

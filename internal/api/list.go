@@ -23,31 +23,54 @@ type listResponse[Row any] struct {
 }
 
 func (l listResponse[Row]) write(w http.ResponseWriter) error {
+	body, err := l.encode()
+	if err != nil {
+		return err
+	}
+	header := w.Header()
+	l.setHeaders(header)
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK)
+	_, err = w.Write(body)
+	return err
+}
+
+// writeTagged is write with an entity tag.
+func (l listResponse[Row]) writeTagged(w http.ResponseWriter, ifNoneMatch *string) error {
+	body, err := l.encode()
+	if err != nil {
+		return err
+	}
+	l.setHeaders(w.Header())
+	return writeTagged(w, ifNoneMatch, body)
+}
+
+func (l listResponse[Row]) setHeaders(header http.Header) {
+	header.Set("Link", l.link)
+	header.Set("X-Result-Count", strconv.Itoa(l.total))
+}
+
+// encode returns the body of the response.
+func (l listResponse[Row]) encode() ([]byte, error) {
 	var body bytes.Buffer
 	if err := json.NewEncoder(&body).Encode(l.rows); err != nil {
-		return err
+		return nil, err
 	}
 	if len(l.fields) > 0 {
 		var rows []map[string]json.RawMessage // encoded in the order of names, as the generated types are
 		if err := json.Unmarshal(body.Bytes(), &rows); err != nil {
-			return err
+			return nil, err
 		}
 		for _, row := range rows {
 			maps.DeleteFunc(row, func(name string, _ json.RawMessage) bool { return !slices.Contains(l.fields, name) })
 		}
 		body.Reset()
 		if err := json.NewEncoder(&body).Encode(rows); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("Content-Length", strconv.Itoa(body.Len()))
-	header.Set("Link", l.link)
-	header.Set("X-Result-Count", strconv.Itoa(l.total))
-	w.WriteHeader(http.StatusOK)
-	_, err := body.WriteTo(w)
-	return err
+	return body.Bytes(), nil
 }
 
 // fieldNames returns the fields that the parameter `field` names.

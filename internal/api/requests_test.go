@@ -228,7 +228,7 @@ func conforms(t testing.TB, r *http.Request, answer *http.Response, body []byte)
 		return
 	}
 	require.NotEmpty(t, answer.Header.Get("X-Request-ID"))
-	if r.Method == http.MethodHead || answer.StatusCode == http.StatusNoContent || answer.StatusCode == http.StatusSeeOther ||
+	if r.Method == http.MethodHead || answer.StatusCode == http.StatusNoContent || answer.StatusCode == http.StatusSeeOther || answer.StatusCode == http.StatusNotModified ||
 		answer.StatusCode == http.StatusPermanentRedirect ||
 		(answer.StatusCode == http.StatusOK && len(body) == 0 && reviewPath.MatchString(r.URL.Path)) {
 		require.Empty(t, body)

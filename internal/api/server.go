@@ -68,8 +68,8 @@ func New(c Config) (http.Handler, error) {
 		e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
 			AllowOrigins:  c.CORSOrigins,
 			AllowMethods:  usedMethods(allowed),
-			AllowHeaders:  append([]string{echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestID, idempotency.Header}, c.CORSHeaders...),
-			ExposeHeaders: []string{"Link", echo.HeaderLocation, echo.HeaderRetryAfter, echo.HeaderXRequestID, "X-Result-Count", replayedHeader},
+			AllowHeaders:  append([]string{echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestID, idempotency.Header, headerIfNoneMatch}, c.CORSHeaders...),
+			ExposeHeaders: []string{"ETag", "Link", echo.HeaderLocation, echo.HeaderRetryAfter, echo.HeaderXRequestID, "X-Result-Count", replayedHeader},
 			MaxAge:        int((10 * time.Minute).Seconds()),
 		}))
 	}
@@ -94,6 +94,9 @@ func New(c Config) (http.Handler, error) {
 		"user_invitations_update", "user_invitations_partial_update",
 	} {
 		middlewares[id] = append(middlewares[id], withNulls)
+	}
+	for _, id := range []string{"user_invitations_list", "user_invitations_retrieve", "user_invitations_mine_list"} {
+		middlewares[id] = append(middlewares[id], joinIfNoneMatch)
 	}
 	strict := server.NewStrictHandler(handlers{c}, []server.StrictMiddlewareFunc{requireResponse})
 	server.RegisterHandlersWithOptions(headRouter{e, headOperations(contract)}, strict, server.RegisterHandlersOptions{OperationMiddlewares: middlewares})
@@ -132,7 +135,8 @@ var timeLimit = middleware.ContextTimeoutWithConfig(middleware.ContextTimeoutCon
 	ErrorHandler: func(err error, _ echo.Context) error { return err }, // errorWriter has the response
 })
 
-// securityHeaders sets headers on every response: no response is cached, framed, sniffed or run.
+// securityHeaders sets headers on every response: no response is cached, framed, sniffed or run. A response with an entity tag
+// may be cached, as writeTagged says.
 func securityHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
