@@ -2510,6 +2510,58 @@ type NestedProject struct {
 // has Waldur's name, for clients that import it.
 type OfferingPermissionOEnum string
 
+// OwnInvitation An invitation that is meant for the caller.
+type OwnInvitation struct {
+	// Created When it was made or last sent again after its end.
+	Created           time.Time          `json:"created"`
+	CreatedByFullName string             `json:"created_by_full_name"`
+	CreatedByImage    *string            `json:"created_by_image"`
+	CreatedByUsername string             `json:"created_by_username"`
+	CustomerName      string             `json:"customer_name"`
+	CustomerUUID      openapi_types.UUID `json:"customer_uuid"`
+
+	// DeclinedAt When the invitee declined a `canceled` invitation. Null if they did not.
+	DeclinedAt *time.Time `json:"declined_at"`
+	Email      string     `json:"email"`
+
+	// Expires When it ends unless it is accepted.
+	Expires time.Time `json:"expires"`
+
+	// ExtraInvitationText What the inviter wrote.
+	ExtraInvitationText string `json:"extra_invitation_text"`
+	RoleDescription     string `json:"role_description"`
+	RoleName            string `json:"role_name"`
+
+	// ScopeDescription Empty if the scope has none.
+	ScopeDescription string `json:"scope_description"`
+	ScopeName        string `json:"scope_name"`
+
+	// ScopeType The type of the scope in which a role is held.
+	//
+	// * `customer` - an organization
+	// * `project` - a project of an organization
+	// * `offering` - an offering of an organization
+	// * `call` - a call for proposals
+	// * `proposal` - a proposal to a call
+	ScopeType ScopeType          `json:"scope_type"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
+
+	// State The state of an invitation.
+	//
+	// * `project` - waits for the project's start day
+	// * `requested` - waits for approval by staff
+	// * `rejected` - rejected by staff
+	// * `pending` - waits for the invitee
+	// * `accepted` - accepted by the invitee
+	// * `canceled` - canceled by a user, or its scope was removed
+	// * `expired` - not accepted within its lifetime
+	State InvitationState `json:"state"`
+
+	// UndoUntil Until when the decline can be undone. Null if the invitation is not declined.
+	UndoUntil *time.Time         `json:"undo_until"`
+	UUID      openapi_types.UUID `json:"uuid"`
+}
+
 // PatchedGroupInvitationUpdateRequest A request to change a group invitation. Fields that are left out do not change.
 type PatchedGroupInvitationUpdateRequest struct {
 	// AllowCustomProjectDetails The requester may name and describe the project.
@@ -4012,6 +4064,29 @@ type UserInvitationsBulkCsvRetrieveParams struct {
 	Result *BulkInvitationFilterResult `form:"result,omitempty" json:"result,omitempty"`
 }
 
+// UserInvitationsMineListParams defines parameters for UserInvitationsMineList.
+type UserInvitationsMineListParams struct {
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// State The invitation is in one of these states. Repeat the parameter for more than one.
+	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
+
+	// IfNoneMatch The `ETag` of a response that the client has, or several separated by commas. If the response would be the same, the
+	// answer is 304 without a body. `*` is answered by 304 if there is any response. A value that is no list of tags is
+	// ignored.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UserInvitationsMineCountParams defines parameters for UserInvitationsMineCount.
+type UserInvitationsMineCountParams struct {
+	// State The invitation is in one of these states. Repeat the parameter for more than one.
+	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
+}
+
 // UserInvitationsRetrieveParams defines parameters for UserInvitationsRetrieve.
 type UserInvitationsRetrieveParams struct {
 	// IfNoneMatch The `ETag` of a response that the client has, or several separated by commas. If the response would be the same, the
@@ -5096,6 +5171,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
 	UserInvitationsCheckDuplicates(ctx context.Context, body UserInvitationsCheckDuplicatesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsMineList List the caller's own invitations
+	//
+	// Returns the invitations that are meant for the caller and that the caller can answer, newest first: those to the
+	// caller's e-mail, and civil number if they have one, that are `pending` or `project`, and those that were declined and
+	// that `user_invitations_undo_decline` would make pending again, which are `canceled` and have `undo_until`. Staff
+	// get their own only, too. What was accepted is a role: see `user_permissions_list`.
+	//
+	// `uuid` is for `user_invitations_accept`, `user_invitations_decline` and `user_invitations_undo_decline`.
+	//
+	// Corresponds with GET /api/user-invitations/mine/ (the `UserInvitationsMineList` operationId).
+	UserInvitationsMineList(ctx context.Context, params *UserInvitationsMineListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsMineCount Count the caller's own invitations
+	//
+	// Returns, in the header `X-Result-Count`, the number of invitations that `user_invitations_mine_list` has on all pages.
+	// Neither a response nor an error has a body.
+	//
+	// Corresponds with HEAD /api/user-invitations/mine/ (the `UserInvitationsMineCount` operationId).
+	UserInvitationsMineCount(ctx context.Context, params *UserInvitationsMineCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsRejectWithBody Reject an invitation with a token from a mail
 	//
@@ -6937,6 +7032,46 @@ func (c *Client) UserInvitationsCheckDuplicatesWithBody(ctx context.Context, con
 // Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
 func (c *Client) UserInvitationsCheckDuplicates(ctx context.Context, body UserInvitationsCheckDuplicatesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUserInvitationsCheckDuplicatesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsMineList List the caller's own invitations
+//
+// Returns the invitations that are meant for the caller and that the caller can answer, newest first: those to the
+// caller's e-mail, and civil number if they have one, that are `pending` or `project`, and those that were declined and
+// that `user_invitations_undo_decline` would make pending again, which are `canceled` and have `undo_until`. Staff
+// get their own only, too. What was accepted is a role: see `user_permissions_list`.
+//
+// `uuid` is for `user_invitations_accept`, `user_invitations_decline` and `user_invitations_undo_decline`.
+//
+// Corresponds with GET /api/user-invitations/mine/ (the `UserInvitationsMineList` operationId).
+func (c *Client) UserInvitationsMineList(ctx context.Context, params *UserInvitationsMineListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsMineListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsMineCount Count the caller's own invitations
+//
+// Returns, in the header `X-Result-Count`, the number of invitations that `user_invitations_mine_list` has on all pages.
+// Neither a response nor an error has a body.
+//
+// Corresponds with HEAD /api/user-invitations/mine/ (the `UserInvitationsMineCount` operationId).
+func (c *Client) UserInvitationsMineCount(ctx context.Context, params *UserInvitationsMineCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsMineCountRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -11940,6 +12075,153 @@ func NewUserInvitationsCheckDuplicatesRequestWithBody(server string, contentType
 	return req, nil
 }
 
+// NewUserInvitationsMineListRequest constructs an http.Request for the UserInvitationsMineList method
+func NewUserInvitationsMineListRequest(server string, params *UserInvitationsMineListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/mine/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUserInvitationsMineCountRequest constructs an http.Request for the UserInvitationsMineCount method
+func NewUserInvitationsMineCountRequest(server string, params *UserInvitationsMineCountParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/mine/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewUserInvitationsRejectRequest calls the generic UserInvitationsReject builder with application/json body
 func NewUserInvitationsRejectRequest(server string, body UserInvitationsRejectJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -14536,6 +14818,30 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
 	UserInvitationsCheckDuplicatesWithResponse(ctx context.Context, body UserInvitationsCheckDuplicatesJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsCheckDuplicatesResponse, error)
+
+	// UserInvitationsMineListWithResponse List the caller's own invitations
+	//
+	// Returns the invitations that are meant for the caller and that the caller can answer, newest first: those to the
+	// caller's e-mail, and civil number if they have one, that are `pending` or `project`, and those that were declined and
+	// that `user_invitations_undo_decline` would make pending again, which are `canceled` and have `undo_until`. Staff
+	// get their own only, too. What was accepted is a role: see `user_permissions_list`.
+	//
+	// `uuid` is for `user_invitations_accept`, `user_invitations_decline` and `user_invitations_undo_decline`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/user-invitations/mine/ (the `UserInvitationsMineList` operationId).
+	UserInvitationsMineListWithResponse(ctx context.Context, params *UserInvitationsMineListParams, reqEditors ...RequestEditorFn) (*UserInvitationsMineListResponse, error)
+
+	// UserInvitationsMineCountWithResponse Count the caller's own invitations
+	//
+	// Returns, in the header `X-Result-Count`, the number of invitations that `user_invitations_mine_list` has on all pages.
+	// Neither a response nor an error has a body.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with HEAD /api/user-invitations/mine/ (the `UserInvitationsMineCount` operationId).
+	UserInvitationsMineCountWithResponse(ctx context.Context, params *UserInvitationsMineCountParams, reqEditors ...RequestEditorFn) (*UserInvitationsMineCountResponse, error)
 
 	// UserInvitationsRejectWithBodyWithResponse Reject an invitation with a token from a mail
 	//
@@ -24186,6 +24492,317 @@ func (r UserInvitationsCheckDuplicatesResponse) ContentType() string {
 	return ""
 }
 
+// UserInvitationsMineListResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsMineList
+type UserInvitationsMineListResponse200Headers struct {
+	ETag         string
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserInvitationsMineListResponse304Headers the declared response headers of an HTTP 304 response for UserInvitationsMineList
+type UserInvitationsMineListResponse304Headers struct {
+	ETag       string
+	XRequestID *string
+}
+
+// UserInvitationsMineListResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsMineList
+type UserInvitationsMineListResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsMineListResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsMineList
+type UserInvitationsMineListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsMineListResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsMineList
+type UserInvitationsMineListResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsMineListResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsMineList
+type UserInvitationsMineListResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsMineListResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsMineList
+type UserInvitationsMineListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsMineListResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsMineList
+type UserInvitationsMineListResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsMineListResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsMineList
+type UserInvitationsMineListResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsMineListResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsMineList
+type UserInvitationsMineListResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserInvitationsMineListResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsMineList
+type UserInvitationsMineListResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsMineListResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsMineList
+type UserInvitationsMineListResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserInvitationsMineListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]OwnInvitation
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *FieldErrors
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *Detail
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsMineListResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *UserInvitationsMineListResponse304Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsMineListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsMineListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsMineListResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsMineListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsMineListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsMineListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsMineListResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsMineListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsMineListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsMineListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsMineListResponse) GetJSON200() *[]OwnInvitation {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsMineListResponse) GetJSON400() *FieldErrors {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsMineListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsMineListResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsMineListResponse) GetJSON404() *Detail {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsMineListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsMineListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsMineListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsMineListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsMineListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsMineListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsMineListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsMineListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsMineListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsMineListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsMineCountResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsMineCount
+type UserInvitationsMineCountResponse200Headers struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserInvitationsMineCountResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsMineCount
+type UserInvitationsMineCountResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsMineCountResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsMineCount
+type UserInvitationsMineCountResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsMineCountResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsMineCount
+type UserInvitationsMineCountResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsMineCountResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsMineCount
+type UserInvitationsMineCountResponse405Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsMineCountResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsMineCount
+type UserInvitationsMineCountResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsMineCountResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsMineCount
+type UserInvitationsMineCountResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsMineCountResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsMineCount
+type UserInvitationsMineCountResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserInvitationsMineCountResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsMineCount
+type UserInvitationsMineCountResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsMineCountResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsMineCount
+type UserInvitationsMineCountResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserInvitationsMineCountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsMineCountResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsMineCountResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsMineCountResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsMineCountResponse403Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsMineCountResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsMineCountResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsMineCountResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsMineCountResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsMineCountResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsMineCountResponse503Headers
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsMineCountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsMineCountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsMineCountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsMineCountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // UserInvitationsRejectResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsReject
 type UserInvitationsRejectResponse200Headers struct {
 	XRequestID *string
@@ -31343,6 +31960,42 @@ func (c *ClientWithResponses) UserInvitationsCheckDuplicatesWithResponse(ctx con
 		return nil, err
 	}
 	return ParseUserInvitationsCheckDuplicatesResponse(rsp)
+}
+
+// UserInvitationsMineListWithResponse List the caller's own invitations
+//
+// Returns the invitations that are meant for the caller and that the caller can answer, newest first: those to the
+// caller's e-mail, and civil number if they have one, that are `pending` or `project`, and those that were declined and
+// that `user_invitations_undo_decline` would make pending again, which are `canceled` and have `undo_until`. Staff
+// get their own only, too. What was accepted is a role: see `user_permissions_list`.
+//
+// `uuid` is for `user_invitations_accept`, `user_invitations_decline` and `user_invitations_undo_decline`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/user-invitations/mine/ (the `UserInvitationsMineList` operationId).
+func (c *ClientWithResponses) UserInvitationsMineListWithResponse(ctx context.Context, params *UserInvitationsMineListParams, reqEditors ...RequestEditorFn) (*UserInvitationsMineListResponse, error) {
+	rsp, err := c.UserInvitationsMineList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsMineListResponse(rsp)
+}
+
+// UserInvitationsMineCountWithResponse Count the caller's own invitations
+//
+// Returns, in the header `X-Result-Count`, the number of invitations that `user_invitations_mine_list` has on all pages.
+// Neither a response nor an error has a body.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with HEAD /api/user-invitations/mine/ (the `UserInvitationsMineCount` operationId).
+func (c *ClientWithResponses) UserInvitationsMineCountWithResponse(ctx context.Context, params *UserInvitationsMineCountParams, reqEditors ...RequestEditorFn) (*UserInvitationsMineCountResponse, error) {
+	rsp, err := c.UserInvitationsMineCount(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsMineCountResponse(rsp)
 }
 
 // UserInvitationsRejectWithBodyWithResponse Reject an invitation with a token from a mail
@@ -43694,6 +44347,431 @@ func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvit
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UserInvitationsCheckDuplicatesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsMineListResponse parses an HTTP response from a UserInvitationsMineListWithResponse call
+func ParseUserInvitationsMineListResponse(rsp *http.Response) (*UserInvitationsMineListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsMineListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []OwnInvitation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest FieldErrors
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsMineListResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers UserInvitationsMineListResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsMineListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsMineListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsMineListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsMineListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsMineListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsMineListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsMineListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsMineListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsMineListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsMineListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsMineCountResponse parses an HTTP response from a UserInvitationsMineCountWithResponse call
+func ParseUserInvitationsMineCountResponse(rsp *http.Response) (*UserInvitationsMineCountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsMineCountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsMineCountResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsMineCountResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsMineCountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsMineCountResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsMineCountResponse405Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsMineCountResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsMineCountResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsMineCountResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsMineCountResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsMineCountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {

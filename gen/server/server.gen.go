@@ -2515,6 +2515,58 @@ type NestedProject struct {
 // has Waldur's name, for clients that import it.
 type OfferingPermissionOEnum string
 
+// OwnInvitation An invitation that is meant for the caller.
+type OwnInvitation struct {
+	// Created When it was made or last sent again after its end.
+	Created           string             `json:"created"`
+	CreatedByFullName string             `json:"created_by_full_name"`
+	CreatedByImage    *string            `json:"created_by_image"`
+	CreatedByUsername string             `json:"created_by_username"`
+	CustomerName      string             `json:"customer_name"`
+	CustomerUUID      openapi_types.UUID `json:"customer_uuid"`
+
+	// DeclinedAt When the invitee declined a `canceled` invitation. Null if they did not.
+	DeclinedAt *string `json:"declined_at"`
+	Email      string  `json:"email"`
+
+	// Expires When it ends unless it is accepted.
+	Expires string `json:"expires"`
+
+	// ExtraInvitationText What the inviter wrote.
+	ExtraInvitationText string `json:"extra_invitation_text"`
+	RoleDescription     string `json:"role_description"`
+	RoleName            string `json:"role_name"`
+
+	// ScopeDescription Empty if the scope has none.
+	ScopeDescription string `json:"scope_description"`
+	ScopeName        string `json:"scope_name"`
+
+	// ScopeType The type of the scope in which a role is held.
+	//
+	// * `customer` - an organization
+	// * `project` - a project of an organization
+	// * `offering` - an offering of an organization
+	// * `call` - a call for proposals
+	// * `proposal` - a proposal to a call
+	ScopeType ScopeType          `json:"scope_type"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
+
+	// State The state of an invitation.
+	//
+	// * `project` - waits for the project's start day
+	// * `requested` - waits for approval by staff
+	// * `rejected` - rejected by staff
+	// * `pending` - waits for the invitee
+	// * `accepted` - accepted by the invitee
+	// * `canceled` - canceled by a user, or its scope was removed
+	// * `expired` - not accepted within its lifetime
+	State InvitationState `json:"state"`
+
+	// UndoUntil Until when the decline can be undone. Null if the invitation is not declined.
+	UndoUntil *string            `json:"undo_until"`
+	UUID      openapi_types.UUID `json:"uuid"`
+}
+
 // PatchedGroupInvitationUpdateRequest A request to change a group invitation. Fields that are left out do not change.
 type PatchedGroupInvitationUpdateRequest struct {
 	// AllowCustomProjectDetails The requester may name and describe the project.
@@ -4094,6 +4146,29 @@ type UserInvitationsCheckDuplicatesParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// UserInvitationsMineListParams defines parameters for UserInvitationsMineList.
+type UserInvitationsMineListParams struct {
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// State The invitation is in one of these states. Repeat the parameter for more than one.
+	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
+
+	// IfNoneMatch The `ETag` of a response that the client has, or several separated by commas. If the response would be the same, the
+	// answer is 304 without a body. `*` is answered by 304 if there is any response. A value that is no list of tags is
+	// ignored.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UserInvitationsMineCountParams defines parameters for UserInvitationsMineCount.
+type UserInvitationsMineCountParams struct {
+	// State The invitation is in one of these states. Repeat the parameter for more than one.
+	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
+}
+
 // UserInvitationsRetrieveParams defines parameters for UserInvitationsRetrieve.
 type UserInvitationsRetrieveParams struct {
 	// IfNoneMatch The `ETag` of a response that the client has, or several separated by commas. If the response would be the same, the
@@ -4585,6 +4660,12 @@ type ServerInterface interface {
 	// UserInvitationsCheckDuplicates Check planned invitations for duplicates
 	// (POST /api/user-invitations/check-duplicates/)
 	UserInvitationsCheckDuplicates(ctx echo.Context, params UserInvitationsCheckDuplicatesParams) error
+	// UserInvitationsMineList List the caller's own invitations
+	// (GET /api/user-invitations/mine/)
+	UserInvitationsMineList(ctx echo.Context, params UserInvitationsMineListParams) error
+	// UserInvitationsMineCount Count the caller's own invitations
+	// (HEAD /api/user-invitations/mine/)
+	UserInvitationsMineCount(ctx echo.Context, params UserInvitationsMineCountParams) error
 	// UserInvitationsReject Reject an invitation with a token from a mail
 	// (POST /api/user-invitations/reject/)
 	UserInvitationsReject(ctx echo.Context) error
@@ -6810,6 +6891,73 @@ func (w *ServerInterfaceWrapper) UserInvitationsCheckDuplicates(ctx echo.Context
 	return err
 }
 
+// UserInvitationsMineList converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsMineList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsMineListParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsMineList(ctx, params)
+	return err
+}
+
+// UserInvitationsMineCount converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsMineCount(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsMineCountParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsMineCount(ctx, params)
+	return err
+}
+
 // UserInvitationsReject converts echo context to params.
 func (w *ServerInterfaceWrapper) UserInvitationsReject(ctx echo.Context) error {
 	var err error
@@ -7925,6 +8073,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/approve-request/", wrapper.UserInvitationsApproveRequest, options.OperationMiddlewares["user_invitations_approve_request"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/reject-request/", wrapper.UserInvitationsRejectRequest, options.OperationMiddlewares["user_invitations_reject_request"]...)
 	router.GET(options.BaseURL+"/api/user-invitations/:uuid/link/", wrapper.UserInvitationsLinkRetrieve, options.OperationMiddlewares["user_invitations_link_retrieve"]...)
+	router.GET(options.BaseURL+"/api/user-invitations/mine/", wrapper.UserInvitationsMineList, options.OperationMiddlewares["user_invitations_mine_list"]...)
+	router.HEAD(options.BaseURL+"/api/user-invitations/mine/", wrapper.UserInvitationsMineCount, options.OperationMiddlewares["user_invitations_mine_count"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/check-duplicates/", wrapper.UserInvitationsCheckDuplicates, options.OperationMiddlewares["user_invitations_check_duplicates"]...)
 	router.GET(options.BaseURL+"/api/user-invitations/bulk/", wrapper.UserInvitationsBulkList, options.OperationMiddlewares["user_invitations_bulk_list"]...)
 	router.HEAD(options.BaseURL+"/api/user-invitations/bulk/", wrapper.UserInvitationsBulkCount, options.OperationMiddlewares["user_invitations_bulk_count"]...)
@@ -18849,6 +18999,401 @@ func (response UserInvitationsCheckDuplicates503JSONResponse) VisitUserInvitatio
 	return err
 }
 
+type UserInvitationsMineListRequestObject struct {
+	Params UserInvitationsMineListParams
+}
+
+type UserInvitationsMineListResponseObject interface {
+	VisitUserInvitationsMineListResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsMineList200ResponseHeaders struct {
+	ETag         string
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserInvitationsMineList200JSONResponse struct {
+	Body    []OwnInvitation
+	Headers UserInvitationsMineList200ResponseHeaders
+}
+
+func (response UserInvitationsMineList200JSONResponse) VisitUserInvitationsMineListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsMineList304Response = NotModifiedResponse
+
+func (response UserInvitationsMineList304Response) VisitUserInvitationsMineListResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(304)
+	return nil
+}
+
+type UserInvitationsMineList400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsMineList400JSONResponse struct {
+	Body    FieldErrors
+	Headers UserInvitationsMineList400ResponseHeaders
+}
+
+func (response UserInvitationsMineList400JSONResponse) VisitUserInvitationsMineListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsMineList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsMineList401JSONResponse) VisitUserInvitationsMineListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsMineList403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsMineList403JSONResponse) VisitUserInvitationsMineListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsMineList404ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsMineList404JSONResponse struct {
+	Body    Detail
+	Headers UserInvitationsMineList404ResponseHeaders
+}
+
+func (response UserInvitationsMineList404JSONResponse) VisitUserInvitationsMineListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsMineList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsMineList405JSONResponse) VisitUserInvitationsMineListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsMineList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsMineList406JSONResponse) VisitUserInvitationsMineListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsMineList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsMineList414JSONResponse) VisitUserInvitationsMineListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsMineList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsMineList429JSONResponse) VisitUserInvitationsMineListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsMineList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsMineList500JSONResponse) VisitUserInvitationsMineListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsMineList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsMineList503JSONResponse) VisitUserInvitationsMineListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsMineCountRequestObject struct {
+	Params UserInvitationsMineCountParams
+}
+
+type UserInvitationsMineCountResponseObject interface {
+	VisitUserInvitationsMineCountResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsMineCount200ResponseHeaders struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserInvitationsMineCount200Response struct {
+	Headers UserInvitationsMineCount200ResponseHeaders
+}
+
+func (response UserInvitationsMineCount200Response) VisitUserInvitationsMineCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	return nil
+}
+
+type UserInvitationsMineCount400Response = BodilessResponse
+
+func (response UserInvitationsMineCount400Response) VisitUserInvitationsMineCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	return nil
+}
+
+type UserInvitationsMineCount401Response = UnauthorizedBodilessResponse
+
+func (response UserInvitationsMineCount401Response) VisitUserInvitationsMineCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	return nil
+}
+
+type UserInvitationsMineCount403ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsMineCount403Response struct {
+	Headers UserInvitationsMineCount403ResponseHeaders
+}
+
+func (response UserInvitationsMineCount403Response) VisitUserInvitationsMineCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	return nil
+}
+
+type UserInvitationsMineCount405ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsMineCount405Response struct {
+	Headers UserInvitationsMineCount405ResponseHeaders
+}
+
+func (response UserInvitationsMineCount405Response) VisitUserInvitationsMineCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	return nil
+}
+
+type UserInvitationsMineCount406ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsMineCount406Response struct {
+	Headers UserInvitationsMineCount406ResponseHeaders
+}
+
+func (response UserInvitationsMineCount406Response) VisitUserInvitationsMineCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	return nil
+}
+
+type UserInvitationsMineCount414ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsMineCount414Response struct {
+	Headers UserInvitationsMineCount414ResponseHeaders
+}
+
+func (response UserInvitationsMineCount414Response) VisitUserInvitationsMineCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	return nil
+}
+
+type UserInvitationsMineCount429Response = WaitBodilessResponse
+
+func (response UserInvitationsMineCount429Response) VisitUserInvitationsMineCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	return nil
+}
+
+type UserInvitationsMineCount500ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsMineCount500Response struct {
+	Headers UserInvitationsMineCount500ResponseHeaders
+}
+
+func (response UserInvitationsMineCount500Response) VisitUserInvitationsMineCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type UserInvitationsMineCount503ResponseHeaders struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserInvitationsMineCount503Response struct {
+	Headers UserInvitationsMineCount503ResponseHeaders
+}
+
+func (response UserInvitationsMineCount503Response) VisitUserInvitationsMineCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	return nil
+}
+
 type UserInvitationsRejectRequestObject struct {
 	Body *UserInvitationsRejectJSONRequestBody
 }
@@ -25745,6 +26290,12 @@ type StrictServerInterface interface {
 	// UserInvitationsCheckDuplicates Check planned invitations for duplicates
 	// (POST /api/user-invitations/check-duplicates/)
 	UserInvitationsCheckDuplicates(ctx context.Context, request UserInvitationsCheckDuplicatesRequestObject) (UserInvitationsCheckDuplicatesResponseObject, error)
+	// UserInvitationsMineList List the caller's own invitations
+	// (GET /api/user-invitations/mine/)
+	UserInvitationsMineList(ctx context.Context, request UserInvitationsMineListRequestObject) (UserInvitationsMineListResponseObject, error)
+	// UserInvitationsMineCount Count the caller's own invitations
+	// (HEAD /api/user-invitations/mine/)
+	UserInvitationsMineCount(ctx context.Context, request UserInvitationsMineCountRequestObject) (UserInvitationsMineCountResponseObject, error)
 	// UserInvitationsReject Reject an invitation with a token from a mail
 	// (POST /api/user-invitations/reject/)
 	UserInvitationsReject(ctx context.Context, request UserInvitationsRejectRequestObject) (UserInvitationsRejectResponseObject, error)
@@ -27413,6 +27964,56 @@ func (sh *strictHandler) UserInvitationsCheckDuplicates(ctx echo.Context, params
 	return nil
 }
 
+// UserInvitationsMineList operation middleware
+func (sh *strictHandler) UserInvitationsMineList(ctx echo.Context, params UserInvitationsMineListParams) error {
+	var request UserInvitationsMineListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsMineList(ctx.Request().Context(), request.(UserInvitationsMineListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsMineList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsMineListResponseObject); ok {
+		return validResponse.VisitUserInvitationsMineListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserInvitationsMineCount operation middleware
+func (sh *strictHandler) UserInvitationsMineCount(ctx echo.Context, params UserInvitationsMineCountParams) error {
+	var request UserInvitationsMineCountRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsMineCount(ctx.Request().Context(), request.(UserInvitationsMineCountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsMineCount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsMineCountResponseObject); ok {
+		return validResponse.VisitUserInvitationsMineCountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // UserInvitationsReject operation middleware
 func (sh *strictHandler) UserInvitationsReject(ctx echo.Context) error {
 	var request UserInvitationsRejectRequestObject
@@ -28626,505 +29227,517 @@ var swaggerSpec = []string{
 	"rRAN6z0tgmeEH9S8W3lnTdtLPanXOMPAr2vjh//J5nfbbp0Dq7Ku6xCOnBEHjG7hLNYGQG6ayGxRyHQC",
 	"wbYWCuKPqfW5AZ7h/WTC9HsfWDLnSjXOGVi49upu+QNaTxw6RXcI+sEQTPnDdl8A38nZTRe9W8G8APLB",
 	"GwpsDbj4DOJvDQuKpM98+qIB9yHbMJ9KvgGMxgSQohOlU/3Jhwvr+H+YeKKO+X8Psazj/t2QTeWLVTjJ",
-	"gZ+Lh8xvYAP9qz+uecfN9gonu+ZpfS8eIk7w9/o3DWxP5bf6Nzw0oeDv69nl4zo/xDrftlsfaDqesehX",
-	"zX3vF51S4eBd8gYxZpxrwYtLWRuVQuNYLgd4QwzMvTEwkDs1NmcjKxvkdqq5FGDx6IYj5kfwFbz5Exor",
-	"FoKjxCHMszjli5gNTP8qtBagu4KNSF2bdMvljMcMjA64THjn8QSEPhP/RpzVhkUNx5SlcmBeCQzE5PTa",
-	"oRKaEinGDKxcsRRTQpVn8/tJkYWM+XhFYKrKWDAbjgJ5s92bQNp8QkXq1VOk7vpHYhB5gOSEC8QhmtNr",
-	"ptokoXnycxk6dvPoDNGE0wouA6kD4BjCsBe5YEI5qKdSmL269i38S5lcq5lcVKCJdp8gsD6Kh6dEpXKh",
-	"yIiBiRaiWwKB6+1g4HoJc+KBQpK4GiyyUczH4R3Rc0ilK8bpdB8wc3eJFs6MNXJMhc2Vwg4rPEc1oxLL",
-	"UzSjGKRsvohrw4W9iHrleIgyYFrD363AcDtsk+HvIJ/cGvHrdydz3JZ9eOhh9rJTDDnpZnmXgWDxYiBc",
-	"eeXvEQBvFmSb8ClI7FdmhUZsyoUyq/Lh4v1fT0+uusO23tgp8AI8yt4Sbh1VdXCfAtKbQJ/NMG3iI5Su",
-	"lgh4AyfqAULAtg6LN+4jOpnwmNcVIT72nuopOorDtMoVXMTXbIFxX5BM9cpWJYFpU7EiK5Z2yZUkc8b0",
-	"JcIIEykWggC30CxhGFEB9xkTMpvOilWOWyrNIibSll+jeD0x3yMbyC9cXC2rC4sGJ3NgvhFYtgs2zWIK",
-	"ek7CjPrzp4vT/T/jhTXXYhJy/hnETLpQKH99T8p61r2WsPvz/8lcuku/37WPapYUc1u/5ZpyvcM8XQ2U",
-	"zJJx6Io6UyozGiaeq3y10G6l+BRhvO+5VrM0XaijJ09iOeWi60UXP0kYjefqSb6SfzxJhlKGjRy+ywDx",
-	"u0rfjzHhjzHhjzHhf0xMeJUvOB0+yAPKFThcxQ1aV2/Di1d+SHDT95M8ChCiULR0ZQLW9KiLYX9evCc6",
-	"vyckE9fCMIq7oox+C7jQNaHYOe8AN36e2opTVHcLzy6ZORtgFObGZWPFrYMkhIc7wh5st7525Fzfs4t0",
-	"ZTQxVAXxsAWoOV7SlSK6syPChTmTvmXcRqcmAK7HorXRlgFtb0PcYNssCFe5ucKsFARELLkKhtTvZGG+",
-	"AdphIWzzjqGXXDm4rroNhBkdFTaOCxvAgit99638IUAPc4VjTfyg5nWa1JpzOei2PvVfPzYgUejKaR6P",
-	"uA3PLEQwbr80O/XClUtB+2Wgy2WhXeGXPITI8aIt69psqJHjF5Uu1N6pL9uzqSpP5fB9WSsqNCwv5J1R",
-	"v7rQbla36o/7gda7cGOsXf5m3kG/AEb517zkcuBJxWsUqsMceFr1dZXqapSJpd7PBc/P1LHdunCXNU6u",
-	"2ooipSZeSZPAk2JJk0CD8AL65VdCj9a8VTORYtGWmqfhd01kxJpvnqmLnLxqHaCPpPRIStuQUuFiWFM0",
-	"ZLMu2d5lLZFHLfRRC33UQh+10Ect9FEL/YG00HX4/56ptnDp1vpw3gu3XkuuZpCZRK8ZyRbgBKvEUz3o",
-	"Lbp7Sqm7or/ni3RrUsq3Z229itBebhvBnAfCbcef/WCXNVCeeQjdmMaxKoTMVVLeu9sMuBJls3UZm4Td",
-	"cLYcjOV8Hsz098ubYVuWEEURSsCO945fdRW2dlORx3W6XnKFGeVo1tbZC8jP2EH3vl/3z9b2HX2r6jxb",
-	"Nn/YSjVaq3L4fAUPfaHi1qbqNZ4sbDb221axKdhS/YrcHjfLQf1DJQG2q/7tKq0Hab+GKovnr8ID7mPe",
-	"22BQDPOtEiMN8+MauyyAWR+Px0ypK3nNRLBo5/GHM5Pab1NkaBxDSRYTEgnBMNDAVAHavUBgVLP1NQVx",
-	"DBh2upTJNSSnWBYM3n8bRidFjGgwepBQ1nFMBZgHunfz5m+v0F25AWPMhdUw1wGjeKJ+TFWqaTJqsiRL",
-	"qgjAsui3IPbRAunMuchSVlqlh1VyN1z3hpAwycq/36FIkV4rfX92a8MWVZO+Yz6H8gKpLFpa8hZ6Q0wr",
-	"/S0XmLWOCwcOFChOrdtAoNouHU6+N0ZVvR14bko04xNnQ+6ARs4GoV8TRAdxjKMmk4JFg9ots1laI26S",
-	"EiYOYCSVRHExjRnB0WIAaV5fhug/DHhXEZzIlbgyOoOpA1UK8vnsB+JV1iWPoAuEH96VTbUJTclcqpQc",
-	"PDskERgKEjlHWKeXveIvphQWL0CqdgNhSvud/b3NUVoBMPctDujJjCZ0DIGTBaSuRcJFqnkF/GIXujDI",
-	"cz6dpfGKJGwhkzSAm76roMc78YViHKcXyX+kj2ir3Yp4wsapTFb4w5cdMAk/OhOmb/8KRGr6bKB4/rc6",
-	"zSFLFURN5ocXUijROzuEX4YQSywQ3CdhaiGFYoTGBhXvQa/+7Uh4DSnsnKOnYQHqqiQcYcrp8DhLZzIx",
-	"9QaG3W8eo2BIBge96epoSFGXNm2gkmINBU7whj3+cLYNhhEeN8Slp5GfUVNpuEx4CqUJcQ5twiKetgEh",
-	"tW1gbNoGy8XWxy8Uxvf6apNMRBI4WjtPn2v3BXElKgFnFuAsCFWYB9Q2P9LID0P+Caq/XGNlyALPcLPy",
-	"a0+otpfMA4GdFklUGs+XiViXMYIEacVEHZmD2YFsNSQ4hLxlwgh5ePNB61dGAHatFEtu+BitfgpkYQOe",
-	"yw3YTw3wjWOGlX2oMkg0jpqRNoxUyMkqD0BXF9hb8Nkn8+384Ws7isprH/VwruxoSo7tb/blWwdisAGc",
-	"gIoCnTyE1dWoo2ttBFUHnh1jsUZKyWrwnZTEL9iFqleNiAZRMOPOeG8EBJI7PBSTsMBEVAKeM/giu3EK",
-	"zoNAxN6IAsu9K3dkQ3eW9V+5lbmrB6v+4o6z6ZpESC6IVigSgLKxUQBktlpooVvzPVuCQEhyfHlydkZi",
-	"lppauBGf8rRYEH9mQX7JuUxJJvhvWTOPkQcoExxsRLG64MerkzaRwituX0AlK/qgbVKGre/SbUBqjTZ4",
-	"oz0Qx9QmNFZSX3M0BODd0Cp412w3OTGrRIs5bhZB16REYiYc7Nkp5veY51wRGs15CghuNp4C6VOwbh9i",
-	"T3Kw+DlejahimTARg4uknyIdl7XDmvwqrcPUrMuu7QC+sdRqA/rEeEx9s/mxaG0sBKTmtZBD+xiUD5F2",
-	"God8eiAINt7zQSdVAIJyjN+y260m3QAwCqPWLt62igtjQ6W8n4pISBg6hZP2fzrJFyD0c6DfMDoTPCrF",
-	"nvkvlUGgcDxVACazzVHg1zOzoIXfVF4jubAeNq7vg7fKYYiqxxW964rmh3Nd2J29jzbE1o2yFFWQ0vEY",
-	"QhgXvPHtYu8e5ddH+fVRfn2UXx/l1x9Afl0bsmYsInhVLaSi8QW42beFLcxRp+4EX7gRubQv7gweaMMY",
-	"OviPbVN3jBuuBneu8rQGmC1vZ8v11z5rCIT3h45L0wsAMJ0YMIQ1BX/HfpO2lkwK26uqAsqb0+Orjxen",
-	"l4G64JrnebUenSsMbw8CpT7wxgEW5rmvvcIBx+e/fjz+NdS/Hm9MxTSjU6YQWUNqoWqSyHkb6wO5UuNj",
-	"GTGDw69cqKs78U2O/r7ve9oPeDpKf9uBD07evz5dP3gEL5pyrBkR9OJ/On77+uPF4OT9xelG94zZ64QV",
-	"97usHhcH6K90O9/U4peDKm3N58IlnzyfR4HUTJ0cKcb6DgGkGS6mhIt2sR6BKesSS3ntqqfxNOBhO/54",
-	"9ZfT86uzk+Ors/fng3enV395//qyVuQZXr4/OTt+O7g8+/X844ehLaKHN4iQZEGVWsokUsSWTa+nmTIl",
-	"vD59c/zx7dXg7PWH2u/DAUA4k0kiBYif6JnHa9Ki9+jbGwCxNc1kmFxQGcCbj2/fDj7orb06u3pbQ3xK",
-	"S1j2JFS6+Mv7d6cf3l9cDbQyGXx/RPPSI27IPyny8eKtAhRDLqC6g2qiN5yd//3sCnbqcnB6fvzL29PX",
-	"a7M9vDF7cua748ur04t3Z+evmwwbCtMYcEU96CbjfH/2+mRwfHJyenk5uHr/t9PzjaM1snRxYw3qjhc/",
-	"5gaDfi0FkC4cvGhD8ImQftbrHYyv2Qr+wYbhJbj8i960++395dnV6eD16eXJxdkHvSXriba+i9N3x2dv",
-	"7/ry+fG7081V8+3Zr/Tx8fL0YvDu+Pz18dX7i/8YvDk7fbvm9LuxND3UJVaajziwA9XzGFjiwpJVKLl0",
-	"HsPnpV3H84ocaB0R161biO83ia7dUNI9FFq7JS5+QbhEb3JCJ1DqxsSrqWxk9IQVS1/59daKB49wVV/T",
-	"3UGgsgRrunuFeorh+EuqjFXHpi1Wasl7ndmw90oB+GKnqb7ueEpGdHxdkKFhssUq7XmlCa96iqtgckeB",
-	"GmVK87Hw0w/1AisWMM8HFm7glcEINzjxJrFJ0v7OBgznRatqJxgQXRsu6CV4uMSIlbIRunO6IqMcG65L",
-	"Ps14yoha0LHWfmWGhaa4K0EUsCfWZWWcCQCTFNl8hJVpYy4YRhF6lKg12Ar6cOsTiwFr3lRrqsHbbY55",
-	"eEf43RAkF6aR14BRHwNX0dctcAM//1CfepN4KCcQGqm7Dq2nSJtWoS0kDG4yW66Jkn6jZQqXQSNjBsEp",
-	"QgJwNEs0iZjc6S6BqAoXJ6Op45qxhdnBLUx13trUiPbe4hnowBlUZlQ1amRzARpCZAaA3FcjEjiizYrT",
-	"zVPHPWBiELCyBdwbU5aatfAryB7st4BQ+Vyz2d7GarJFOw0X6UNFppVSH7w9KSG2+FT5Zf2xaOqMhHWs",
-	"Is9sOTJ/L2vHue5u0iP3nVrub+Nxcn8X3U3u5w+FobmfPaCL/At6rCdmqO7XExzzlRly6Sb6voZX3OmN",
-	"gBI7hIx4ZIuPbHHHbHGdbdy/5otE38w4DjGl29cJG4KI4NfmGfqUr1t4uzQEHcPgTZNMxFDr2uWOQalc",
-	"2Aote+BOFE3mPiPt+H+U63lBzHG71bH/KHLdjv9nc66rflmV2JD3S8FkbZ55LC9UvMr8fmnG6P8Zaldh",
-	"d4Xf1hrif6jRa/LNYnaaJDKpLaBClWYoS1O+3VQcBrkfdZL1nGRNEkW7lbPjcNi+V/gZUWq4cL48vEUU",
-	"mSFKMKq1xsNvVF8/XBcVbjQhYGnR+tBeaCtNyS7bl/mzrrk+V9iv/hfI9AvjOVP22/CX+zj8BbmA8ErR",
-	"YZUHw9hSKu2WHQIo2XFsLkLdS8OT5Zbbi7Vxv31w33E/vc8/mL+KX/Zfc0MoHYWH/Zwln6D51figHUCV",
-	"RI1zJlV6pFefQlgMTRHPmgsyfEIX/IlddvXkd31V3D4ZtvsCH9nIhPyJeWeeV5DsWIt5x25VuCOYgW6c",
-	"wgHqAK6Ca6lZcrUpUpJr1O2Ls9QW9h5mSTy0kvNS/8NSugGlhi7d5AxQdQlZe5ami6MnT/b2n3d73V53",
-	"7+hF70WvOPXn0d7k6ejZfueQHow7T1nvRefF5OXzzv7o2fhl1GN7tLf/pITIvm3xgZoUskswrRlbRhOT",
-	"hrUiKLpSpXCEoC0D81/W2jNqcDYCQRr5L5VICAwMCEF/kJilyi+E4IpU8bRLamwmJdsIn840j4JgleOF",
-	"jGNJRonMprOUzCTcMZW92XFVovWgImWj+l2Wxbhe9aIck1FMxbVNJ8WIG+sCptdMkcNej4xdimRxud5J",
-	"KUgix9cqUFDnrtmOIcNQiXgxX68u769qqLb5RzQlY7N2KDCXUnq9KmDR2mpoENJiq71bP6cRDDHFKZfa",
-	"i5qOeR+s1d2t0M3GddmOV17s0pIqMqdR6bMGfk9vslFrrD+pYZTaVmBrXtxlHlwFwgbY261WV0SW8ZbF",
-	"1rm38km5VNn98Nl+GJCxXVqkChgeAXQPA+tbPAAVsN4yJX7ZdFLBrBIGM8u4sVSFT2ygOO3u1iM0bvDb",
-	"nn7Fyi211yNG3UQOzdPzEss0ZFiJali4FBgU7PUGnMkY5V2/RX7bmxzSl5N91nlODw87T8fPWeflpEc7",
-	"z0YH9BntjZ/Rvb1GxTD8JYFB1i7JGqwE9IhDTr8eM4QEgjCOerHWW3MMA60D1XlGKuuGzUPSyapcX8ZT",
-	"o9oeu8HMVdDSUxlHXYIOIghTAZW+6hfxWZeJ90yknBuoqHcY9FnxkOz48t+Ygu2WG8r+GNZolx4Wvjir",
-	"m73u8X+qbHTxy7tJ7yX9x9U7diK+jkbL0w+fFi8yFv/93WTx4m/0vxe/vf5VXhzr//2qTn85nHb3Py6W",
-	"s3fxf74e/Hb9ZvyXfx/cZNeDG/aPT/Q5H7G/nr75e+/g71HnWPLr4so87b18tqGKUIkGyxm1ORFqtftd",
-	"zSHSF67eUU1pgdt8mjA2Z2JdMDDEVlBFhrrJ4B+SCxM0mXuaDSmkLJlD3Bp0CyCv1Eb9ILLLq9w+mLOF",
-	"a8YWqi+cSU8xMiwODKAIIKaBQGQV46D3TnjMAiHtzTMJ+A2PByjshmDIGkUne6tyD/SDbeEPKz1MeKLW",
-	"ycPwnCxlAleKV6y7UcB4ASquasK2sf8bwvu3B1OqilZcDeAEB4p5MobxdHMqIICS3bBk5fD3wl2hUbKm",
-	"s00dANLOGhyVicTatuna9a+gGwIacaNtEVQvVM0QyqFAm3uTKZ/wMUYmDpjQWxcQX3/VmhLGtgO8lB/O",
-	"iDW7KDfgQKbIbtuKsICEbY3C4TVd6384jmMSwESWee9tLSsBOJFe720wnTzw1E3R8IuZFMzjG/dc92B+",
-	"w7kN5rcyAsj4yD275EyLQuKnVIsIuv+7pjrUHukHSFj1oPV89D2PcfknqkjceRH+wtp77KDolPWOdpFD",
-	"t8tXXh3ZFymx7tbdEIyxDtTeZajpg5KbKB5B7pti89bq1muG4unT60fyIPjmPzhu/bdEWn9I+PDt4KCx",
-	"1mw4u9E3z7gKxsIAZD1EruOPClVeZZdNg3RQZLBM0b/qFTYI8tFAWM+62lAVRFa/8JS9eUq0U1OKyn/T",
-	"ggw0AK4tmlzWudfsOvoxOYXf8oSsws+VwjiFp17ZmsrvoY/4pXkqD7wCOpVnXuWc6rOaD9lM+NA0C+V6",
-	"wg2g26rj8HEh77aQ1bPcLCKlybm9W/7mG5n4GlVfaC1wCOd22IZc60JZdCik64e4OGM/8YLVUG4DpFxz",
-	"uxIICaYTCGAHIQyaRLJBGqhlIh37jyoT6lR/8rlFpwBZLWP4zfy/x4Q67t/N2Ukhi7P4QyHywzzyydX+",
-	"GWwXOiiV30NvlijR+yXU+gIXwfsr1Kp0Xrxf1kbaPK5POfX271zxUeyB4tUqQGAEsWXhGSOKYfB5oVK8",
-	"LeSNUI1gfE5rlZl7VfNoaqb6p6oQYmAvNwCI2x2yrQn1s3fyzfLcBysIRgUATShaniNQFtSsFYmwDsaO",
-	"dJN6Y+mZ58zn4poseRyTkaY6kaLPCIzIlMeAl2G4N8iXY6jCDlChHmGC/h3xyYQlugt81Z9FXlhg04iT",
-	"RCaDOVPKUGADOFw2zuAqaFQZ4tQ2LxSCaFJ4v6pyNqjAX6ODisivsU+KJfZ3tv3frPbH2gicXxnGAPlR",
-	"OKi2OO+TCSaERWJfudLrdgFIM9aZgV/UTbCtXkrxU4pJ2rTad7f1z+K5b0TV+YlGeIiyebG+BEd1A0te",
-	"/HvW6LhrKRKrETopsMAYqsc+xw/x+XjwZFdNlHqZ2ThLeLq61CuKxx/ciMdZOqvSdE1itgMqAnFe8wQE",
-	"ZAYEdf0CTnCIaPAsgjjAhQGOHlBAjh4gCvHANnWISwS1BM2BR6wvcmh2k6z2CnEvsIKHPggApIPRASZh",
-	"VkvpLFLgo/zagQ9hnPiwS4a/MJqwpDInQkXUF/ZpeN4kwkADFU7UVQxjmhTTOoRRTQzyjl7NGaMR2Kjx",
-	"KLYKWOC574Mu+N/YqnV7C+W8JtImm1CECjYvX/lVTGywssmvt6FAbCEVT2ViNsnuEcRMaKZUyUbBK5OR",
-	"BUJDcAG6WhCkGhxrUAHSJhEamgC7al/0xXFBqIPQVIymsok4+t/I5vRnRBkhSVOCs9zO6cq48TxOirSj",
-	"CE/b+te+MN7niMX8Rn+Na/0RXFNtF3BmJRt7ffHUPhKVKLTiFFKHxZWat1nUF3raHFDeScwnDK5Oa5nV",
-	"y3CF4OeOTBc0nam2Nd+DexJPuwck85PCrIqO50obtomSJujFUN2cRgzI0NyxS5lc90UmMB7HhKf/fAbA",
-	"GhPOEvXzz4BOo9V2uHowJNBHkeJCnzwp+JhCNPmc/CmiasaitgdU9udXOb4SALnHSuZ99AVV5GCfzNhX",
-	"GrExn9MYscoMzPvPWolRKZ0v7Hgu3pyQg4ODlwZhDClpzseJVGwsRWRfxISBn3/Gb5nAvHSWMEZGMuJM",
-	"HZHh7/0WLG2/dUQ+91tmbfutNvl//+//58vtUN+t1I9I1Lt5Q2Metcmw+gK274ski5mJmVGQ3j5G6RcM",
-	"C7/3WxGoPPqjXhe3Q9id3GtMWKyYmcyFHUKkfv75CBvlVRVMuH+FySEPIcN/75j3O2evh13yb5mWX3mK",
-	"QttKZqa6BhpSRjEggOFXF4yCUuUWQX+98C1ESIQ41uFZxOYLmTIxXnX+xlZDFO4sE8xDEBHw0fyq+bcU",
-	"Y32ALFAWdjqVqRYCqVBLcGGSp72XhncC7kkpjpqoVIvsSaYZDyVP91+ibejw61eDH+I3Bqx+cIumfbGk",
-	"ql0dFfhJAZok98Cb139SbljLGUO+lsFNpb8JhUxo7HWJG9EX+QqlnQu2iOmKRUeA4DI0Xm7qvkFmNNJk",
-	"+yovnetc/LLUdEkVicAVRV3Ku/4basMgV8Hx6gfLhKcplMiZ4tBhmMvyckaayKE7Ra61bqOpc/8pmcks",
-	"0exWID+v3dS+gCrAT/f37S3NFdnT3Hv/8JDcoBnA4BTm0c+uXtiw3xrigen3h+DY/E2TLSywkCbeOEfj",
-	"BJaqueARMvdrZkLql9KYDdEWN2csxdISXsmfvMqPNSeYujlSXmttNiV/etrr5RCLTmcZSwFsz+iHfaGv",
-	"Xj2TNnna29P/OUD11t5CyqtR1CZP9w70fw7/jLNxMomm/CIFt/UkFMkW+kQAbdr6q/qw94WtDLTXa/d6",
-	"PbPZ8LFnT8k7/gvs4CsylwYWEHrvkvf2GOfrTjN9uaXGo902d046k5EyN3g6o4J8eH951bbJex6NG86B",
-	"tptyAY+ff3afGTFkK6OE0eujnJ+oV0SCfEFjsqAJnTOgCnPp8sTkQHit8G7sCzlx98wr5++eOCapXuX8",
-	"EoeqhUO4I8wV4l2s+Cm5FK/gyybvAh/0BRPZPF83MOX6ulbOnSoLQJSca0ZHHJ9jiSE4EzJpBm5FU0tp",
-	"ffAt425AwJstCmWSEkBTpoJ4Q4NbgJpTCjOwoJH4E977WKobdsFUJqFcIdPuC+R5eTqH3mYtKune/2RO",
-	"yl631zbypL59/4wibMzHzOQPGBH03dlVywSrQBqPOnryRC6YUDJLxqwrk+kT89KTOQeXX8rTGBNlQRJt",
-	"tVvm262jVq/7rNvTjXQXdMFbR62Dbq970IJw0RmoKk/ognc0OT9BoZ6Z0OMnkCcjQxG3Vr/265K5A+wC",
-	"iodjGbFhMaTYD1SGa3VIF3ygvz7ggqeDhKUJZzdsCGxd8SmYyfoCFR3CRZd8MqYSe3tD3LImnAi5Czox",
-	"4FdAFIFbEzWLvEZfHsaKbUCk4JhbkyU5pzjK67OKtvm3ZaGaJkBatCXkQUnI67k6TUJPQ+WvycwoMO40",
-	"n0WoouBCwLgGdhtaqI0zlf4io5WXJA+RpYtFbFjQk3+YQGUXcWujvpsFa4O1YcbmdJO9IBifDorVugj1",
-	"2pjy3NSg73ewPRhOpAey3+ttN2UTtqxPw+D034/ffXh72nxqJzJhWoHEcjI1c3JV+Ax71J36kmPdR0zz",
-	"J4W28I2nOMnQS24xnvxCoxO9ndD+cHP7d3AZncv0GMsD4ovPNr+oXwFFDOyF+q29g81vWfwIKd/SZGre",
-	"e7r5vY8XZ/odiQarp3sNZvZRmKgzFr1jEafWWPZ0/+Xml6+kfEfFyuKe6vcOmyz/mUhZImh8CdowKE34",
-	"boO1ucSKUB8FvaEczbC+2QirJKpsPqfJqnXUsmeLUDw/yLlsdbGUTsFlZrk2etPm9GtnJKNVZ7RK9cnZ",
-	"e3bw4qn+SM7df7cZrbfI2Z3U0Dr6HJ5B3uTJB/Nu6/ZL+3u8FDCB1n4t7y6Hkc0WIFP39g+dewW0MXeF",
-	"2Je5UhmgO/qIisrpXBYNNmFYk4t8vHgL9fqmXfKLTGcgNxov+FHeO6T3etiRnu3Efg8l74TR8Yypvihy",
-	"yl1ce/k3882BS68v4NazhTPX3k5oH3q8lR5vpcqt9LTR5fJGZiJ6vMb+la8xZEuAZ5QfO7Wjy02PPWYp",
-	"6i9TltZnbI3o+NpGSgATLpQ01+qeXKLjOo6NrrnmZlLGBw5Iz8CMzft9MdXqqRQVTmPN+4UczLzYC7XK",
-	"tpdSb+88g1KKdyEX61m2WRE33FaJnx3g9pd8rzI05BKLeSvHDrd7HXu5MLela3/bvjd7+t7ZzfZs45/k",
-	"5J8YevPw2INn+7Z9dym07vTrY1l/8o+9s5cbu+05x1rnoxWEQYtrtCpaOa+NtdKnonAMxSv0BkwTOrfh",
-	"GJlCZgfgwkM7tCGKgDQtgrtYhPaBbWchXXwOQkoMxHIrmWABZIjBJKnUQqOPT75A154W6yiPleHExlyN",
-	"EwH3apktaUYngXXEcsqFYyCRv9JDdNMZ/5szQRoBn4qonRdXz+GNcY2H4HA3k8y/a20eJanc3Brme8Ma",
-	"Q8lQy8gb2GS7sN+wqoHJ98UQ5z2hPGbRk9w3PzQMGX1Q6NF1Dsm8C15ynud+ZP3IVjBgyP9fYaEAs4DE",
-	"rkDO8v3h6jnqAXJFRmyaCevyza8qk6/mtgzC+tG86UaK9GOr5VwLuXSwIXAnDtfeq8MSBHaXHMexsZb6",
-	"tuiEOdS6tgnllRPyXouyQIG5WxbjFAYAfUTnUky9+jo1d1rh+m1VGEkFIYB9TStlB2z1iDlTgJGN/pEu",
-	"OS43QVZBSUJFJOfEeZCsu1vIXKfoC69DJBtjXDbXuszSdr5PYEC0nEXJOdOCDkGfm/vTeDgL6fTXBzcv",
-	"v+7bMIjfMpas8igIF9fiFIwyJk45l+TLViIBjJaL70gY2FIhM5FRn1unQmWJqc6NkWWGi8/RYUMF+OF8",
-	"3KEvjTU3zGRARL4avQ1h7X2X+Y6VuEcp6TuVkn6B0j35YXooEelJoWJOvWxk7XfLMqCMf03YMHKxAsYE",
-	"Wo+9XNHaZT3KjrsHCvaAPS3/AKDDG68bdDunK1f6f97Ofa7GyqGlhsQcGhsuxdLUefzdZbv+LikMrFY3",
-	"2trW41W2Khai+vy5BRbcUzGNuZq1vnyplHvCBqWqTXU1iT63CtWHtK5cqBnUCtQQ0Wo5jJScxDKLyiVC",
-	"cp/jQiYpjbtmXt2xnD+pKSBigk/LVXRqQAjXFhLBDMxQOZrKsKvVZlrFaij531gTptJDTa2Xz19uG/P3",
-	"UH20Wpuj12jHLP6RY38bjn1hWARqGLD3xX31WHjx9y+3jhk7WNKNjBhUCD9QNFcmDMDfmAqiGFiMIqb1",
-	"idHKpNhdVrC5FWMAc1DosdsX74F/YuyPboOCuo+Yt0L0b4xCtT4EaePpVmU43/IbXWKqKf9/7L3rcttI",
-	"lgb4Khn8U927EIuSbJetioptlctV42nfRpbbO206yCSRFDECM9lIUDR7oiL2Nfb19kk28pyTicRNBG+y",
-	"ZKN/zJQpIJFIZJ77+b6+zL+N5YU1/q4I0RfM4E/zuLwOHtUiZxf7m9B0Nw5Ohn0UxeiR8tEoETcRXDgM",
-	"2JCPAcM6kleDSA+ShZSRvII/ONQKLOaA35LxNLoRoflvY9MLGQ6iEDBgqYB4gHWK2lwx5XqQCCzWgB8i",
-	"PTAfawB1tuaJ/lvRBRq3oQsBmJ89XA54ln/bAHA16W+s6k+LRQQTTsRVpFPScM4xZ8PiE/GGnMt2Rthe",
-	"OnUppwRhdnAPrthSLeKQxQLqRqtrGvI4tZ2NjRkOIfhG172P/o3XVkDcQWcsmQaI+gFVYBCemkRjLlMo",
-	"vEM0G+iMtXYO/F5uk8WKz3zoIzD7m2lhfkjJDhqtjHs547rLLiOBW947q2bVswrkOZRVEY+0uhFJzOcF",
-	"r+9Txzadii/zGPJoqH2rnECVcwAbIfRYdOe3rrnJEVk+LSP06HQFruhEJTPoe8Wtc0QIH0dYD2ZTaNV4",
-	"WVjGpahVoXplIdiS+WOADPsBn0F0vF7Otct+dX0CAQMwblsWnogCB7W3rjkQnQ0WGcbefqEzgIbcYp+e",
-	"7Ljan3ezYj95wDadk97Jk6Pj46OT08ves7PT3lmv1+3B//7ZKZo65wWxjeW3C9BdkbwCWhdsEJWLOM66",
-	"NsbQw+OQromd4sRyfXc4XpDVxVXDW2fatQG+9fGPBYoD8zzsteo0uR1qIbb87o5TJf/Ze70SZWDJmnwr",
-	"BQZ2PYFWDMRE8nqdIWmu0btFXvBevYjTo+eWTmTd3d7VG2WZ31lhgJbrcZP8KqdeIGvunjaxQq+FRHKG",
-	"5tGT94vxlFRVa43v3xp39rc5NA7Rwk8XZ799zgRjeJQzNjq+FdgJOpVGYA65zMGfWROwE3QyC5BoqDz7",
-	"z5xB3/xDhLR6648Q1AqmWAmTrcbyq/6L6wwt2H1GQ1XZfLhgXjdf56yDwVmVrM4SwWFvmgNc66cENpXk",
-	"t9Fkx3yIOZesOrqRS0NeBmSuUnQqjB4Hg76xdxNQcAidm40dm75c69m8ERE8gWdF8xJ5P6FkHmvL2UiF",
-	"q9utY0uxU6WzawmaEJC8uNx7iy3cnXRXYRQLrbeS7PmbTzd92uNNb3iy4Q1N5HPuhibS+SOPUv+mx5su",
-	"cyN5nH/Kn/kM/0K2ovgQong2nrsw6HrBfGvW8zJZiDPLrmTZ84kyDCW2Q4dyfbQZEOLw3cXb/3zx/LL7",
-	"/OLF+eWLoZW60CYaAacCtFf2pR3FMj3YuAt14RVcLXq3Kl9qvEgS87UB1s18vzzM/yCbXc7hKsLbVrua",
-	"OU4M1+YqtCASt+KSRKkW8aTLgHQLfEcHBoohtipPtS/LrmrR03z+4f3l29cvLrpvP755cdHQzSwtDWFS",
-	"beh+/A6f5lJ8STf0N6vXFOhf4OhFkuqbU/El7bLnBTSwXOaanL2q13TAEs2yq9nL3DK/SDPxhY/TeOXN",
-	"cJMJDeD2fU0LDmUtSQsb5rfHsLgvmx2yW4JCS4kgGf6O2uI4Ia96EZuFSuiBU2Of+8L+c18bIyf4crtD",
-	"x4urLntvRBuPwRq1PfjQsZufMa+fMcQt9jNhGzNwxnJEjWSA9DVaURsmiDGi5kSRVrSt4XpjMgIMgoe8",
-	"PGSggIslJs9GJ+JJeNw7ejT+aXL0aPKYHz0NT0+PjkWP/zR+PHoy6Z3WvL6P0pmtwTo6kM/lLAmRpK1N",
-	"loBE95QwlOtl/KXGP0ClVeJOu8Us31tO+DsKpiGS64DYSDTm0HaKsjXuk7DUhHUpWCtC95t9vVehqLaQ",
-	"5y4CUS4RnAGs1rtAO9nwHz68/M3Z7jRugOBnJUHGzrF/PY+pA8A0iM/xqPcor78anT8S8HOeTj35bp0b",
-	"v01qP6LevAxYJbpJrVI0nvqg//iDBUOqMOjz1BWgJVA7Znoib26BPsX+bug4dMi1xiWwqWtwjQIXjeIy",
-	"zI1aAFryuTwK3zYLZE2wbolBfr4v7XA0QYRdyNCconTKNBkt5M9omh00AmKvHx9Pa1LkuXQzGggDoy0o",
-	"X4zqHMpzi92NazPEfblBihg/fJst3lO2+MgjyDtMxrgSpPq7ShwX8eiLCNKDw2eTa1H/H2pSuRqIuFMB",
-	"50+mb4n0A3/2AEmLcZccd0bndPxYnEye9o56o2fh0SP+kzh6Nj45PnoyeRQ+5cejnwRoQp8wo6Pi6Cbi",
-	"fzPWtK2TLO+Bs85buIy9XUqwEnymC5xkgW6Cxs1RHTTyxU46zrBu1lv9edeN1mav2+x16zRskr2uoGbY",
-	"NHmST0k4S83JiyTeQ1K3kLP17d6iXd08g8tcAreUxYT8bk0CeX9pVs/CbDOuXynj+qhN0d5hivYO5c0e",
-	"M5dVUY+HFd4I6ijzjNO9iOMtU2dvrWlY6Tx4jse+EiVeaKWcM61NjjKVWIe1iWPWl3vLk96LtGjxOwMq",
-	"aWIXJg/I3WQPQIWVHUIjOolFEkBg2Fik2JvqbxZ122bRgifj6cCRFu13w3B6HdgBm+aUTm7JKXX2cgjL",
-	"aT+7uhusoMc9sMXiufinuIGLmrVlTvl8LiQi93tRxACwdLKgJrT8O0IwR7BF0AJnRhl4ANLAHO5Ae8d8",
-	"JvrS8m8JFnOdMpgki1KCuRESJS6QBuDfEJq6XJhn2zjxMlRFcexP3oU4CX8YiNA94rKJX31nDEtE9fbp",
-	"ckZizBdaeIlQBujxMN1h1rTYffXy/eWQqaQvszw71rcM3r24eP3y/fuXb98MIUb6AudrZJtFgnZwFwRs",
-	"lAU6ASt4BJ39V0hZEiVsGIVDRkj2SOLMCf0Vaw39jwKw+LBEfWn1G+IjQeQKjGch6MYlVTJmHDpcs1Ag",
-	"3APFIu0dbCSuOCyRg4CWylOql+7T0IOJFWVoDhOGewGJflnAsSD0FATPWIrRVCnAUorMNybg0y77neLL",
-	"YzUbRVLgCp6/+a3KTMdZ1IR+y+cYVtcGEbI9mnkjuMPthu2yl6FmSaSFXXwBhElEH078F4CSkYsD2hhF",
-	"X47EVUQA0B7SOTy1oLt61QIDzlROWtBT4A4nzCKZPnnUCTqzSEazxQz+SJItkqm4ggRnSbS9cMcrxxSu",
-	"PDxtEHRZEqkiOcIiOY4XoQCtjaYPW0hjXOaKx4haHCPYeM6LpQObmF6lUqc8acyO8p5EV95+aRwuzpsk",
-	"GdOgpapoaJbAJCwrzobGScbPA9/YwsTtZKVkuwU2RZl6zLZbYl9gDrEIA5jZJrPZx5cp5LlGwoqi4p5o",
-	"FJSsXr/scVvtisYJoZ0i3EU+8Kqn2kt/fBVNxHg1jgV+ik6+6bzRxsgPsUUs9jIvxbQXrgEq/BmXK/P/",
-	"J5HR74xD4LYmWFse+cPFKyufh1J8SYcY9/3Lxe/P2dOTp0//alFbYzFJmVGPDvKI0PctCgvNTqrlz0gp",
-	"w/U1MlP0ZcxTwO2zUrlGLRg7AOTvsLgrkY+ovgqG7LP/C+7+5cRcfvLEvMlAR/8W+MOp+JklIv6l3zEv",
-	"2u9U1dN5rM13g8u5t5jzBrufx0AZmEUhvMpbIxyMwq2xCP1icvDzcVelmGv5b7WwuU4wULxC5VSZfyG/",
-	"hBFmyCLTxcVqZpljOqO2bsipPUlxSFB/zFN/ZFOAe+aZVz9nrFGWq6SAj2xtvYyRi7pOPIBgZyb9UKLe",
-	"smGQTLcR0sm+AYSal7q5T/YGjKuFDLud/X4IRytS5QyUi2XoEzhTx2PzL+eeWiiO+5o++R3t9FtdSS+0",
-	"iddUZUK86ykaaV1xi8V45LAYm4F0LPlKZ11ixPMGaRBEdiIQQwd45DrmcqUmDrUxBx0SUDUQ4IHPuoT1",
-	"GGQAiY6LjUw2o/R+JmIePgJI2gxKkJw3gjiDEpIi7hLBiQeItujDLlX4bDXolZ2dCwUA429NgSoiFI75",
-	"bL7QhPsZdNDtG0AWPGNEifQAS7iskR7zkYg9UKAPEsjtonSFlbPY/3PWwdG3SZW/pKXJALmaGWR2SZlb",
-	"0lZEPUi0IMj3lr+mJ6PK8sYDCqoQRgUGh7X18Eu+8sEaaw56GV7tdszavqwHrW0mIvZWVn/fpERTM6cs",
-	"GxrKghYb8jtDGuOyvAnWSZA9QEZaXuEj5BVGC6qhNYRW+g8683J0segaqVyByU97MUfHYwEDzbSIbyi7",
-	"iKFyPVVL2Zfg+RPdCbmWC01+oQdGyfOcizm3K2MyrBJZNazKd1SUfHdVlsSoO4Do2Unv5Kej3snRyXHV",
-	"pRWiEUtpgCo733/0JrqapvGK2FItJzju16LtHRRLAz4fvIbxHX3dc/i4RKrS1jHepzrGN8p9lraI8f4V",
-	"MVr5yFA+ksz21FK1+qhyxqWSYu8IM7VaqF7v2AabnVTJjnWKdWT+baViiw3z4AoPd5IRt5USWolRTUL4",
-	"Gjj9KikI8YCj3ZhRHFPjGp1lahF0OVDP7mRkdp77vLF9iXSvw8yUGnq3W7rp0yePWchXGhs3pVpCbP9Z",
-	"r/BjFqez4gY65zSLID8GzO+ufCmjsu7R4u7LJM56zHhf4h+RrmLGr8Vt0cA6AWYZAzeznD2W/L+LFdnF",
-	"W1IO7sUybQ4LXrYwn8Ma3MJL+NHWrbivAUFjqPZBjmuM2TQhJzw+DDjBBu7CnjwBnzbxv99+uBi8efER",
-	"IeM3bXXa+dOFtxIvQgXWjIfF7Ljbw+nRhZjHfFVfGWBVZdUtfwY5bpVCsXSWZ3ckkFl6uz6xXePjN1nP",
-	"HxvWRidRVT3GXXK9aPzveZSsyolpK8gXcQjiHFWFUixWUBPr0tD+zv/UsRpgzGV2mxPxlkMVQ7nYQZp/",
-	"9O9ZV6kjffGfhofnU+cy46QB4Yzr3e189s+R8VnZ8Rl7L2IxThnH4dh4qqKx6GJ6FNBCyqli5ox8ulzT",
-	"pGdcrmrT+MgGorA4xGn1bPJKDmDOA4G8N2efIHkPqijTVYU6I9BkqHKwQNcC73TZhbhR18ilhR3XZo77",
-	"YuA5z9bXfYosY1z7wg8EQSTnRt+tT9xrYKm+5zPxd7G6WEj9sPhZTxq/2wdNq/hgHX7UfoxXG/RN7fkq",
-	"Atc6035NDNoDhMI6w7JGfCFz7SrVsQCwuiFuIL6kzi5W2wSW+3LHyHIodJqoVdnJf1Tt5HuPMsIxfIjy",
-	"qCWL/gZgkEA17yYbqr379Vhvtxxtm9AuOvabHu2+3D1pdOcQct9CUmcHb+0u+fFbOfndwr7tX+I1aoiu",
-	"knw5g2Z4S+56G4S4TXo2DoUQZ4Esm5Uf2Kv3QpZmB6MeRWyn78vGPGlYnUyj5NvwGxGm2ecXyAkS/HtW",
-	"Mx+sIVNzU1hDo9aXt/Ko1fKmTSZRjHDuDkLO/83Skfn8aWw45nLAw1kkLZnaWPB4MIlkpKcitODfwKLm",
-	"esKKVG7uDwUAuynXA28G8ARK+A1SkcwiaZSpuVKPIyHHYhCqGY+yqdqf9WKU+5OPh7eIwoGxE0iLAib3",
-	"AUjUHJBri4r3EDjUXvPkWqTzmI+FrayyyLTv8Eu27GrGHPaO7qHx8WjdvwFcPIvhsl/c5vyncAjS+U7c",
-	"xk29xRCr1T3UXg7dwwlW3BplEAITOzobOVw8o2NQ0blksJ3fXMUxHE0CtHb/NiPnRlwHcu2MiwYvd/Jj",
-	"ZxPo6pOtqtNwPi0/XIuw1/pnWxWn0YH2nTH7022URHUcRAXTtvATqbQ8F5G1a5GXqNqq9cVrgQ6pyqYl",
-	"QiPv0eB1FQ1aUI0le9b7tWDO+iCjJVP2K3DDrXPetqWFy/yojRnhyi5cxnh0OGq4AnlDW/3XVv89qOq/",
-	"VgjvVQjvnRUuzeMy3E5OQMu1K/WU+ST4oC34pqwAXnLNyFtilgwpjRBZD7BA8vFL6071ji97xpc6o8xH",
-	"1fQcuE9FjNK4FEeALN4QdqjJfAVP4qg04+Ne76i3yYwHGGjZ08Qb8uS5gOI2NHlsopK+vJ0mz9IPvj5/",
-	"c/7HA+bJe2dNmlz4XmeAFHpLMKpG3njTVXPQsBULtSZQv8ZBbYSYaSfwg94/p2A+uLEfpEv/o+Zg1br3",
-	"FAXNJ+nbeHHzMZuq2foP3B9PIogSRKpw9ruFepQqC6vbdIiSQtcpqYYUpF7MaT86SlmEx32rq5kKo0l0",
-	"SH0V+JO3XRSAqWUGDvauzuwb7VefbSlPbETxHrGUrpvSfnlKD8TxedtL7Jvl0+7pHUk+b5vyHmk+3xVi",
-	"H98+y6eLvW9C8kk31fN75tKlFfSe7u93Xpr18LM3YAU4H2CySBcgp7dN4ySpmEXay+NkP3iJnM5J79kz",
-	"1CGd/SZ0Tm8nLW28bqcblKzh9OrK1Kyr3VKUtrmQvdWq0Zari8XtjarDiWYqRcsL4oPwd5zcWfHZYdhJ",
-	"82GUhuSkLh53N9ykdo7fHTVpbgO3zKQtM2nLTNoykx6AmbQY6t6YmvS0SE0641/W8pK+5l/YaxD8zWhJ",
-	"Z/zL5pykpy0naVsx1VZMPRRO0nWuwr1mJM1FKu4zIWmVXdnW+bR8pN8XH+lhZc2B2Eid6/2QghkHIiN9",
-	"DQbhd8BEul0pSktFmm2VWe1Wucc8pKf3hoe0fvn2REIKh2h9QJPHFMKraKLNyAUgAZlOxSwg6sgiv8A5",
-	"GycCkMt5jLvHcfIsVXLdlxnSAjzS5WWpq9XnpIuF62nF9stiSytLFePIgmj5KYcUFwBCvmFN2NHWdVLx",
-	"qLCtn5Ee6JVOxSxr99xv1BEWuI0zPohez+87vphv5/TO1GFjig8jnugvh3P5Svl1SgdTBiapAmWpDRJ6",
-	"LrBvpZT4jD34lUaxxC1icN4naTsX2zhcG4fblP3lf42wB/PofJFOO2efPv9ZJpMCy8Dzl/HftzjLJRsG",
-	"5Ytnv3yFHj+vaq0iEFfDUWUMyTIj3TpLktUako0CeH1ZF8FDG62N2bW9eQ8gBNdcymCM7mBiZo8xuYtM",
-	"iIy5ZCMjfeIQJZHXjsEU9Ogapw/x6kjAoOM45pK8iUiv6WrbpZXDCf3BRCWDyl6bjSMI+P7GyM/4/XNh",
-	"MTNC884iS4qwiFPCnWdkF/elGQnK02fzdFVyAqxh27DRyLeKv3ZsbKeeGOgtjXSa8FQld9YV83EqQG1h",
-	"aIFYZkeCXSVcpoUp1n+FzMXYvMdlu1Ax+SZ32E9BXQq7f+P99yoUom6bFL/DN1cTjHVRYSVW2BkR5zmE",
-	"txpSpYhcjX2zvwL5Zs7we1AYrHS01njE57+9fvmm5A9v5PQ+al7AnSs1qS7iBgCItoK79Qn3VcFNqaQK",
-	"g2xviU0EPMHCbU+4bJHobHTcDly1Da1PV4lazI+8gub1MhZu8Wug8xXZt0HM5KuiKdGdAYWqSdbw7WBj",
-	"IN1Id9reLnA9hy/f/OPl5fnly7dvuq9evr8celg0RqZXy/HApl7MA5FNIxFsvhjF0RjuRzEKPFLb+c19",
-	"2Ze/k6E8VrNRJAWqn/M3v6ERiZsFkjNGw5JZbQY0p4AnImRxlIqEx/EK5uRYtjij9psqhxuS+/B1Bt7X",
-	"2S5L8ocZ5qUbBd/HQjSajd0khVI5yEt9jopq+wHewdf6DhIzB6///hXhYC6EVotkLC7Ev7ZI0TRMpm2c",
-	"dNtmcxjL441Zjl0G2Gl/W0Nhh7uRRWWn/ArcoaSo2wD2suIsXkVAvbbxRioM0yY22sRGa8TuNbFRMrs8",
-	"Y7falKuyfks8FPvOXJSmuR1M4cei1bbOYINfIdmwO8lwjSFlUxnfpiXVats2RdWmqL6hFNW2CuO2DFSV",
-	"+riVZLo0izO2nCrwZdVcSA0x2TiS16AWuEaiUPOj7QB3eamAmH5z7dj5Vuy+BC8c6hj5fJ6oG6G77CXE",
-	"ZGY8ikXIUuNxGcF/lj2aiITNv8HjAoZTNudaMyWx9NH470O+SBUxNVt4TAg60LN4DOzP2qcSQd1poxqA",
-	"FjWJCtR7ms8oIG90Fr0nZCt0X1qEAKykhAFErG0lJ2lnnmZF95eKsKmYXoynFV8gKBN3+s3ttsGgLy2J",
-	"joVtKywELfAwsHxg6PHSzwDlpeRYZLp8WIEi4rrVPcBQDVWkfYl/iCAEk64G6KLqoYuycQl7iIVKJdm2",
-	"slWl5sviUpoPhKCpARXH22AehmM0GHWUJurLsZKT6GqR4GbBEA88Exbgj5J9Y1llILk64mPcwm5LjFZM",
-	"I7rAcspTmGKaPRTnA3epCQEve4PDI/9DLZFYtWxbmddzq2+2FFRM4y6ktFcczSKwiX4VK2VWA3/JUah7",
-	"oSyIVD06eRb0JZ+kxoSKY5rXeCrG13oTg+nrkpqDCo4FR/GUJ+qFn7N4rRChyPELQzS5UZz2seV52yeF",
-	"ghH4rtMnN/kMbMhCQuA3h2jiQkY3ItFGS3jv4p9WGz+qEGX2T3jeB6n4kuaepyZspRYAXOGQ7oDgf6rm",
-	"3YxUz3WHnxydPHLd4f/suBeCppdBKmbzGKGLPtIg5gn/a4v1/6QO7+bN3es/wuawUdW4R53u//G3bKn7",
-	"fddBvgnrcsEgzdHe75G8XufAtzYLBmWs7lu+VF3yryjIfETFr8sOX5xZU6L4mmTKQyGKXxunqojvtQnX",
-	"lsf7m+TxLsqApn5TgcD7yePHp09ud6GWSZR6bN41QqQBmzeSIVb5W/mcNIXK5Apq29A8BmeLvkOO/Tfv",
-	"Gzg/bAMDcFPO7kq9QMCIey4W2axXpQMoYmMuxyIGGmQ3Q7Ky8cOE3c7nxjUyi1jA/tWNtaTxeTA73RbO",
-	"tHTmX0VE/gb7vELO7JyNIFnYgNa8ZKOxS8W4lVrgwHLHaY6BglVgZZ9KjCTMMNKNWAOY5iiLRXnph770",
-	"BzJPt/K0XDLSXC7upWgQ7sBZbGrYn0slVzO10Ic37VtR1aZHD5wedUWAe5dJNRWCm6WaML/12YySjqdl",
-	"0fYc2ANsSRo1FWOHPsmsapvO4XgEbDkViajhK4pS6lxYWPAPeFBfQpSSSbE0Yu3n20xHlRhxqWbCSb1I",
-	"MxFGKRY2aaz3i6FJ4hxGxBA82qTOre7LPOIAomWbK3/QXojcSFQphA3TRlfTNBeitjexVKkueyvHYNBC",
-	"FTekdfW1CM0oCpFXicY7cBHzfETdvFxlYN8Lim4g2ec8SSMeDxbzEEOf20cuMQCXi/3hO0HRoAttC5kL",
-	"XBaid/raVrdtGK7bIJL1zuxrUQwRfIAV8MJaf+6s7HDLbarscCI7RLFwgDqFZ+wWI7XsycX0w4rSAstD",
-	"uC2bRmtehFHaRmy+jqW/W/TloboJ71AMxiuGgnB7h2H7qErQmS/SenW7Tr1WatMu+52gRawGjsUkZcZV",
-	"oFJe5AIqqNy+JOXeqtz9q9zvSdW2OrbVsa2ObXWsEVEfvppmbZavwGg5pC325D9XFpq9kOGtynwJmpfU",
-	"V7VOfwl9wdDtk1XTQJlyGsUxG2VFTZsUv8Dr76f4ZZe+4hD6cDtnnWxFQWmPhJBML8ZjofVkEXvpjW7z",
-	"Rl9s8t0sze+ecqA8/9fIDNndU04MZa974MxQlt9rQ67fYZb/+0rUw6E6YBaqmYYTNzDxBhxXPGVTPp8L",
-	"iUWlFY4fdMOoXDK+2FfdIDWPvdd9aYRPIngIGg+nydQEe6MrCoKhURrLPSOkt7X5bPYCb+Yj4+PmCn2x",
-	"BtAo1+VU2a4erMC2151R5SghN2p2JVK6Bwd0VFheBQI9ERue0Z1GD8zxjxKuMlZsAbPuciokPHrFliJB",
-	"hyEVm3RJ4yLdFaTs7r2dW5b04eLuocMTBtpDmyeue9voeUilusG28kRpLh7yRmE7QUlu2UpgFEx+eMQZ",
-	"nm9UyiZGbXexrhn4k6oGh79UjfBS3vA4CuGC7ibxkg3tUwfwIL4AcEDBXzB/cSI3IECAK8BGmmM5uWBC",
-	"Iie4kclZqxgYZ305VzoCLyWSqbiClor92mptFvqgLECZJuX3O9nczH5xTQlrLRi/MYgV+oIoFl7plExU",
-	"Elj4e6DqdOgsYDQYM8YW4HTZO9d5BCOCIqfiv1yofZN0rM8i9CD0+haYDXbdttHqb4RORegIl3dW53bB",
-	"749Cr+3gBZjdpWbG+I5jBGTJlfufNKrLj2R6etIJOrNIRrPFrHOWrRpJeUBSv1JH2a8Uqm9th2/YdnBO",
-	"Gep/L9vW2g3fm93gVCcmgO1WQDMg/BZMCXLfDxLtnydijL4uCuH8YTzX17iuyxozRE0mItEB9cpm9gxU",
-	"/VpkP2qEpYz6b+6ZZ2wcR2D0LbSwLcllO0MvRrMoHdAwQybVMqDMgwMg0Xyloe1io0JhTO1+1RZaADUu",
-	"Sl0AgDYWneZ+s6nXuFrXt5pfcpH8oH25bSsFCpi+IrqCB8JHPp+rOFZslKjF1TRlUwXQuH57aees81op",
-	"yRI1vtabCP338CFJhOwrsW7+cyOC361miyenBm2V9veSazbjobjfyZf1BpFDsXWfqM1UtP2I31qaA483",
-	"4x5otT3JAYMULpQbnfROHt+TnH9eDx48999Q91vofgd2MaR87TDrgKQMf0Il8iqGOrsZj+KzAuaMX1Pn",
-	"giHEnZcE2H9UAxVDFgEh2+SCKIBoW0tPNcSWpL7MQ68UQTwc9gqNDsgyxruiaXnxTIq8JOImEkvjlSxk",
-	"LLT2sEl+0Gyu4mi8Mt5LrOSVSPoyFqmubJS3zzarFqVaxBNg+pO5KS55lOou+2i+Fhb66Rx8TnHa7iIA",
-	"h8MXgVpFMj+Aq5DplK8QKWXo2wDERVhhUCAh4bWYp17nROmF4ItwI42Jj2KQDQXQ5rR7oL6TsPEx37WM",
-	"NJZlAsj+BHGM80YPAO0nKgawIJ6k7C/5uaOXaMEwAkAKRsAM+JJ9OY/5WExVbDTpX1kseGiZRpWHP4Sh",
-	"uRxAUSic3w3r7KbkZkw3Yeoub7X1pb9hAX2IyxUbc+2II4nbNPCKOS0Sc3E7eDvWPDz3hmqRMv8dgRAS",
-	"Of18HvPKWGSJMZTWEJGULdKNv9mWfOW2Qgam5MwlbJYBcoFstd4oXK5I0+lAqpCTx4/ZeMoTPgYkw+a2",
-	"fl52tib/gzb5Nf0dNvfagG7Jnj1fpOrc3m3WF/XV5gPhy21WmltYEFyC1rNoPYvWs/gOPIu79SQ2Yp4w",
-	"OqQBsnBzPgofaQ85KfrSJ6Uo4ktW0FOw5uwUjuSC6Mgi2Ze3jpE5FukKO3YQoCb7aAGhKAM2svLKqYi1",
-	"3rYpGdOYXB7ovrEuyR2RVbBzidRofYnDuWQJjtZlryKNmWWkGCZSZR4aP8VGYGH/AIHIGRvqlKfiF3qp",
-	"/qLXO3mCP2GzTTgM+jJ/UWD/gn4B/O3T54ohPn12gwAbhEeJaemhM7vL54gO2GiR9uUo4eNr4yeNxDQC",
-	"xMXMrMZcENCfA1gmAVIb8zfjniMICx3Jq9h+gNlCp7BiI7Mwc4RKM1/vHRBJ6Gk0Md5MFAv0QexmCaiU",
-	"j3qY9DIPMHkGzDlLW62sJEuXyvK0QEJKSSaR/k7BF8EKv+XUOLFIrzESV+Y0gN87XiRaJb/olCcpLvTE",
-	"GG5LZJ+X4ks6BIiNesN4Z+qSEtZ2dBPFbyCl1iSZX7odC+3OJ+lO9/8KsZpdBlhtdfOGQOPF+1/MIAe6",
-	"5Y0vjBO21d1fxHhh/vk+hbawbUaAnrvmy/4cdm7nVkJ5NUHEzXxT5f445vuyQDLPNuCYB5jKTtABGeZ1",
-	"HR6UZ95f9sPQzH/zJD9HB2f5yT7SYdh9Xk7eKCleA7zJVyIDKh7//9rmpk3oDHZhMtiaxKDyxt+807Ht",
-	"GNu+tUegsMXNKNvvpmZud4qj/Ajm9ByG5ejFJb9aF+CAa/4MGtfVff06+dOGsY3XKowmkY1SbJhkNys7",
-	"0EZknH3qACljFNqaKQz9Yjlft/P5z+a0tEav1bbj+XY7FWzBYx9yE952zaV+ld1+auw2KZJjpRq5tkLu",
-	"AVXI3UJT8rUZrXbmsmoUfwqoVQ7DTx7bFTS1YeY5gCw0BA9Ugo6DGQAsz25f7oH0ane6q9b7br3vLbzv",
-	"1n7/1uz3ljmtZU67J8xpBWK0TWyN/ZChwckRiB9NmRkehgnUWynirodamlwbP2j7UEEJCyZ60Dig9IBf",
-	"RmbLz4xl7NXouGoYMFmKyaNc7doPGpJMXUbgbeaYQsx+kcRDTP8kamn+Y5hrqhsylfTl0CXG8MefCfot",
-	"G2URhYVhPAZ9KowbkuMxMDNx9+am15d9CZxdRvbYF8j3HA5tmUk4ZNEEi6K0W0+0mMhgc3YceRFE1DXM",
-	"AOkmfWmcDVvIAnkNbVd9skgXlkXBy69lJWBmpqGII4BdgJfPLstP2jhE4SIWYV/6dUlpwqXmYwDSxlSd",
-	"hz5IiTFjhMLkRZpPRoHFqeA3iqxSOLmC9ozlWc9wjL7UCivYhpNFHNvKtKHkxtFy/5xPlRQDlO7m3yq5",
-	"4jL6N7yb+ff/qNEgjdLYVuSNjUlor//ZGauahaoPb2KBHrRgaNJicR8FtIeAelzMBhM+n61CU0vZZVkw",
-	"nfDbJ8Y/nEVyYQ4jnLyV4AmbJGqGLRuK/gEGPHzsQmOjXyUWaRbzVCQ/+4Ru5eWE44rGPTCvGY8AmPmk",
-	"P30hEX1R9iUVy0XmeFPNpOMndBVVSY5lrsuGM2HWU0+j+cAtFJ0gWhfLeoezt3x5HDxP3ZdXwkztPDcr",
-	"TOTC3OBVMYsBNXXAn5ejpzNyDWWcFW5mSMLusBdJsbR/Br4SIC/DQ6mDBpx1fXkbaR3bkLPuvrHVmZXe",
-	"IJRJds8Lc9efQccc0s3v/t3c9WeQMeVtdvsruK15dVkN5VnZXMwn2fDrdDtfjxxtF1609bwJ95EMbUsa",
-	"tIdIgLbBfgkX+HdRRIxFNlLvQ+qUAzhhbKzDHCUj5mrPPnXelYHj6HLsI9ZUrB1pJtBulCGK3s5nM30r",
-	"MLJ5vJA+PHGqFBM8iVcMSG0ViPHcTCw27afOCwmyExGVQA0iXO3x0ckpwNU+Puv1/mkO40nv5Cfvd4Cx",
-	"BYC7shIqDcwxeAVyump8ejG0VPKv5ls/lFSFqHPxlezi2udiaFr4djfMFvklP3Uup2AbiDgsJgkgwQPY",
-	"VfmZAOif0XRWH9NVUNKO0d/A2Zj2GmOIK5mbqlRyAA8eCMwwmC1Bl9t9AGE7h29ZeCBNkgqtyjynvi3G",
-	"bNk/8iOHMzCUMGToNLIxl6sXE5bPFW65QCfLvrkx5dIkGuc6YywxMU4Ul7w4S3RlqD3aIi+v5lmx3Lo1",
-	"uzADgL0L76anahGHbCRihRXrWVcJnnN0JnBK5M5VgQoQ7zRwBklRF/31J0eDfeo85/KHFBZEJYKpEVK2",
-	"mkO1SOIztjemWHgFMu8vSotrXwSWvURv+6nzFucF9pNx0X5Zz7X67FkB6qC7Ee3p2nSaO4fueAferjW6",
-	"UVpMiMDuaF950pdnnDlB3QJitsXgbTH4OtrLnD+6PjC2//pvapfBrtHqfk/i9Gc8H+Xxjr9tcxzCPIbO",
-	"nWdYD218fgwGmcdjIAS9TwHeKrqYOUIGIakOdixYORbUZR8LxPNIGOfF7qARkjnvk5gWpGJEl2BEhZAp",
-	"2Zw4J2Kd01DRZo0Jo7x4RIXw2Vs4Q8OnxHsJDjJaPguZRjGFQFKl+lLFYdZgaGuSsYeNzAyKhJXla+5i",
-	"7yNAKOCl5zcI8YN2gQCzNlOs5vZCBRzL55zBhD1ilLqMtPHovS/kbOqV7kv/89vXxzXD6osmDr+lRN/S",
-	"YQfiCPPIzlnn5rh7/k+9GF38+nrSe8b/5/K1eC6/jEbLF+8+zp8uRPyP15P507/zf8//9dsf6uLc/O8P",
-	"/eLXx1fdkw/z5fR1/M/fBv+6/n38H//34GZxPbgR//OR/xSNxH+++P0fvdN/hEfnKrpuXlcBqmSNf43L",
-	"lTsfTdzrfcKPu+7PfVWMFMhS3fBfgR8CPkHL1PAdMzVkDIY5ukJSYoX4b462FA4lZ1TQvZkiPn5y+vRR",
-	"vZIdLeLrI8wo3KJof1MYIIdqdzVhi7n513HQ6/Vy9TDQmzssSVYtZDgMKv6AaPiUMyr9FTtVhuhfpMo4",
-	"y2eZRsdu9UUsdECB9MDqERkSNCfqSarRN8uZ5U/8zEBf5sPcNpxv48nXQswzDY2fI0p/JsQEvYhTRHNa",
-	"TleummipkpCcXp5m2r7LzkFfJ8aPlPEK0gqUixrSC7uslr+0jqkR8i/GOdND+7AowZpzUNA8pj6vYWX/",
-	"zDADvVK+8zqBb4BFSsNiy9xHaOZxfxyKL3MxRltL++VRRY/YuGd6qpbyjBIl1pun6zFqINUygEwP9HdH",
-	"moWQNCA1bpuUNHvUe9ZlfxhzhCqbaBmghY0ml2UEMf8CzUjw7XwYELTdQPEsVXItQgg1HD9lWoyVDHWQ",
-	"xaSilE14FIuQKerXuMwmZW083AR9OZQqHaRJZFbGoipg+9UZM4eAslgwbcaveCRpbblkQy9zcPR3sRpm",
-	"X9IuiaUcznZxQHAn0Xjap6UFszrRkCgyc37/X6+iVDSygIwwGODAXzfvgR+zEFDNF8h59XV+JINmf9Zx",
-	"fCt2r3bOjgN/YOORWKQAhBNwzTJnn1yHPcYy4IOV41Sl6VD+ymwLLWJ8bNXkNFKH0bCfmsGAbRJW+XUR",
-	"X3v8zuMG+RW7ocreg96zHQh3zKIvDZIs1e9hrIHOrotBg9SgGIBQL/d3fQssNZri/HQq8hAd1M5rIVc4",
-	"SepCioBuXRMq3yFmb0/Kp857OEcuaj+eqmgsupSmtnHBrGGaOaOLLsXQvjtpL1MxY8dn7PVCpxgWxHE/",
-	"fHj5WxbhL2CdXCpl/dSCuLHy5FPntWvqOy5aRXBXl73hSUKdr7bN2YKoQIoPqC3s2klUcaXwbdEkMAIM",
-	"A5+jFRupdEo1Hesi5L4aRXWkEjutXBC5NAPaIV7DSvWCaJ6KM6MsEwt5C6FnmMgdxIhzfZZlS9V+E+8D",
-	"GBXbhoYPFxreIkhwSTsMNCodkDN2Uv6SQPvIXil1bc2qyqO1h7DCed6CLTQE2DSYseeckZwHKbNb7Wfm",
-	"ZbccbI7v3fRl2SaMNLHQJQspI3m1b+jnNiJ/H+FZoNEJLVqzawjCAVTSRtWr+w/SG5ehGVKLubKInzLz",
-	"lSbC75fJlkOEICG/OuY6Zac9FvKVrkZ2AdopRyzxg27u+nxTrBB5q3fbLtf8KIfpcG3pne7UDni/GE9p",
-	"07aNjIduZCxKvfvWzViSyjWhQycfi/FDxGEFZ2a//YbwRNt02HYUtR1FD6ejaONDv9+2IsrO9MDpnQs1",
-	"j0WAgSyuq5IwUO8xxFKps8a5lS47NxYbsXONob5tlLUgF3ImiVremjdxcXswAnki2H++f/sG4/AMyf7N",
-	"5FPxJf1xrG+GZ4xbEWeGBr8pxwOaQTRBi1GA6NOA2WumohJYkb6ci0Qr2WXP1WzGA6bFLBqrmKoj+SiD",
-	"+wGbVMWLmaSGGYC/izT7cPn70VNq6/AjZ8bIJmSiGU+uA7jw+AkBNiuJlYQfIxmqpT46Pnl8csYon2Cu",
-	"t8UWw/GUJ1qkQwdu7NUswvoFTMQa1gepkRyiFE23gCl1Lhk3GyhRc2OWWxwkB1KMKoASJ9ws1WwRm6VZ",
-	"0A764f8cApyzI2Bj5/SJQMSniL1kLHqaADjAfcnZWMSxdwFs0Bw4cl9+oM3by3YCpoNSSNsExbxQPgVj",
-	"Q7ZdBvE4dzcpxREfX18lWCtI4/RlYSCvEw+x6mz6K0xWg2Qhh8zLVBGxbOWsIBlq6w/H1DkFxzBRyw1U",
-	"4H76UEq4We8B4/qWKeJLIcoivXKu7r8ek4pWKodMRZ1XTsyR3zBSKhZcGjFanCDAwqeKhSprcVxm+a5C",
-	"wjzSWG9PZdJdNtTX0XzIYsFtdxj8HfZSDPGXIeSlITGngVaLiu/hkiseyaBaYOJtsGwF9K6OeWanBqhL",
-	"DrJWge1SF2/lb26EP6uR0KB02jV3LUkAZnKTDioccYChREFEUGVQ2sxnIt/fYWkIXr94/euLi5rXo5Li",
-	"7LVm/MsrIa/Saefs5PHjik6NqulT4+o284dGFQxmN21P2bC2uvrFbUF69Zv3PB/ZvfrnHUrM6BzprGy7",
-	"/H2s6bC3N4dK/SXKHeoA6PCQ/43m1R2rWQf7zVxGNeTsBc3afGp710jIwl3Flzh/c/7HiwtkGtvmkGRp",
-	"zqBjt01uDXEugZttXxZeJfAm35eFGQe/Cpn9Mffdi5+5GsQI7DFoqgVL6RC51XDz+NCOSdX6dOp5HOc1",
-	"OVg9VufcUk3hVPn9TLme9E42/Coph+LQjT7LJdyz7VepTW/b7wFTcrQlNabS1206LPhSW3ceQqD6G2w/",
-	"xLGKaXzUktYXyVwXbKmy3V3rksSvIinY8RnQleLt9oiC6u2jJO138BSj+wUuCOymPmjIfidg/Q5dtzbB",
-	"Dlom15i0pJZBvYBUgSs3mELnTz6D0OsxEYsZeKf4qH8tVKkx0zchnNsKnnWT5ThFDxkGznlKkOjOWqHk",
-	"hknuX3m4pkDHkVIarwwBt3PTP6P2O635lf0aGHGXFrDdvHiXvcXWz9kCizlz9XpQEgkhtGsxT/vSmdN+",
-	"PpW8nr3Tzrbp8raT6hvspNo5T/v09OnTJ72ne8jUEi9fo4Stw9ThRSVcTCJYRw0jB2C9kVGRS/3hX7IU",
-	"hY/a3ZdmEFQkJIxA1yiIKaaEgKASI5ygYtq2NAFtm9FqlBNuHlhJRJpE4mbz0EreyCK8OHi3w8Bdf/4a",
-	"DgFWwOitbc/s/kplVtpRFOKx+yULEes2W/x9qsHvKVd8QbKoLGsdIymdhj0kkHeRdlUs8HVaBguWtmB9",
-	"rXxkXdbrVRbgBT20kKEDZ4AKWZWiY7sS6ZnlVMIIA8a8NRviTEU47LKXxVz40tj1UIWkU77yNVRfZirK",
-	"IeqppMZzzTRX89C/7WHYQyvGXpo2fy28kuvctAu4t87N4uJBJ1Gq5vMDgiDdoesOYBsyXjHO/rUQCwGR",
-	"dyrpLL27xZBza/y56RpfLGJRXzhdtc7UaoRBumzNKU3Ylkd/h/7e91Vqm6p5WQnvoHQ3ccvG+qaZa5Zl",
-	"xkrWgkaEeNBaWsjUMpCjyhsG5r+4BtJrGVogVq7ZZJEgQqItcSAci74cqyQR49R7MgIdWZgFLM644pE8",
-	"o/7GdJoIUVV9AEUYNU5eWYP2Za0KZedYS0Bdd3pubBs9FcKms1N+jcTWroDBAWeVah+idAOVrG8O4ziu",
-	"V9KNkllBomIRIFAVeeL4vQPzpXOpLj/NFeRziMG+ModBhEQggUDq/Nsg2IJt0mmw+yCi4JXhlGpvCnqL",
-	"BOPRb5FGmpCqHIQNaWcFRXEhL87TlI+nMyHTn+Gv5upf+v7pP2qScOiO9U2/c+ur3xndceuIfueO6G9q",
-	"KWPFQz9gV6lp7rkfCkC/R67gRt8CbmEVK3HvTjBeO4+5lCLM10YrC8lO9ZRL6t23IO4Q8gQJnAHPZXM4",
-	"68uRGPOFBrCPIjroXxwWuI84rnKoSn/NeICNZPIeiw9VCbNPyGEj010zli6he/Y81panEsOxQ4Dui+TV",
-	"AGDYhwFbTh3vK5sqIJ2sgJh36aHLrBIcuWlHDsjJLBvCU2Y37g1XHj7DAcHlX5jx3SfEJmfk3aRyxFws",
-	"21YB6rmIYyglw0gm9CcxNR4vkkTIsbAmEKJ54GfULNJ9acs0objWZinzAIs29VnYQDrL0UGTINhbCmId",
-	"RlCEZ1UQK7b2Fyw66CucIEVx9soYBCE6f/u6M8FlGs2awUrAWcyK3/RXw5aAridPTvnlTOdxNBbVpUnr",
-	"QTB7j/JFTmq0p5HGPFHx1mM93uesPh+mrmxTwGxXAfnc7Ko1KfMaIa6kFUMHKL4aqXRaRAcWBeznAKaA",
-	"wUcQyX7pgXdQ1m1QJ7WzFxwA/e9ZM0iRfW7x+rnIRRxvvtnyGqlz9glrRwBdOL++79VMjFS4yuupCpjt",
-	"3MpWPSJ7vxn/8jc+nomuFR2Fq5u9yWnxtkF+j77LozeXrqZiymJtZNCJ9MBYADQVKqnebIUBZYLygjmA",
-	"h5ygbr52mxS71B9nPHp15zmbBGpQwAYALPR5umLRBJG1KOxfQnN4uGgtrlU3v+nLwPz6NlCVvOojKJSA",
-	"NXDNOwFefRrA2Tpj6yDSa+q7bplNwwqvYoHXg0frPjgKSg1YdhvKb0u32tKt+tIto44q7ceJSvIqckM8",
-	"zt6jp49/etIkQlIb3EiEETK3hjRACu0PF/s2UOu+XI9qzfYFau2Dcftw3QmCWcchGyGcdMCANwve0WY8",
-	"nIGAQIqNnFdc6xYU2m0OagsEqNNJ8StBO69Wdw0cjR/pYMDR2fBfFzi6xYH+hnGgUWZ/JRhory4YwaUq",
-	"MKDhd11su5WMyxXWCucSuxAE1gJwdiNZC0ZsZElVqBh5NilWfI7CZTlVmMSFfWrUckowA5bKsJFED4VO",
-	"E7Uqo4o8qk4CFqpjYBla8/mhi5yHm6FD8LfN6FnW1qcEtxedYGNgXizBATXnPsD6VMhAuVPr6lYt4W1g",
-	"DjcxFk9VJhqq0hIgGxqaZ1vWYrycvFFSvAZA131U2ONbbsQb+Zu75zDMkQUZ9eKSX62TTXDNzgGu04Zy",
-	"5rUKo0lkJUYrA7/jsnf5NUsLqmrNQTCU5OFzQJLVPsKQiyt6yfagyO6tEp9FvMA0kUO7XJEBdNaXQwjC",
-	"QsmeigXxLiCTM9TuVVA8G1tp79nwviQqeGKhHWYJaUTWRcMP8KI8ngqsvpNiWaDudeULZN29nJSYMNCn",
-	"D4pk7SKM0oCBV89TrOVDRp8SIxTjGsmyPdafvuxLi95LlRPIHF5Dw26xeXMKDBrfMs7qn+1fI+EINQRP",
-	"4kgkRmf2ZUaOBVB2Nm0hr20m3QwGc8HyROUQubsMCsQpUsNTBGgZc1mk4BoJpLUWYdCXmdaF9ivbG1yB",
-	"6g9mt7WkRysw4zMSNESDKfPpp1rEE/f9+xI3QMBGi9RaBfjVeN5mt69KCz8GBlPzcGRLt9M1uwcIQ3Ax",
-	"zVtrkRC8EkSazM6y9gMUp3BtKUcB8xszaZQfsp8CF5yIV6Dmc6FFTChPZrmmKg7Nq5+7Wh7z8L4Mo8kE",
-	"RjavFEks2aAQu/1YGEkCtjO4zPGq49roALIYZsxIQ0numc+KZl4kWx6/wobWhDopkZYda1V98vs6SYBU",
-	"arryFAbmodLx3P/M5CKOoWRWW958vrS9Lu5RhPRW2BHm4yK8u5UFdh1opNtXIRGzSAJ1DZZfXZmdhfhp",
-	"IV/1JZXouu1jkbvqUJlSrArOlhcqcKrOfgVfPBshvzx2zQMfLhUYF6QYfJGCeGBTftPMAZ3zJI14PFjM",
-	"KUO3A0E8pqvzxNP+a1Zw93Z4rpJAJVhhWqaOvkSwuUl0tUhEyOJoItJoJgLaU1l9EtxaRSKNmf8qFugO",
-	"cEb3nhyd9i6PT856wBndqaYEtm9UzVrbsBCmuYn9zqh+EXpGAXynNZFSaw1k5+BjhgSowpVDjaPzAKHK",
-	"HZ0OI9kRyiPciKg/u2sbxwOXo0HkFHUwCIflIUKn+yBpJxFezdSeca3nCy0PQt1O1EO5TDYh6lpgOqkS",
-	"SzeaTYEayealx2vbOGbMJpec3wcaST0rcz5WFmVGFAUKFBBqPWBS5t9VMorCsKVy/K5D+F6a2Ahzkg8B",
-	"oS8moBDB5bojDuWgM19URO/eE4Oxm58zTa074Ca6k6/aZb8KHYVUdG4ftiTqOgsTW/Qaf2491dZTbT3V",
-	"1lNtPdX76qnuwUMtl8MX3s6fYY1xXeGxBofy/jZ0+7yXcKepavNdifQgNJpo22/g/b3AG1rH7944fjvQ",
-	"ZLo53Fq8/dkelk+dt1jKDGLEKM5feDiLZKHBLCvjhqaEQi9LvIJs8DzfugD8+uivZGD49hojeZUU6/A1",
-	"bTeEXT3bsD9Oo5vSA2mSc54a874cuFLJFZfRvx1ugNezGIK8pLpEi4UKmqB6bWE13RJZij/BMl0GpeJJ",
-	"NHbEZt7b00TLYS0H1x6R7qM9CbwOasIssHgh3gXV6ZlFSyLH3ANa0i5TqphtluyyC3MNVOQk5rWkT6iW",
-	"GbjY9Xh30QjHMXpRWhtbw18d8qvYx+vVwLNnVdu8jYi0EZE2IrLHiAgaCXcW+VhX0YjeyBYYdI3x5/6I",
-	"LPwcxUXydmCNy67AWysX1pMz8INGTxAr7MF4+JnKrf0KeOJUG0c3UUx4rEGNU8tTugB9JegJTxy0WJbl",
-	"SZVt5yo+7AdrDnXZ2wnTZto8NrdiV3tqCyCwWkwvxmMhQo1eM4g8baxg9qj3CB1DDPdQAMdDns8vgXW3",
-	"qorEZAbi6mjpLC5smg8N5FZtIdGjzoln93o+ZXDWQYXrhWEYAB2A78PdM8CkWMpGbhVuynuE61dVUw8f",
-	"UOvJIjbbicIveyuwt/BPCs1cKt/9Ztj1y2lZ79BFUkd4TOq2oG9PfdAi+f/+n//Xdx7wv8oxLwt3Kf61",
-	"4DFaWFMRhxVZ3arVL3dM48NRyJBNnrHDufhPZOu04YEH9Bq28BAO5yDQ2ghqiZlMojiikJUx6UIh0yhd",
-	"Ma0WyVhUeQ92tr7rgFO+xVUwoikRKUQQvKlckBsBwT5YjGwkXQYjgKEsBV7WXkUNs/Y7eAhthc8Ab+5/",
-	"A5yb9Sn8DfHnfqAqzyFmT404xNM2rqhxbevwW0TKb6wTFT/Nvuv919rNmIs6IpvukAb0OT6qvlvV7/MU",
-	"EEk1LnM6FShrlRwjRYCVqDrlSaopK5Xl5MiO7hLPqDVWCd8oSikhmKFr1vUsIaAm+O+/ZBO2mZW8CWvZ",
-	"JI2UnPIQckBcriybKuaRnAok0DUkT440e3TyLKhKiEHmsC+Huac3sDtxpQd02z03QF069DBNndnw34jR",
-	"WQGFcZnDfkjEzLywr8lLnIsFyG26pcuoO9Grc0cLoyJOmMHxcM1CMY7C/DPhWLqdWxUidMlygC+zvbd7",
-	"MyYum4bldHnx2qBca2582+YGnj1g8S8fUQaQ8HwyuQMLRF8fAar0IW2PSxHHfuAtoaotKiXIg2YQskSp",
-	"EIrra796AeHzjVEClQGU2/EDUD87tG1nhUBk7OQZW8gUniAklCekeYCLK+NDKyy9Mr4e/smiXhmzQiUi",
-	"wC/Ul2ZMi9pQ7s0eCaatpF5OFRtDCmLKb7xim7xG+O7Ddvp6ADvyHhlOPjFgZRlbFs8TMt2bKWUfCaUp",
-	"Y5WENoCD8ATMjBIu4vtuXa0F3yixqLcxglZp30Olra8rT//htfTWHE+NVfQLwE1dX59sNY5UoNKyus0y",
-	"6UQ9QDUU4NVV7Km5kBB6ACXQDPr4vjE4rc307J3JKe9pZcN/QyROttpFJZWIcYfkb7rdj22j463m+8Zx",
-	"GuFQ3XV0HLoYDqn0fLIncm8KXTq+4kNAPoH5ylw1CCQFhQhRyZE+jFLbwjsHpC1srLmJdJSqhGB3UwJl",
-	"NCJlJdIuO5cr5yraYpViiUodBmRf5uEfccZIdQDMvpAt5bHO+7xOrJnpeOwYpSh5W1ECG7KzczU5bJ2K",
-	"1L2tJrKooUl0NU3zGy2zt/x6TbhkgJcM8rXvQU11/1jN4AAaa6tYtE1b0E4DFqz6wbeNvUXpO8DBNtPB",
-	"tE/3rHrbssqHCnZUA/eIAMNOassKwk8bhrtVn63VVaEYx5EUd+qi3dI16iphllymRrQSiJw5OhkPr2Ut",
-	"pMmHA45YkX1pfxoQqG8eBBiSwxSDSoVks0guUqFZzFORBCUxLQToMqIMjlI2ggonrI+vcgTNlQOaAWZ8",
-	"i24lBFBr9EDgQPHyOtrIeltn02UufyZi6iD09W1f2t0xikWm1LGvcQy49TS/710n0jJ8VbYh3KTG78aN",
-	"IRVLo5nIOoJcvJ8Z0SCS7jacOBfwlFvaEz56aM2um5OgmuH8wH4zltxIuH7tHRFK1oYd7Nk+UKQhG/4b",
-	"ye/bvVQqDITfEf8ce7hzHTN0V3OGjfGUJ3xsjkL30AQVbXyiJaFoSShugfoFEbZjMw1Af+8l7IHY14e0",
-	"JNeDjBOvQzSpqc+pq/orgIj35c4o4gCT/oAi+w65/EDqtgoXvc33tjVabdD7LiDg77Ayi+BeQA/cihq/",
-	"JPCjHIAM4aSg+I3klY8xkwR+G46HqdFl70GiQ5sKWgaAq8PlKs8I9BZRiQBmHi7wA8dZVZdKvGADuMUY",
-	"BC/GzpFYEL3TKDGuZ1/+BcPt5vIMoAX+rjNKHHRkhZyoZCywyPyvAWixPMQU8UkbFYceeDoVSGRpmaQR",
-	"KcncaUMpKx9667t38mEv+jwAO8bAabtshOMPc9gAU+UfkY5Gsagaopr3Ev/cukst4P6ugPuAsJYHV8vL",
-	"YxalXx+Af50KEjcwRDMNNOXzuZCUApW5zKkUS6icjBKdnoFvEEYhJEiX0F5E9Gapp7eMMJ6kFuptCeBr",
-	"RsxpIQF1BWWs7fuBMDb+lAi9iNNqkqRizvNWwqS+rKtdIi055hKx9CB9DEsFPPMA/pVLHBtXCt7GYhBa",
-	"Mx647/FOCQAFHn7iKgtySz4Dby1kEHBy2DcQ5DRLiPpqKRLBjHWRCmk8MYdExtPUqFjCsJtAU9TE6glo",
-	"M8bgFgXA7eX0LSzIFBgZ8J6NdAauCKxn2X+rRXY2C2iUFdyNMAlmj3XZhZgLynG4seAlsrgaxPV/NS7Y",
-	"hC/i1Cx8bMfliehLHAvWHUigXX0RAVmaH28s6mUnwHcy/wcYooNOqgbYiQPMzPNYhcJmWSPzHv9aiGTV",
-	"CTpEKA2P7vjayjEMN4s4w9bAgJ9czDrQ9/3lJY5xehJ0YJpnHZ4kHLwona4ArW2iklnHSBBM/h8RANAR",
-	"7h4LirZWXrzj4Ck0uu599G/xtRh+8AQVDINtlrqwwr1ecYnLdsNbKaC+wx5J3PUFE+JVJK/L0vPDxSt3",
-	"kocgG43xPE/Ejfn/Unwh4rZhzI1Igqf85eL35+zpydOnfzUHHH4i9DIfc8niwfalWqSFzd7pL3q903E9",
-	"uXJJGTThuLeqAgYXP7NExL/0O/BS/U7A7vCZZrH6nRIGoL816JvqNDEW6J87hT3wXqNyjp6rhUyrye3I",
-	"1UHtIBGUwggn8wFhs7jPc3LbxM255inYAunpSSfozCIZzRazzlm2UyOZCiS5/3J0pY6yX83u3bz28n87",
-	"Zo4DbY732afOOWHf0VOKtOR7S2JkIv5bSWRswkOfRaEr4do8E8ZqcbR0/IyUi1i+ybjIEcrvqgYFDv5S",
-	"NcJLiR/dXNDdpLKncWQzL76CIv41FMoBk11ABsAVVDLMuU4twLZrJvVK8ozJ0pdzpSNALqFNiwJxj/uo",
-	"daQO5Ui9MsosM63vGX/ZOvcpjuT1eufJldjlAW0F7PAZj2IR2kJSOhLGgcpiU8X2QfYKYI8IzxR8COi3",
-	"KGKgubLSiioXrSBwBAAQKjcnHoOV/TL7GHRGAWoNUdEAD8cWvM5FMou0hhJ9F3XLn/BynwgOtlGmKBdc",
-	"6+ya71kkRvAZg0Wf/fjjXCUpj7tefeOP2aOb2SrGm1hEZuZNLt+mPAWMzBpRaxanDWu10nhPPJJOfHgy",
-	"WYh90OMeWCIjzMVdwO1cEIZWHdrOuj66uvz6Zb5VPVVxyEarvqTCx1ijuB5S3SZlShJQJiC594DK05dV",
-	"sDxNWITNmuwXF2fXisHLAhSeVCxRakYVg6/56vClgviVoWziq1cLZjgwBylfyIZvqwV3qRa8r4hAt8N3",
-	"N0QE4g+3hLEtNmkrGL+KYYZ4rTuCCR2upFELGR64oDG6EUk9ddcVjxDGMBGIL5BDHyrXqaC/PVnEsSNk",
-	"9VOKfVkPblB0x19OKmATbenIZJEuEhFglaVr0HG4C7ZvAain+KqqcXOKqWYh/aIOHFCKJcwecPg0aCGb",
-	"4puoZIZUVWzJdeAzVRDREaxAXxaJorgMQSoTiRloqDwUO6YLJyqB7OZ/AMVcKmSx2FQzl+rBUadq6YM2",
-	"mqnZ9O6VSHVglRTMT4Rd9iuSM3H8BWtmcog5eTKngFKwPI4JdBjaOXU99KNj2Glk3Zo9fj8LVTUBJ1QX",
-	"rHogQnuy+VzeGSCKHwRE0T64jupojkqA33tkNaqmk644jMhBaYxRrSB2mgOnRGRpgCYzgsQVYWAnMGKW",
-	"oXt6ZtHQSKTC6eLY+WeFUAY0X4Nd+QZA1RgnkQczpdOtzVeo4bkJGElsWAUrsKsM2UQgDtedm64ZBSA4",
-	"3GZD5AotchSmDg28Dc21tdTftoX6HjgkZckmO3wZ9UKG6ugOurNfW7ZM7xUzWxRetpzhsd2TjMp7jTHl",
-	"9VPzK4W929YGJTpM2WXnfUk3W5lH7dVKjkXgNbzmpRaUz+FkgMeM4k9JRcGcrT6rJKdp1GP9nRdN+13s",
-	"99MwzHA0CGztMFG/wjNaO/AAdiAaRvmp5CSHMUdu/BKRT8UvZY4tjdNlDuuQLBrPowWrLi69+KUvuBJR",
-	"ehodWKXAWDQOszkgxGyMUAprnronWy4/kYBx+3wQCSRG0QTOGXX5Td3Yttt3tUlr3bXW3X1jIywc5H3W",
-	"6lSZeVlNiU3l6mZ1NtmNhRyoV45izCktRL5robYzLrYMYbNSV1xfunY2G2NSGtbGUsbq+oY0MJ5+j2Jj",
-	"DLCxmo1APhln+/zNb2isgWRFwLpUfDETjSkrbL4iN35yHKUi4UAtJzGhAiVAnBFfV60dky2UTdfWVfKv",
-	"qw13A9GWxXd6jgX3v64a1ZfXjEGriIb51sNk9hAMUjZmVBJi7S5GR3UasJnSCN0XTaIxlym7Fiu7UYZH",
-	"QxdAgd9ngkvNzLiEWVbZyxD0pUqYFuaHVJgbNRutzKeccd1ll5FVq2Y2IjR/M0Yp1GrBFoZaYlv2ZZRv",
-	"zOe1jQ7NGhjU5s0L7xI1V5rHF+ImEsu35b6Fp2vaFg7Sl7D15rD6cOv7Ifi1h74IJcXajojSHF5FYAFt",
-	"/hGLA+2hMSIGLujKtojbLCBzje7svUR/3d3e1RshG7yzO+Iegti/X4yndHTaMrlDFy1XWBpFI6jCimla",
-	"uGy2aq2lE9gQC25oNsxvaIJ2zVpSNjCKyIzhHsNmX6LdobvMUtfzDDdWgv/EhFlholEeqXC1kd0xhmP4",
-	"zRse91FB1XYyYQKkuLP2lse4O5GtwigWWm8lrvM3n276tMeb3vBkwxuaCN3cDU1E7kcepf5Njzdd5kZC",
-	"Nv+UPBa5+cQ7ydfZeN45m/BYiybSdq3nSYkG6l4VqaiSzDPi3izPG4JIV0rlQbXGHCKlDUVkKHSaqFW5",
-	"7eFR9SmumEXLvtdiN98XxKWK/bkH48k1GdwaJgL+9NLjz1iq6GT6ISAuVwH0Kxm7R2fwRZuEe/ry1h6n",
-	"quO+PxgeW+W7uW95Ye9sHpavcCur00fl9W8rJFqvbE/NSweRLdt1lJYORFUb0y0mB9Xrb1HWUPfkuuqG",
-	"PxIuUws15xK61naw1JwBIvNgdyp2IDA+UosUUHOwL+ImEkuLQJdGM0GtoGo2E9K2d1Op7HIqEtGXVEw1",
-	"46EIcnB1EA8lvBsjWs2FacKl5mMsvf0InU8em7JIQOhqbwjMsgb+VSzSfel6IXgcuxzfRlKaRvhqfU7I",
-	"NYILm0/VfsSiPfs3n0nEXt75KOKxmgnb/7tUybWeqvlG/f8YBH6OY3oy/8+m3qZvnDomcbORsKFNKowm",
-	"PGw0VOQC5nHLe7lheveNSqluom1Nuf9E1zvo3WJjypPHj0+f7CdtnCPYHGzfGLypQr2EcsERH1+X9Wng",
-	"6koclrZRfsCJKUP4I7giGwQI8u/3davRUC9R9fbmjsdze2dzPYS3OMcFJ76OdBnqA79xHs0w4ZM0i/of",
-	"kkLT68yh3tQH4tO9Uel/q0XiZULb2qi2Nmpj6syDxrSaqjkM99yBeruA5jtdp9vW+IjWV8sALhiWVjpO",
-	"QvJTNoyamZd/oO7YpeeDQUvXIo6/ni/mwAG+NV+M1qd1xVpX7NtFCbhPnlgjdPFoPEVXCIN3BPStYo/Q",
-	"AZ5crNlFVt0xgD/6OHSRxOstABKEGaVKbQIUAotxpEHCbV74y+rqfs1NeFUk+5KmgDB5fhNrFfnERx6H",
-	"i+QHTVW+mtAL4I5BGs0EYAZz86oDyfGfeqqWg0jiApgfQDXqeHFFwMKIb53EQ3hhBIsOz6BuGV7fYQUC",
-	"KlRGjIGdwrHgN4I5hOFbtfC21cPbVHp+2xW8Rwcv4X07mYgkkleZzbdFGW8D9PFaDPgtUN8/4DMsUn62",
-	"m0uA8H2ZIcKzWkD4IvK7ETYD+m84t/iPg+LAZ+t/KAj4HZsKP/2vqyc/65z0Tp4cHR8fnZxe9p6dnfbO",
-	"er1uD/73z05grxuMVgNjuQ5oZfJ/ceuNf6Csub32fAyr734mOM2fwuPJo9GTk6PH/HR89Ej0nh49nTz7",
-	"6ehk9GT8LOyJY9477lCDXCYtO2dyEcdBJ9IDFI/2+1HuaYPRT+z2yO/nd5TEQhme5PbQWefdxdv/fPH8",
-	"svv6/M35Hy8u7F/pqafjx+Jk8rR31Bs9C48e8Z/E0bPxyfHRk8mj8Ck/Hv0keqduI0bGswG15YqavB16",
-	"1jmfqzhW7nLaMPSe7ufN3heOhyV/n/Evf+PjmbD4qPbv9PzX/At77RYhf7DgZvcrTuHZ6EQ8CY97R4/G",
-	"P02OHk0e86On4enp0bHo8Z/Gj0dPJvDyG6Gpft7h8L2KdGoOXFsD39bAt9UWm9TAg8nu2YD1XgZ5F6Sz",
-	"j3JGYkl0G73q7FwjwHwz1woTY+U6wZLEVXG0MErEOFXJ6tBl9VuW09c7Ht7QAWFZoVvRxPFgvt/hAyaU",
-	"HY/9VvRnlfxtqXlbav5wSs3vnRi7rX69LNTWMm954SDIeaJBzkBiRRpJxlSCEF85rhpn8/eOL3vG4D9D",
-	"Y7/KB8oYtirobEKeiiNalBI5zw5TFjyJo9Kkj3u9o94mkx5gMGBPcycmUo1Tte6Mme5IxEpegf8bpflJ",
-	"N/RyKl8i5zBVvgP9pdH0zVb8AfMP4G0z4y3ySNL7pOJL2mXPuYZXtE547l1eg8lf6Sg717A5kZBRlpfi",
-	"S1o139/NGSE0H6nyanMkxnwB+iwLddnTx5QUussuk4Vw8Tap0mkkr3KvUu/yZ35lBfHUSKlYcLnh5laW",
-	"HXDfR3OmwmgSHfhsBv78bXlLDPw9UAS676NrX2q/ZxdizoiTw8dpvMI5m0fmJ1p276vmmA8q7b7dczOE",
-	"mZmDnZ9Zw9BC7XT3I0RABv6gtxQgLqJRNUsv9rG/VUWZ7ZbVvKPNVRtbkDCLGAXZ4O+O1zo/9yzuUj95",
-	"Yp880OTLe6Jh0Kd+wvvTLLdNs2FgqGqaZug9TjB3+m0wKz/ZWa2S86LKW3zhXG+A/nEmmgHfGL8zklcw",
-	"WQvaGscVubEzL7umsxpETLzls226y14AzK+5oi99mpIaZ1APZmJ/HE38KhFiJmQ6CAGMbF0IOrqJ4gE6",
-	"lTb8a24c/I+KZIMQ9i3hTsgbefFO85MX5c5HQKMZMPDVxJ8jPUCwdmvgmx/Q/Xc/GbWZjW3H9b0JCKBL",
-	"lUJyi+h4JR/FGamk77S0gfw2kP9wAvnzqZLCnWOzwTKytnp2Wf1jk+n8SK+Qf6cNXqdxOdYHLZLXtTXI",
-	"GCZ8oE2PbVT9TgjYfJVeCEnpJuHuvCFBBaJwS1V9aIG6+sPL32xSC00KYJCFaPDQyYBhxrBfrAQZdtk5",
-	"AdghTj2xtTIY+Uqkmj3qPdre/pvzdOqZXGjkNSBWrjEH16M+n797yWDxqKRIJdeE2erDompvxYhiJFEy",
-	"BeB8uM9Ylzq6kiLMbK9IAsNblGoRT3I4zZFZb427xvWKaEETscU7aP/Dd9Bn8KchjiLF0rtUgC2HF48W",
-	"aV/ChCxnXILdllLhHTrrQgm8bvgwNxtjIPLxFNjI1dUVlYs6LGVOr6cx7+HvG/hrAtQhdRvIYTYP81st",
-	"Z2MO6y1ReI0BGi0H6Ic53syWbWp+IT6vHsBmzV/6qHCpjamphCF/qTURQEyUmpeDiqK9oCg0PgcdWDcs",
-	"8Rv899sPF4M3Lz4OLt/+/cWbQ1GcvhOJVpLH50BaAtqGUJzq1Cdu6iXHpuEHXpJc3Gu7qfINatVJcRTJ",
-	"RcaJCIVMIx6D/MkYLyq5wy8hQCZEWJCScMLzosvW9qMI8sQVEpeDnivNxoqQgigC2eoPXzO5LeXa/kjQ",
-	"SZIT6x+ujYX6tiKuco5WPezZSGw7m9rOpqadTSCEGfd2LW9sjXrHmw6TGC+SKF2B+oXfzxfptHP26TNU",
-	"b8ELVJmi5yxWYx4TdUOAbBaW9ms449eCJQs5vN1NBA1Ocy4+IIPp0wGSZoCyhg5K6bGmA3w/pO28QF8O",
-	"6bocVfwjUYu5X/tteTCWVWTtYy5Zal5oMS8+5soMtOZhFw7cUdlhGGdXhSkUR65qBSiP/RGN1/lcSCTD",
-	"43Gcfy+zPVBVzBN1lfCZ9p6EFP+Vc+YhU8kVl9G/caRuObNZeyPFRoDQuG4Qe03dGBAI7eazILqmzhyF",
-	"+Q9AEZLputzTyJY54mDM4KG4bbgsaAsFPZn8R8ipwteqfYvmPRT137/2u/teDGxYxa6lWhZpxDzfJvK3",
-	"2VjJSXS1SG7D4F7yFYxr7meRLHlP3nARWCfp6mieqJsorF6U92acuVBzfP/60fg8OjKGVOfPz3/+/wEA",
-	"AP//",
+	"gZ+Lh8xvYAP9qz+uecfN9gonu+ZpfS8eIk7w9/o3DWxP5bf6Nzw0oeDv69nl4zo/xDprjrUUXlRLkxKv",
+	"XAFrysOyxzSOWYBRb/SMasUW4nlkQmKqUrTqYcIi8hjAEhXR7pFY7gSp8kBgKN8zqsmPhi5SiSRqAEex",
+	"LkiGpxgek4mYKRPa8pAYGGvD7BOyTGTKmnt0/nD0hKK1HKxZs1q/7r8cxoGI5AAS1gIBS5DH5mBGLKaY",
+	"Ka+N8PiFQ1WSnDFtywAN7eyY7VSG/nFBbMtZryEA2zrg2CJMrEcCIXXiA03HMxb9qlWj+4WOVtSrLnmD",
+	"AHDO7+8Fja4NGaVxLJcDXPKBUeoGBg+vxiFsDFmmrArVKgQA5emGI+aH1xdC7SY0ViyEFY1DmGdxyhcx",
+	"G5j+VWgtwLAMDhx1bUSL5YzHDDwCuEyokPIELDImOJ04lwqLGo4pS+XAvBIYiAHcsEMlNCVSjBm4oGIp",
+	"poQqzyH3kyILGfPxisBUlXEvNhwF0qPdmwCmTaLFt7zYMXW6ORKDyLMXJlwgSOCcXjPVJgnNkUnKuO6b",
+	"R2eIJnzZXQby+iBqA2NS5YIJ5XAYSzlw6tp3vy9lcq1mclHBDdx99t5G6UGlcqHIiIH/FEJPA1ll7WBW",
+	"WQkQ6oHihbkaLLJRzMfhHdFzSKWrlO0Mk+CD7hLN9Y2rUN9NJpEZO6zwHNWMSixP0YxikLL5Iq7N5fHS",
+	"3ZTjIcogXQ5/t2z8dtgmw9+Bbd8a28jvjvPflgNsUJfxUkcNOelmeZeBTK5ilHp55e+RnWYWZJvYZkDd",
+	"UWaFRmzKhTKr8uHi/V9PT666w7be2CnwAjzK3hJuHfJ8EIgHuGewdl65wAzTohLo45FKRKODE/UA8dlb",
+	"56yZ2A46mfCYm/r21WvAe6qn6CgOMQ9WcBFfswUGZUOm8ytbMgymTcWKrFjaJVeSzBnTlwgjTKRYpQli",
+	"NmYJw3BHuM+YkNl0Vlihzy2VZhETqZY5XM339cR8j1Rd+vUMv+EDyLma97BocDIH5huBZbtg0yymYIRM",
+	"mLFN/unidP/PeGHNtZiEnH8GCQ0uTtlf35OyEfReS9j9+f9kLhe13+/aRzVLisAT33JNud5hnq4GSmbJ",
+	"OHRFnSmVGfMvnqt8tdCppPgUa2zcc61mabpQR0+exHLKRddL/XmSMBrP1ZN8Jf94krytl8N3mb11V+n7",
+	"MWHrMWHrMWHrj0nYqvIFZ2AP8oByeSxXDovWFcPyTOYPiTz+fpKH6EOIqJauTDS5HnUxJt9LxsDItAnJ",
+	"xLUwjOJ7tnqvyZPKeQdYJXPcCZyiulvuVMkH2QBAOPf8GhdrHV4wPNyRKa/d+tqRc33PLtKV0cRQFcTD",
+	"FqDmeElXiujOjggX5kz6bmubOpIA8i2L1qZCBLS9DUH9bbMgXOXmCrNSEK245CqY77aThfkGxvRCTsUd",
+	"8yK4cliadRsIMzoqbBwXNroUV/ruW/lDWOtzhWONu0LzOk1qzbkcdFuPy6MfGwRHjLNoniywDc8spBds",
+	"vzQ7DZFRuX0+X5zypAr74VvSc160pb1+g+0/P2cln0K9O2KTt6Fy+L6sFRUa1v7zzqhf+m83q1sNlvmB",
+	"1rtwY6xd/mahO351qvKvylXoCjyphHTk74SCMNzTaiBKqehVmVjqg1Dg+Zk6tlsX7rImAqW23FepiVdv",
+	"LPCkWG8s0CC8gH5ttNCjNW/VTKRYUa3mafhdE7a45ptn6iInr9ropEdSeiSlbUipcDGsqei1WZds77LQ",
+	"16MW+qiFPmqhj1rooxb6qIX+QFrouuI8nqm2cOnW+nDeC7deS65mkDZMrxnJFuAEq8RTPegtuntK2UVg",
+	"9HcfxMzXRLZ7xaRCe7ltelEeCLcdf/aDXdYEAOchdGMax6oQMlfBo+luM+BKlM3WUaEJu+FsORjL+TwI",
+	"w+NHqWJblhBFMQbcjveOX3UB6rsJcHWdrpdcYUZ5qQnr7IWyDNhB975f98/W9h19q+DvLZs/bIi11qoc",
+	"eG7BQ18oh7mptJwnC5uN/bYl5gq21EQr9+ZVj5uFYo/vGtWcZ0qEaL+GKovnr8ID7mPe22BQDPOtEiMN",
+	"8+MauyxUmjgej5lSV/KahbOgjj+cGdwdm78KWU9tFxIJwTDQwJTo271AYFSz9Sk5OAYMO13K5BoyRy0L",
+	"Bu+/DaOTIkaoNj1IqLk8pgLMA927efO3V+iu3IAx5sJqmOtQyzxRP6Yq1TQZNVmSJVUEMNP0WxD7aFHu",
+	"5lxkKSut0sMquRuue0NImAHt3+9QQVCvlb4/u7Vhi6pJ3zGfQ+2fVBYtLXkLvSGmlf6WC8xax4UDBwoU",
+	"p9ZtIFBtlw4n3xujQlkZyKkKNOMTZ0PugEbOBqFfE4TucoyjJpOCRYPaLbMp1CNukhImDv0rlURxMY0Z",
+	"wdFiAGle/I3oPwyyZhE50NWfNDqDKdJYCvL57AfiVdYlj6ALhB/elU21CU3JXKqUHDw7JBEYChI5R8zF",
+	"l73iL6ZOJS/gnXcDYUr7nf29zVFagUorWxzQkxlN6BgCJwswmouEi1TzCvjFLnRhkOd8OkvjFUnYQiZp",
+	"oKjJroIe78QXinGcXiT/kT6irXYr4gkbpzJZ4Q9fdsAk/OhMmL79KxCp6bOB4vnf6jSHLFUQNZkfXsA3",
+	"QO/sEH4ZQiyxQOS9hKmFFIoRGpvUxge9+rcj4TWksHOOnoYFqKuScIR4EMPjLJ3JxBQDGna/eYyCIRkc",
+	"9KaroyFFXdq0gQr+CVQfwxv2+MPZNgCDeNywaAyN/IyaSsNlwlOoG4xzaBMW8bQN8OVtgzHXNkBrbVsC",
+	"D5PxMMPU66sNeabA0dp5+ly7L4irHw0g8IA1RajCPKC2+ZFGfhjyT1Ca7RrLNhd4hpuVXxhKtb1kHgjs",
+	"tDDf0ni+TMS6jBHBTysm6sgczA5kqyHBIR49E0bIw5sPWr8yArBrpVhyw8do9VMgCxtke26Q+GpQ6Rwz",
+	"rOxDlUGicdSMtGGkQk5WeQC6usDegs8+mW/nD1/bUVRe+6iHc2VHU3Jsf7Mv3zqEoQ3IQVQU6OQhrK5G",
+	"HV1rI6g68OwYiwXMSlaD7wTZoWAXql41IhpEwYw7470REEjuwMpMwgITUQkV1oB/7cYpOA9WCfBGFFju",
+	"XbkjG7qzrP/KrcxdPVj1F3ecTdckQnJBtEKRAM6cjQIgs9VCC92a79n6QEKS48uTszMSs9QUqo/4lPum",
+	"ZJ7mSA3kXKYkE/y3rCFqQ472FhxsRLH078erkzaRwvBy/xRBD0UftE3KsMXXug1IrdEGb7QH4pjahMZK",
+	"6muOhqprNLQK3jXbTU7MKtFijpuFtzcpkZgJB3t2ivk95jlXhEZzngK8qo2nQPoUrNuH2JO8ksscr0ZU",
+	"sUyYiAEt1E+RjsvaYU1+ldZhatZl13YA31hqtQF9Yjymvtn8GISKaBX4QHgfg/Ih0k7jkE8PBMHGez7o",
+	"pAoojY7xW3a71aQboDli1NrF21ZxYWyolPdTEaYQQ6dw0v5PJ/kChH4O9BuGToRHpdgz/6UyQiOOp4qO",
+	"aLY5Cvx6Zha08JuLAyuth43r++Ctchg/8nFF77qi+eFcF3Zn76MNsXWjLEUVpHQ8hhDGBW98u9i7R/n1",
+	"UX59lF8f5ddH+fUHkF/XhqwZiwheVQupaHwBbvZtMYVz1Kk7YQtvhBXvizsj+9owhg7+Y9vUHeOGqwGF",
+	"rTytQU3N212a4dQ+a4hS+4eOS9MLADCdGDCENdX4x36TtpZMCturqgLKm9Pjq48Xp5fV/j5onucVYnau",
+	"MLw9CNThwhsHWJjnvvaq+hyf//rx+NdQ/3q8MRXTjE6ZQmQNqYWqSSLnbSzeB1eGFszGMmKmSI5yoa7u",
+	"xDc5+vu+72k/4Oko/W0HPjh5//p0/eARvGjKsaBT0Iv/6fjt648Xg5P3F6cb3TNmrxNW3O+yelwcoL/S",
+	"7XxTi18OqrQ1nwvXY/R8HgVSM0XspBjrOwSQZriYEi7axWJBpuZaLOW1K23K04CH7fjj1V9Oz6/OTo6v",
+	"zt6fD96dXv3l/evLWpFnePn+5Oz47eDy7Nfzjx+GtsIt3iBCkgVVaimTSIEfvbv2uihTwuvTN8cf314N",
+	"zl5/qP0+HACEM5kkUoD4iZ55vCYteo++vaFahaaZDJMLKgN48/Ht28EHvbVXZ1dva4hPaQnLnoRKF395",
+	"/+70w/uLq4FWJoPvj2heF8wN+SdFPl68VYBiyAWUXlJN9Iaz87+fXcFOXQ5Oz49/eXv6em22hzdmT858",
+	"d3x5dXrx7uz8dZNhQ9U4A66oB91knO/PXp8Mjk9OTi8vB1fv/3Z6vnG0RpYubqxB3fHix9xg0K+lANKF",
+	"gxdtCD4R0s96vYPxNVvBP9gwvASXf9Gbdr+9vzy7Oh28Pr08uTj7oLdkPdHWd3H67vjs7V1fPj9+d7oR",
+	"48+d/UofHy9PLwbvjs9fH1+9v/iPwZuz07drTr8bS9NDXWKl+YgDO1A9j4ElLixZhZJL5zF8Xtp1PK/I",
+	"gdYRcd26hfh+k+jaMPHZesU0FFq7ZdGagnCJ3uSETqAOnYlXU9nI6Akrlr7yi6EWDx7h6Dw3gK+6B6+a",
+	"noVAZQk08qvoFcPxl1QZq45NW4QX/Ep6Xmc27B3a+EXgip2m+rrjKRnR8XVBhobJ6rvPSYtelTOvtJkr",
+	"L3ZHgRplSvOx8NMP9QIrPPfqU4UbeDWqwg1OvElskrS/swHDedGq2gkGRNeGC3oJHi4xYqVshO6crsgo",
+	"x4brkk8znjKiFnSstV+ZYRVI7uoDBuyJdVkZZwLAJEU2H2HZ+JgLhlGEHiVqDbaCPtz6xGIoBGNKKdbg",
+	"7TbHPLwj/G4IkgvTyGvAqI+Bq+jrFriBn3+oT71JPJQTCI3UXYfWU6RNS8QXEgY3mS3XREm/0TKFy6CR",
+	"MeLACwnA0SzRJGJyp7sEoipcnIymjmvGFmYHtzDVeWtTI9p7i2egA2dQNlnVqJHNBWgIkRkAcl+NSOCI",
+	"NitON08d94CJQcDKFnBvTFlq1sIv736w3wJC5XPNZnsbS70X7TRcpA8VmVZKffD2pITY4lPll/XHoqkz",
+	"Etaxijyz5cj8vawd57q7SY/cd2q5v43Hyf1ddDe5nz8UhuZ+9oAu8i/osZ6YobpfT3DMV2bIpZvo+xpe",
+	"cac3AkrsEDLikS0+ssUds8V1tnH/mi8SfTPjOMSUbl/Ecwgigl84b+hTvm7h7dIQdAyDN21LCOW5Y1DH",
+	"HrZCyx64E0WTuc9IO/4f5WKbEHPcbnXsP4pct+P/2Zzrql9WJTbk/VIwWZtnHssLVZY0v1+aMfp/htpV",
+	"2F3ht7WG+B9q9Jp8s5idJolMaguoUKUZynKGCXuaDrDOj9X51nOSNUkU7VbOjsNh+6tFbn4BlBounC8P",
+	"bxFFZogSjGqt8fAb1dcP10WFG00IWPe7PrQX2kpTT9P2Zf6sa67PFfar/wUy/cJ4zpT9NvzlPg5/QS4g",
+	"vFJ0WOXBMLaUSrtlhwBKdhybi1D30vBkueX2Ym3cbx/cd9xP7/MP5q/il/3X3BBKR+FhP2fJJ2h+NT5o",
+	"B1AlUeOcSZUe6dWnEBZDTYU1LsjwCV3wJ3bZ1ZPf9VVx+2TY7gt8ZCMT8ifmnXle3rljLeYdu1XhjmAG",
+	"unEKB6gDuAqupWbJ1aZISa5Rty/O4HrQZ2OYJfHQSs5L/Q9L6QaUGrp0kzNA1SVk7VmaLo6ePNnbf97t",
+	"dXvdvaMXvRe94tSfR3uTp6Nn+51DejDuPGW9F50Xk5fPO/ujZ+OXUY/t0d7+kxIi+7bFB2pSyC7BtGZs",
+	"GU1MGtaKoOhKlcIRgrYMzH9Za8+owdkIBGnkv1QiITAwIAT9QWKWKr8QgitSxdMuqbGZlGwjfDrTPAqC",
+	"VY4XMo4lGSUym85SMpNwx1T2ZsdVidaDipSN6ndZFuN61YtyTEYxFdc2nRQjbqwLmF4zRQ57PTJ2KZLF",
+	"5XonpSCJHF+rQEGdu2Y7hgxDJeLFfL26vL+qodrmH9GUjM3aocBcSun1qoBFa6uhQUiLaej8nEYwxBSn",
+	"XGovajrmfbBWd7dCN6utyHrlxS7ZqqzFzxr4Pb3JRq2x/qSGUWpbga15cZd5cBUIG2Bvt1pdEVnGWxZi",
+	"6gRY+aRcqux++Gw/DMjY7ss1FiCPQ7C+xQNQAestU+KXTScVzCphMLOMG0tV+MQGKsfvbj1C4wa/7elX",
+	"rNxSez1i1E3k0Dw9L7FMQ4aVqIaFS4FBwV5vwJmMUd71W+S3vckhfTnZZ53n9PCw83T8nHVeTnq082x0",
+	"QJ/R3vgZ3dtrVAzDXxIYZO2SrMFKQI845PTrMUNIIAjjqBdrvTXHMNA6UJ1npLJu2DwknawC5VKtGtX2",
+	"2I2tuavlOxlHXYIOIghTAZW+6hfxWZeJ90yknBuoqHcY9FnxkOz48t+Ygu2WG8r+GNZolx4Wvjirm73u",
+	"8X+qbHTxy7tJ7yX9x9U7diK+jkbL0w+fFi8yFv/93WTx4m/0vxe/vf5VXhzr//2qTn85nHb3Py6Ws3fx",
+	"f74e/Hb9ZvyXfx/cZNeDG/aPT/Q5H7G/nr75e+/g71HnWPLr4so87b18tqGKUIkGyxm1ORFqtftdzSHS",
+	"F67eUU1pgdt8mjA2Z2JdMDDEVlBFhrrJ4B+SCxM0mXuaDSmkLJlD3Bp0CyCv1Eb9ILLLq9w+mLOFa8YW",
+	"qi+cSU8xMiwODKAIIKaBQGQV46D3TnjMAiHtzTMJ+A2PByjshmDIGkUne6tyD/SDbeEPKz1MeKLWycPw",
+	"nCxlAlfK0OFfNQMlKEDFVU3YDevHbw+mVBWtuBrACQ4U82QM4+nmVEAAJbthycrh74W7QqNkTWebOgCk",
+	"nTU4KhOJtW3TtetfQTcENOJG2yKoXqiaIZRDgTb3JlM+4WOMTBwwobcuIL7+qjUljG0HeCk/nBFrdlFu",
+	"wIFMkd22FWEBCdsahcNrutb/cBzHJICJLPPe21pWAnAivd7bYDp54KmbouEXMymYxzfuue7B/IZzG8xv",
+	"ZQSQ8ZF7dsmZFoXET6kWEXT/d011qD3SD5Cw6kHr+eh7HuPyT1SRuPOS5IW199hB0SnrHe0ih26Xr7w6",
+	"si9SYt2tuyEYYx2ovctQ0wclN1E8gtw3xeat1a3XDMXTp9eP5EHwzX9w3PpvibT+kPDh28FBY63ZcHaj",
+	"b55xFYyFAch6iFzHHxWqvMoumwbpoMhgmaJ/1StsEOSjgbCedbWhKoisfuEpe/OUaKemFJX/pgUZaABc",
+	"WzS5rHOv2XX0Y3IKv+UJWYWfK4VxCk+9sjWV30Mf8UvzVB54BXQqz7zKOdVnNR+ymfChaRbK9YQbQLdV",
+	"x+HjQt5tIatnuVlESpNze7f8zTcy8TWqvtBa4BDO7bANudaFsuhQSNcPcXHGfuIFq6HcBki55nYlEBJM",
+	"JxDADkIYNIlkgzRQy0Q69h9VJtSp/uRzi04BslrG8Jv5f48Jddy/m7OTQhZn8YdC5Id55JOr/TPYLnRQ",
+	"Kr+H3ixRovdLqPUFLoL3V6hV6bx4v6yNtHlcn3Lq7d+54qPYA8WrVYDACGLLwjNGFMPg80KleFvIG6Ea",
+	"wfic1ioz96rm0dRM9U9VIcTAXm4AELc7ZFsT6mfv5JvluQ9WEIwKAJpQtDxHoCyoWSsSYR2MHekm9cbS",
+	"M8+Zz8U1WfI4JiNNdSJFnxEYkSmPAS/DcG+QL8dQhR2gQj3CBP074pMJS3QX+Ko/i7ywwKYRJ4lMBnOm",
+	"lKHABnC4bJzBVdCoMsSpbV4oBNGk8H5V5WxQgb9GBxWRX2OfFEvs72z7v1ntj7UROL8yjAHyo3BQbXHe",
+	"JxNMCIvEvnKl1+0CkGasMwO/qJtgW72U4qcUk7Rpte9u65/Fc9+IqvMTjfAQZfNifQmO6gaWvPj3rNFx",
+	"11IkViN0UmCBMVSPfY4f4vPx4Mmumij1MrNxlvB0dalXFI8/uBGPs3RWpemaxGwHVATivOYJCMgMCOr6",
+	"BZzgENHgWQRxgAsDHD2ggBw9QBTigW3qEJcIagmaA49YX+TQ7CZZ7RXiXmAFD30QAEgHowNMwqyW0lmk",
+	"wEf5tQMfwjjxYZcMf2E0YUllToSKqC/s0/C8SYSBBiqcqKsYxjQppnUIo5oY5B29mjNGI7BR41FsFbDA",
+	"c98HXfC/sVXr9hbKeU2kTTahCBVsXr7yq5jYYGWTX29DgdhCKp7KxGyS3SOImdBMqZKNglcmIwuEhuAC",
+	"dLUgSDU41qACpE0iNDQBdtW+6IvjglAHoakYTWUTcfS/kc3pz4gyQpKmBGe5ndOVceN5nBRpRxGetvWv",
+	"fWG8zxGL+Y3+Gtf6I7im2i7gzEo29vriqX0kKlFoxSmkDosrNW+zqC/0tDmgvJOYTxhcndYyq5fhCsHP",
+	"HZkuaDpTbWu+B/cknnYPSOYnhVkVHc+VNmwTJU3Qi6G6OY0YkKG5Y5cyue6LTGA8jglP//kMgDUmnCXq",
+	"558BnUar7XD1YEigjyLFhT55UvAxhWjyOflTRNWMRW0PqOzPr3J8JQByj5XM++gLqsjBPpmxrzRiYz6n",
+	"MWKVGZj3n7USo1I6X9jxXLw5IQcHBy8NwhhS0pyPE6nYWIrIvogJAz//jN8ygXnpLGGMjGTEmToiw9/7",
+	"LVjafuuIfO63zNr2W23y//7f/8+X26G+W6kfkah384bGPGqTYfUFbN8XSRYzEzOjIL19jNIvGBZ+77ci",
+	"UHn0R70uboewO7nXmLBYMTOZCzuESP388xE2yqsqmHD/CpNDHkKG/94x73fOXg+75N8yLb/yFIW2lcxM",
+	"dQ00pIxiQADDry4YBaXKLYL+euFbiJAIcazDs4jNFzJlYrzq/I2thijcWSaYhyAi4KP5VfNvKcb6AFmg",
+	"LOx0KlMtBFKhluDCJE97Lw3vBNyTUhw1UakW2ZNMMx5Knu6/RNvQ4devBj/EbwxY/eAWTftiSVW7Oirw",
+	"kwI0Se6BN6//pNywljOGfC2Dm0p/EwqZ0NjrEjeiL/IVSjsXbBHTFYuOAMFlaLzc1H2DzGikyfZVXjrX",
+	"ufhlqemSKhKBK4q6lHf9N9SGQa6C49UPlglPUyiRM8WhwzCX5eWMNJFDd4pca91GU+f+UzKTWaLZrUB+",
+	"XrupfQFVgJ/u79tbmiuyp7n3/uEhuUEzgMEpzKOfXb2wYb81xAPT7w/BsfmbJltYYCFNvHGOxgksVXPB",
+	"I2Tu18yE1C+lMRuiLW7OWIqlJbySP3mVH2tOMHVzpLzW2mxK/vS018shFp3OMpYC2J7RD/tCX716Jm3y",
+	"tLen/3OA6q29hZRXo6hNnu4d6P8c/hln42QSTflFCm7rSSiSLfSJANq09Vf1Ye8LWxlor9fu9Xpms+Fj",
+	"z56Sd/wX2MFXZC4NLCD03iXv7THO151m+nJLjUe7be6cdCYjZW7wdEYF+fD+8qptk/c8GjecA2035QIe",
+	"P//sPjNiyFZGCaPXRzk/Ua+IBPmCxmRBEzpnQBXm0uWJyYHwWuHd2Bdy4u6ZV87fPXFMUr3K+SUOVQuH",
+	"cEeYK8S7WPFTcilewZdN3gU+6Asmsnm+bmDK9XWtnDtVFoAoOdeMjjg+xxJDcCZk0gzciqaW0vrgW8bd",
+	"gIA3WxTKJCWApkwF8YYGtwA1pxRmYEEj8Se897FUN+yCqUxCuUKm3RfI8/J0Dr3NWlTSvf/JnJS9bq9t",
+	"5El9+/4ZRdiYj5nJHzAi6Luzq5YJVoE0HnX05IlcMKFkloxZVybTJ+alJ3MOLr+UpzEmyoIk2mq3zLdb",
+	"R61e91m3pxvpLuiCt45aB91e96AF4aIzUFWe0AXvaHJ+gkI9M6HHTyBPRoYibq1+7dclcwfYBRQPxzJi",
+	"w2JIsR+oDNfqkC74QH99wAVPBwlLE85u2BDYuuJTMJP1BSo6hIsu+WRMJfb2hrhlTTgRchd0YsCvgCgC",
+	"tyZqFnmNvjyMFduASMExtyZLck5xlNdnFW3zb8tCNU2AtGhLyIOSkNdzdZqEnobKX5OZUWDcaT6LUEXB",
+	"hYBxDew2tFAbZyr9RUYrL0keIksXi9iwoCf/MIHKLuLWRn03C9YGa8OMzekme0EwPh0Uq3UR6rUx5bmp",
+	"Qd/vYHswnEgPZL/X227KJmxZn4bB6b8fv/vw9rT51E5kwrQCieVkaubkqvAZ9qg79SXHuo+Y5k8KbeEb",
+	"T3GSoZfcYjz5hUYnejuh/eHm9u/gMjqX6TGWB8QXn21+Ub8CihjYC/Vbeweb37L4EVK+pcnUvPd083sf",
+	"L870OxINVk/3GszsozBRZyx6xyJOrbHs6f7LzS9fSfmOipXFPdXvHTZZ/jORskTQ+BK0YVCa8N0Ga3OJ",
+	"FaE+CnpDOZphfbMRVklU2XxOk1XrqGXPFqF4fpBz2epiKZ2Cy8xybfSmzenXzkhGq85oleqTs/fs4MVT",
+	"/ZGcu/9uM1pvkbM7qaF19Dk8g7zJkw/m3dbtl/b3eClgAq39Wt5dDiObLUCm7u0fOvcKaGPuCrEvc6Uy",
+	"QHf0ERWV07ksGmzCsCYX+XjxFur1TbvkF5nOQG40XvCjvHdI7/WwIz3bif0eSt4Jo+MZU31R5JS7uPby",
+	"b+abA5deX8CtZwtnrr2d0D70eCs93kqVW+lpo8vljcxE9HiN/StfY8iWAM8oP3ZqR5ebHnvMUtRfpiyt",
+	"z9ga0fG1jZQAJlwoaa7VPblEx3UcG11zzc2kjA8ckJ6BGZv3+2Kq1VMpKpzGmvcLOZh5sRdqlW0vpd7e",
+	"eQalFO9CLtazbLMibritEj87wO0v+V5laMglFvNWjh1u9zr2cmFuS9f+tn1v9vS9s5vt2cY/yck/MfTm",
+	"4bEHz/Zt++5SaN3p18ey/uQfe2cvN3bbc461zkcrCIMW12hVtHJeG2ulT0XhGIpX6A2YJnRuwzEyhcwO",
+	"wIWHdmhDFAFpWgR3sQjtA9vOQrr4HISUGIjlVjLBAsgQg0lSqYVGH598ga49LdZRHivDiY25GicC7tUy",
+	"W9KMTgLriOWUC8dAIn+lh+imM/43Z4I0Aj4VUTsvrp7DG+MaD8HhbiaZf9faPEpSubk1zPeGNYaSoZaR",
+	"N7DJdmG/YVUDk++LIc57QnnMoie5b35oGDL6oNCj6xySeRe85DzP/cj6ka1gwJD/v8JCAWYBiV2BnOX7",
+	"w9Vz1APkiozYNBPW5ZtfVSZfzW0ZhPWjedONFOnHVsu5FnLpYEPgThyuvVeHJQjsLjmOY2Mt9W3RCXOo",
+	"dW0Tyisn5L0WZYECc7csxikMAPqIzqWYevV1au60wvXbqjCSCkIA+5pWyg7Y6hFzpgAjG/0jXXJcboKs",
+	"gpKEikjOifMgWXe3kLlO0Rdeh0g2xrhsrnWZpe18n8CAaDmLknOmBR2CPjf3p/FwFtLprw9uXn7dt2EQ",
+	"v2UsWeVREC6uxSkYZUycci7Jl61EAhgtF9+RMLClQmYioz63ToXKElOdGyPLDBefo8OGCvDD+bhDXxpr",
+	"bpjJgIh8NXobwtr7LvMdK3GPUtJ3KiX9AqV78sP0UCLSk0LFnHrZyNrvlmVAGf+asGHkYgWMCbQee7mi",
+	"tct6lB13DxTsAXta/gFAhzdeN+h2Tleu9P+8nftcjZVDSw2JOTQ2XIqlqfP4u8t2/V1SGFitbrS1rcer",
+	"bFUsRPX5cwssuKdiGnM1a335Uin3hA1KVZvqahJ9bhWqD2lduVAzqBWoIaLVchgpOYllFpVLhOQ+x4VM",
+	"Uhp3zby6Yzl/8v+x97bNbePY/uBXQelN39ml1bKdpBN3Te240+n+507n4e84k70TpSRIhCxeU4CGoKJo",
+	"bnXVfo39evtJtnDOAQg+WZRMOXbCeTMdmQRBEDjP5/erIRCh4tMii04NCOGNRCLYgVlFR1Oadpltppdn",
+	"Q8n+jZwwpRFquF4+fvqzsXyv4kerjTl6F7Us4juJfTcS+4JEBHoY8O3z39UT4fnfP/3phLGDJd0qiMGF",
+	"8AtFM2eCAP6mXDItIGIUCuNPTDbUYveuhM2thQCYg9yI/aF8A/ITa3/MNWio+4h5G0T/xipUm0NQtp5u",
+	"U4TzLd7RZ8SmPJT5t7G8sMbfFSH6ghn8aR6X18GjWuTsYn8Tmu7Gwcmwj6IYPVI+mSTicwQXjgM25lPA",
+	"sI7k1SjSo2QlZSSv4A8OtQKLOeC3ZDqPPovQ/Lex6YUMR1EIGLBUQDzCOkVtrphzPUoEFmvAD5EemY81",
+	"gjpb80T/regCjdvQhQDMzx4uBzzLv20EuJr0N1b1p9Uqggkn4irSKWk455izcfGJeEPOZTsjbC+dupRT",
+	"gjA7uAc3bK1WcchiAXWj1TUNeZza3s7GDIcQfKPr3kX/xmsrIO6gM5ZMA0T9gCowCE/NoimXKRTeIZoN",
+	"dMZaOwd+L7fJYsVnPvQRmP3NtDA/pGQHTTbGvVxw3WeXkcAt751Vs+pZBfISyqqIR1p9FknMlwWv72PP",
+	"Np2KL8sY8miofaucQJVzABsh9Fh05zeuuckRWT4tI/TodAOu6EwlC+h7xa1zRAgfR1gPZlNo1XhZWMal",
+	"qFWhemUh2JL5Y4AM+x6fQXS8Xs61z35xfQIBAzBuWxaeiAIHtbeuORCdHRYZxt5/oTOAhtxin57ccrU/",
+	"3c6K/egB2/ROBidPjo6Pj05OLwfPzk4HZ4NBfwD/+2evaOqcF8Q2lt+uQHdF8gpoXbBBVK7iOOvamEIP",
+	"j0O6JnaKE8v13eN4QVYXVw1vnWnXBvjWxz8WKA7M87DXqtfkdqiF2PO7O06V/GcfDEqUgSVr8o0UGNj1",
+	"BFoxEBPJ622GpLlG3y7ygvfqVZwePbd0Itvu9q7eKcv81goDtFyPm+RXOfUCWXP3tIkVei0kkjM0j568",
+	"W03npKo6a7x9a9zZ3+bQOEQLP12c/fYpE4zhUc7Y6PlWYC/oVRqBOeQyB39mTcBe0MssQKKh8uw/cwZ9",
+	"8w8R0uqtP0JQK5hiJUy2Gsuv+i+uM7Rg9xkNVWXz4YJ53Xy9sx4GZ1WyOUsEh71pDnCtnxLYVJLfRpMd",
+	"8zHmXLLq6EYuDXkZkLlK0akwehwM+sbeTUDBIXRudnZshnKrZ/NaRPAEnhXNS+T9hJJ5rC1nExVubraO",
+	"LcVOlc6uJWhCQPLicrcWW7g76a7CKBZa7yXZ8zef7vq0x7ve8GTHG5rI59wNTaTzBx6l/k2Pd13mRvI4",
+	"/5Q/8xn+lexE8SFE8WK6dGHQ7YL5xqznZbISZ5ZdybLnE2UYSmyHDuX6aDMgxPHbizf/+eL5Zf/5xYvz",
+	"yxdjK3WhTTQCTgVorxxKO4plerBxF+rCK7ha9G5VvtR0lSTmawOsm/l+eZj/UTa7nMNVhLetdjVznBiu",
+	"zVVoQSRuxSWJUi3iWZ8B6Rb4jg4MFENsVZ7qUJZd1aKn+fz9u8s3r15c9N98eP3ioqGbWVoawqTa0f34",
+	"DT7NpfiS7uhvVq8p0L/A0Ysk1Ten4kvaZ88LaGC5zDU5e1Wv6YAlmmVXs5e5YX6RZuILn6bxxpvhLhMa",
+	"we1tTQsOZS1JCxvnt8e4uC+bHbIbgkJriSAZ/o7a4zghr3oRm4VK6IFTo819Yf/Z1sbICb7c7tDx6qrP",
+	"3hnRxmOwRm0PPnTs5mfM62cMcYt2JmxjBs5YjqiRDJC+JhtqwwQxRtScKNKKtjVcb0xGgEHwkJfHDBRw",
+	"scTk2eREPAmPB0ePpj/Njh7NHvOjp+Hp6dGxGPCfpo8nT2aD05rX91E6szXYRgfyqZwlIZK0rckSkOie",
+	"EoZyvYy/1PgHqLRK3Gk3mOWt5YS/o2AaIrmOiI1EYw7tVlG2xn0SlpqwLgVrRWi72dd7FYrqCnnuIhDl",
+	"EsEZwGq9C3QrG/79+5e/Otudxg0Q/KwkyNg59q/nMXUAmAbxOR4NHuX1V6PzRwJ+ydO5J9+tc+O3SbUj",
+	"6s3LgFWim9QqRdO5D/qPP1gwpAqDPk9dAVoCtWOmJ/LmFuhT7O+GjkOHXGtcApu6BtcocNEoLsPcqAWg",
+	"JZ/Lo/Bts0DWDOuWGOTnh9IORxNE2IUMzSlK50yT0UL+jKbZQSMg9vrx6bwmRZ5LN6OBMDLagvLFqM6h",
+	"PLfY3bg1QzyUO6SI8cN32eKWssVHHkHeYTLGlSDV31XiuIhHX0SQHh0+m1yL+v9Qk8rVQMS9Cjh/Mn1L",
+	"pB/4swdIWoy75LgzeqfTx+Jk9nRwNJg8C48e8Z/E0bPpyfHRk9mj8Ck/nvwkQBP6hBk9FUefI/43Y03b",
+	"OsnyHjjrvYHL2Ju1BCvBZ7rASRboJmjcHNVBI1/spOcM62a91Z9uu9G67HWXve6chl2y1xXUDLsmT/Ip",
+	"CWepOXmRxC0kdQs5W9/uLdrVzTO4zCVwS1lMyO/WJJDbS7N6FmaXcf1KGddHXYr2DlO0dyhvWsxcVkU9",
+	"HlZ4I6ijzDNO9yqO90ydvbGmYaXz4DkebSVKvNBKOWdamxxlKrEOaxPHbChby5Pei7Ro8TsDKmliFyYP",
+	"yN1kD0CFlR1CIzqJRRJAYNhYpNib6m8WddNm0YIn0/nIkRa1u2E4vQ7sgF1zSic35JR6rRzCctrPru4O",
+	"K+hxD+yxeC7+KT7DRc3aMud8uRQSkfu9KGIAWDpZUBNa/h0hmCPYImiBM6MMPABpYA53oL1TvhBDafm3",
+	"BIu5ThlMkkUpwdwIiRIXSAPwbwhNXS7Ms22ceBmqojj2J+9CnIQ/DEToHnHZzK++M4Ylonr7dDkTMeUr",
+	"LbxEKAP0eJjuOGta7P/x8t3lmKlkKLM8O9a3jN6+uHj18t27l29ejyFG+gLna2SbRYJ2cBcEbJQFOgEr",
+	"eAKd/VdIWRIlbByFY0ZI9kjizAn9FWsN/Y8CsPiwRENp9RviI0HkCoxnIejGNVUyZhw6XLNQINwDxSLt",
+	"HWwirjgskYOAlspTqpfu09CDiRVlbA4ThnsBiX5dwLEg9BQEz1iLyVwpwFKKzDcm4NM++43iy1O1mERS",
+	"4Aqev/61ykzHWdSEfsvnGFbXBhGyPZp5I7jD7Ybts5ehZkmkhV18AYRJRB9O/BeAkpGLA9oYxVBOxFVE",
+	"ANAe0jk8taC7BtUCA85UTlrQU+AOJ8wimT551At6i0hGi9UC/kiSLZKpuIIEZ0m0vXDHK8cUrjw8bRB0",
+	"WRKpIjnCIjmNV6EArY2mD1tJY1zmiseIWhwj2HjOi6UDu5hepVKnPGnMLeU9ia68/dI4XJw3STKmQUtV",
+	"0dAsgUlYVpwdjZOMnwe+sYWJu5WVku0W2BRl6jHbbol9gTnEIgxgZpvMZh9fppDnmggriop7olFQsnr9",
+	"ssfttSsaJ4RuFeEu8oFXPdVe+uMf0UxMN9NY4Kfo5ZvOG22M/BB7xGIv81JMe+EaoMJfcLkx/z+LjH5n",
+	"HAK3NcHa8sjvL/6w8nksxZd0jHHf/7j47Tl7evL06V8samssZikz6tFBHhH6vkVhodlJtf4ZKWW4vkZm",
+	"iqGMeQq4fVYq16gFYweA/B0XdyXyEdVXwZB99n/B3X89MZefPDFvMtLRvwX+cCp+ZomI/zrsmRcd9qrq",
+	"6TzW5rvB5Wwt5rzD7ucxUAZmUQiv8tYIB6NwayxCv5gc/HzcVSnmWv5LrWyuEwwUr1A5VeZfyC9hhBmy",
+	"yPRxsZpZ5pjOqK0bcmpPUhwS1B/z1B/ZFOCeeebVzxlrlOUqKeAjW1svY+SirhMPINiZST+UqLdsGCTT",
+	"bYR00jaAUPNSN/fJXoNxtZJhv9fuh3C0IlXOQLlYhj6BM3U8Nv9y7qmD4riv6ZPf0E6/0ZX0Qpt4TVUm",
+	"xLueopHWFbdYjEcOi7EZSMeab3TWJUY8b5AGQWQnAjF0gEeuYy5XauJQG3PQIQFVAwEe+KJPWI9BBpDo",
+	"uNjIZDNK72ci5uETgKTNoATJeSOIMyghKeIuEZx4gGiLPuxShc9Wg17Zu3WhAGD8bSlQRYTCKV8sV5pw",
+	"P4Meun0jyIJnjCiRHmEJlzXSYz4RsQcK9F4CuV2UbrByFvt/zno4+j6p8pe0NBkgVzODzC4pc0vaiagH",
+	"iRYE+d7y1/RkVFneeEBBFcKowOCwtR5+zTc+WGPNQS/Dq92MWTuU9aC1zUREa2X1901KNDVzyrKhoSzo",
+	"sCG/M6QxLsubYJsEaQEy0vIKHyGvMFpQDa0htNJ/0JmXo4tF10jlCkx+2os5Oh4LGGihRfyZsosYKtdz",
+	"tZZDCZ4/0Z2Qa7nS5Bd6YJQ8z7mYc7syJsMqkVXDqnxHRcl3V2VJjLojiJ6dDE5+OhqcHJ0cV11aIRqx",
+	"lAaosvP9R6+jq3kab4gt1XKC434t2t5BsTTg08FrGN/S1z2Hj0ukKl0d432qY3yt3GfpihjvXxGjlY8M",
+	"5SPJbE8tVauPKmdcKilaR5ip1UL1esc22NxKldyyTrGOzL+rVOywYR5c4eGtZMRNpYRWYlSTEL4CTr9K",
+	"CkI84Gg3ZhTH1LhGZ5laBF0O1LM7GZmd5z5v7FAi3es4M6XG3u2Wbvr0yWMW8o3Gxk2p1hDbfzYo/JjF",
+	"6ay4gc45zSLIjwHzuytfyqisB7S4bZnEWY8ZH0r8I9JVLPi1uCkaWCfALGPgbpazx5L/d7Ehu3hPysFW",
+	"LNPmsOBlC/M5rMENvIQfbN2K+xoQNIZqH+S4xphNE3LC48OAE+zgLrTkCfi0if/15v3F6PWLDwgZv2ur",
+	"060/XXgj8SJUYC14WMyOuz2cHl2IZcw39ZUBVlVW3fJnkONWKRRLZ3l2RwKZpbfrE9s1Pn6T9fyxYW10",
+	"ElXVY9wl14vG/15GyaacmLaCfBWHIM5RVSjFYgU1sS4N7e/8jz2rAaZcZrc5EW85VDGUix2k+Uf/lnWV",
+	"OtIX/2l4eD72LjNOGhDOuN793if/HBmflR2fsXciFtOUcRyOTecqmoo+pkcBLaScKmbOyKfLNU16weWm",
+	"No2PbCAKi0OcVs8mr+QI5jwSyHtz9hGS96CKMl1VqDMCTYYqBwt0LfBOn12Iz+oaubSw49rMsS0GnvNs",
+	"fd2nyDLGtS/8QBBEcm703frEgwaW6ju+EH8Xm4uV1A+Ln/Wk8bu917SKD9bhR+3HeLVB39SeryJwrTPt",
+	"t8SgPUAorDMsa8QXMteuUh0LAKsb4gbiS+rsYrVPYHkobxlZDoVOE7UpO/mPqp1871FGOIYPUR51ZNHf",
+	"AAwSqObbyYZq73471tsNR9smtIuO/a5HeyhvnzS6cwi5byGpcwtv7S758Ts5+d3CvrUv8Ro1RFdJvpxB",
+	"M74hd70PQtwuPRuHQoizQJbNyg/s1a2QpdnBqEcR2+mHsjFPGlYn0yj5NvxGhGn2+QVyggT/ntXMB1vI",
+	"1NwUttCoDeWNPGq1vGmzWRQjnLuDkPN/s3RkPn8aG0+5HPFwEUlLpjYVPB7NIhnpuQgt+DewqLmesCKV",
+	"m/tDAcBuzvXImwE8gRJ+o1Qki0gaZWqu1NNIyKkYhWrBo2yq9me9muT+5OPhraJwZOwE0qKAyX0AEjUH",
+	"5Nqh4j0EDrVXPLkW6TLmU2Erqywy7Vv8kh27mjGHvaN7aHw8WvdvABfPYri0i9uc/xQOQTrfidu4qbcY",
+	"YrW6h9rLoXs4wYpbowxCYGJHZyOHi2d0DCo6lwy281uqOIajSYDW7t9m5NyI20CunXHR4OVOfuztAl19",
+	"sld1Gs6n44frEPY6/2yv4jQ60L4zZn+6iZKojoOoYNoWfiKVlucisnYt8hJVW7W+eC3QIVXZtERo5D0a",
+	"vK6iQQuqsWTPer8WzFkfZLRkyn4Fbrhtztu+tHCZH7UzI1zZhcsYjw5HDVcgb+iq/7rqvwdV/dcJ4VaF",
+	"cOuscGkel+FmcgJarttST5lPgg/ag2/KCuA114y8JWbJkNIIkfUACyQfv7Tu1OD4cmB8qTPKfFRNz4H7",
+	"VMQojUtxBMjiDWGHmsxX8CSOSjM+HgyOBrvMeISBlpYm3pAnzwUU96HJYzOVDOXNNHmWfvDV+evz3x8w",
+	"T95ba9Lkwvc6A6TQe4JRNfLGm66ag4atWKgtgfotDmojxEw7gR90+5yC+eBGO0iX/kfNwar17ykKmk/S",
+	"t/Pi5mM2VbP1H9geTyKIEkSqcPa7hXqUKgur23SIkkLXKamGFKRezKkdHaUswmPb6mqhwmgWHVJfBf7k",
+	"bRcFYGqZgYPW1Zl9o3b12Z7yxEYU7xFL6bYptctTeiCOz5teom2WT7unb0nyedOUW6T5fFuIfXz7LJ8u",
+	"9r4LySfdVM/vmUuXVtB7ur/feWnWw8/egBXgfIDZKl2BnN43jZOkYhFpL4+T/eAlcnong2fPUIf02k3o",
+	"nN5MWtp43U53KFnD6dWVqVlXu6Mo7XIhrdWq0Zari8W1RtXhRDOVouUF8UH4O07urPjsMOyk+TBKQ3JS",
+	"F4+7G25SO8fvjpo0t4E7ZtKOmbRjJu2YSQ/ATFoMde9MTXpapCZd8C9beUlf8S/sFQj+ZrSkC/5ld07S",
+	"046TtKuY6iqmHgon6TZX4V4zkuYiFfeZkLTKruzqfDo+0u+Lj/SwsuZAbKTO9X5IwYwDkZG+AoPwO2Ai",
+	"3a8UpaMizbbKonar3GMe0tN7w0Nav3wtkZDCIdoe0OQxhfAqmmgzcgFIQKZzsQiIOrLIL3DOpokA5HIe",
+	"4+5xnDxrlVwPZYa0AI90eVnqavU56WLhelqx/bLY0spSxTiyIFp+yjHFBYCQb1wTdrR1nVQ8KmzrZ6RH",
+	"eqNTscjaPduNOsICd3HGB9Hr+X3HF/PtnN6ZOmxM8WHEE/3lcC5fKb9O6WDKwCRVoCy1QULPBfatlBKf",
+	"sQe/0iiWuEcMzvskXediF4fr4nC7sr/8jxH2YB6dr9J57+zjpz/LZFJgGXj+Mv77Bme5ZMOgfPHsl6/Q",
+	"4+dVrVUE4mo4qowhWWak22ZJslpDslEAbyjrInhoo3Uxu6437wGE4JpLGYzRHUzMtBiTu8iEyJRLNjHS",
+	"Jw5REnntGExBj65x+hCvjgQMOo5TLsmbiPSWrrbbtHI4oT+aqWRU2WuzcwQB398Y+Rm/fy4sZkZo3llk",
+	"SRFWcUq484zs4qE0I0F5+mKZbkpOgDVsGzYa+Vbx146N3aonBnpLI50mPFXJnXXFfJgLUFsYWiCW2Ylg",
+	"VwmXaWGK9V8hczF273HZL1RMvskd9lNQl8Ltv3H7vQqFqNsuxe/wzdUMY11UWIkVdkbEeQ7hjYZUKSJX",
+	"Y9+0VyDfzBl+BwqDlY7WFo/4/NdXL1+X/OGdnN5HzQu4c6Um1UXcAADRVXB3PmFbFdyUSqowyFpLbCLg",
+	"CRZue8Jlj0Rno+N24KptaH26StRqeeQVNG+XsXCLXwOdr8i+CWImXxVNie4MKFTNsoZvBxsD6Ua60/Z2",
+	"ges5fvn6Hy8vzy9fvnnd/+Plu8uxh0VjZHq1HA9s6sU8ENk0EsGWq0kcTeF+FKPAI7Wf3zyUQ/kbGcpT",
+	"tZhEUqD6OX/9KxqRuFkgOWM0LJnVZkBzCngiQhZHqUh4HG9gTo5lizNqv6lyuCG5D19n5H2d/bIkv5th",
+	"XrpR8H0sRKPZ2E1SKJWDvNTnqKj2H+AtfK3vIDFz8PrvXxAO5kJotUqm4kL8a48UTcNk2s5Jt302h7E8",
+	"XpvluM0At9rf1lC4xd3IonKr/ArcoaSo2wD2suIs/oiAem3njVQYpktsdImNzohtNbFRMrs8Y7falKuy",
+	"fks8FG1nLkrT3A+m8EPRattmsMGvkGy4PclwjSFlUxnfpiXVadsuRdWlqL6hFNW+CuOmDFSV+riRZLo0",
+	"izO2nivwZdVSSA0x2TiS16AWuEaiUPOj7QB3eamAmH5z7dj5VuyhBC8c6hj5cpmoz0L32UuIySx4FIuQ",
+	"pcbjMoL/LHs0EQmbf4PHBQynbMm1Zkpi6aPx38d8lSpiarbwmBB0oGfxGNiftU8lgrrTRjUALWoWFaj3",
+	"NF9QQN7oLHpPyFboobQIAVhJCQOIWNtKTtLOPM2K7i8VYVMxvZrOK75AUCbu9JvbbYPBUFoSHQvbVlgI",
+	"WuBxYPnA0OOlnwHKS8mpyHT5uAJFxHWre4ChGqpIhxL/EEEIJt2M0EXVYxdl4xL2EAuVSrJtZatKzZfF",
+	"pTQfCEFTAyqOt8E8DMdoMOooTTSUUyVn0dUqwc2CIR54JizA7yX7xrLKQHJ1wqe4hd2WmGyYRnSB9Zyn",
+	"MMU0eyjOB+5SMwJe9gaHR/4vtUZi1bJtZV7Prb7ZUlAxjbuQ0l5xtIjAJvpFbJRZDfwlR6HuhbIgUvXo",
+	"5FkwlHyWGhMqjmle07mYXutdDKavS2oOKjgWHMVTnqgXfs7itUKEIscvDNHkRnHax5bnrU0KBSPwXadP",
+	"bvIZ2JCFhMBvDtHElYw+i0QbLeG9i39abfyoQpTZP+F5H6XiS5p7npqxjVoBcIVDugOC/7la9jNSPdcd",
+	"fnJ08sh1h/+z514Iml5GqVgsY4Qu+kCDmCf8jy3W/5M6vJs3d2//CLvDRlXjHvX6/8ffsqUeDl0H+S6s",
+	"ywWDNEd73yJ5vc6Bb+0WDMpY3fd8qbrkX1GQ+YiKX5cdvjizpkTxNcmUh0IUvzVOVRHf6xKuHY/3N8nj",
+	"XZQBTf2mAoH3k8ePT5/c7EKtkyj12LxrhEgDNm8kQ6zyt/I5aQqVyQ3UtqF5DM4WfYcc+2/eN3B+2A4G",
+	"4K6c3ZV6gYARWy4W2a1XpQcoYlMupyIGGmQ3Q7Ky8cOE/d6nxjUyq1jA/tWNtaTxeTA73RXOdHTmX0VE",
+	"/gr7vELO3DobQbKwAa15yUZjl4pxK7XAgeWO0xwDBZvAyj6VGEmYYaQbsQYwzVEWi/LSD0PpD2SebuVp",
+	"uWSkuVxspWgQ7sBZ7GrYn0slNwu10oc37TtR1aVHD5wedUWArcukmgrB3VJNmN/6ZEZJp/OyaHsO7AG2",
+	"JI2airFDn2RWtU3ncDwCtp6LRNTwFUUpdS6sLPgHPGgoIUrJpFgbsfbzTaajSoy4VAvhpF6kmQijFAub",
+	"NNb7xdAkcQ4jYggebVLnVg9lHnEA0bLNlT9oL0RuJKoUwoZpo6t5mgtR25tYqlSfvZFTMGihihvSuvpa",
+	"hGYUhcirROMduIh5PqJuXq4ysO8FRXeQ7EuepBGPR6tliKHP/SOXGIDLxf7wnaBo0IW2hcwFLgvRO31t",
+	"q9t2DNftEMl6a/a1KIYI3sMKeGGtP2+t7HDL7arscCK3iGLhAHUKz9gtRmrZk4vphw2lBdaHcFt2jda8",
+	"CKO0i9h8HUv/dtGXh+omvEUxGG8YCsL9HYb9oypBb7lK69XtNvVaqU377DeCFrEaOBazlBlXgUp5kQuo",
+	"oHKHkpR7p3LbV7nfk6rtdGynYzsd2+lYI6LefzXN2ixfgdFySFu05D9XFpq9kOGNynwNmpfUV7VOfwl9",
+	"wdDtk1XTQJlyGsUxm2RFTbsUv8Drt1P8cpu+4hD6cHtnvWxFQWlPhJBMr6ZTofVsFXvpjX7zRl9s8t0t",
+	"ze+ecqA8/9fIDNndU04MZa974MxQlt/rQq7fYZb/+0rUw6E6YBaqmYYTn2HiDTiueMrmfLkUEotKKxw/",
+	"6IZRuWR8sa+6QWoee6+H0gifRPAQNB5Ok6kZ9kZXFARDozSWe0ZIb2vz2ewF3swnxsfNFfpiDaBRruu5",
+	"sl09WIFtrzujylFCbtTsSqR0Dw7oqLC8CgR6IjY8ozuNHpjjHyVcZazYAmbd9VxIePSGrUWCDkMqdumS",
+	"xkW6K0jZ2/d27lnSh4vbQocnDNRCmyeue9foeUilusO28kRpLh7yWmE7QUlu2UpgFEx+eMQZnq9VymZG",
+	"bfexrhn4k6oGh79UjfBSfuZxFMIF/V3iJTvapw7gQXwB4ICCv2D+4kRuQIAAV4CNtMRycsGERE5wI5Oz",
+	"VjEwzoZyqXQEXkokU3EFLRXt2mpdFvqgLECZJuX3O9nczH5xTQlbLRi/MYgV+oIoFl7plMxUElj4e6Dq",
+	"dOgsYDQYM8YW4PTZW9d5BCOCIqfiv1yofZd0rM8i9CD0+h6YDXbd9tHqr4VORegIl2+tzu2C3x+FXtvB",
+	"CzC7a82M8R3HCMiSK/c/aVSXH8n09KQX9BaRjBarRe8sWzWS8oCkfqWOsl8pVN/ZDt+w7eCcMtT/Xrat",
+	"sxu+N7vBqU5MANutgGZA+C2YEuS+HyTav0zEFH1dFML5w3iur3Fd1zVmiJrNRKID6pXN7Bmo+rXIftQI",
+	"Sxn1X90zz9g0jsDoW2lhW5LLdoZeTRZROqJhxkyqdUCZBwdAovlGQ9vFToXCmNr9qi20AGpclLoAAG0s",
+	"Os39ZlOvcbWubzW/5CL5Qfty21YKFDB9RXQFD4SPfL5UcazYJFGrq3nK5gqgcf320t5Z75VSkiVqeq13",
+	"Efrv4EOSCGkrsW7+cyeC371miyenBm2V9veaa7bgobjfyZftBpFDsXWfqMtUdP2I31qaA4834x5otT3J",
+	"AYMULpQbnQxOHt+TnH9eDx48999Q91vofgd2MaZ87TjrgKQMf0Il8iqGOrsFj+KzAuaMX1PngiHEnZcE",
+	"2H9UAxVDFgEh2+SCKIBoW0tPNcaWpKHMQ68UQTwc9gqNDsgyxruiaXnxTIq8JOJzJNbGK1nJWGjtYZP8",
+	"oNlSxdF0Y7yXWMkrkQxlLFJd2Shvn21WLUq1iGfA9CdzU1zzKNV99sF8LSz00zn4nOK03UUADocvArWK",
+	"ZH4AVyHTKd8gUsrYtwGIi7DCoEBCwmuxTL3OidILwRfhRhoTH8UoGwqgzWn3QH0nYeNjvmsdaSzLBJD9",
+	"GeIY540eANpPVAxgQTxJ2X/k545eogXDCAApGAEz4EsO5TLmUzFXsdGkf2Gx4KFlGlUe/hCG5nIARaFw",
+	"fjess5uSmzHdhKm7vNU2lP6GBfQhLjdsyrUjjiRu08Ar5rRIzMXt4O1Y8/DcG6pVyvx3BEJI5PTzecwr",
+	"Y5ElxlBaQ0RStkg3/mZb843bChmYkjOXsFkGyAWy1XqtcLkiTacDqUJOHj9m0zlP+BSQDJvb+nnZ2Zn8",
+	"D9rk1/R32NxbA7ole/Z8lapze7dZX9RXuw+EL7dbaW5hQXAJOs+i8yw6z+I78Czu1pPYiXnC6JAGyMLN",
+	"+Sh8pD3kpBhKn5SiiC9ZQU/BmrNTOJILoiOL5FDeOEbmWKQb7NhBgJrsowWEogzYyMorpyLWetumZExj",
+	"cnmg+8a6JHdEVsHOJVKjDSUO55IlOFqf/RFpzCwjxTCRKvPQ+Ck2Agv7BwhEzthYpzwVf6WXGq4Gg5Mn",
+	"+BM224TjYCjzFwX2L+gXwN8+fqoY4uMnNwiwQXiUmJYeOrO7fI7ogE1W6VBOEj69Nn7SRMwjQFzMzGrM",
+	"BQH9OYBlEiC1MX8z7jmCsNCRvIrtB1isdAorNjELs0SoNPP13gKRhJ5HM+PNRLFAH8RuloBK+aiHSa/z",
+	"AJNnwJyzttXKSrJ0rSxPCySklGQS6e8UfBGs8FvPjROL9BoTcWVOA/i901WiVfJXnfIkxYWeGcNtjezz",
+	"UnxJxwCxUW8Y35q6pIS1HX2O4teQUmuSzC/djoV257P0Vvf/ArGa2wyw2evmHYHGi/e/WEAOdM8bXxgn",
+	"bK+7v4jpyvzzXQptYfuMAD13zZf9Oezc3o2E8mqGiJv5psr2OOaHskAyz3bgmAeYyl7QAxnmdR0elGfe",
+	"X/bD0Mx/8yQ/Rwdn+ck+0mHYfV7OXispXgG8yVciAyoe//+9z0270BnchslgbxKDyht/9U7HvmPs+9Ye",
+	"gcIeN6Nsv5uaudtTHOVHMKfnMCxHLy751bYAB1zzZ9C4ru7r18mfNoxtvFJhNItslGLHJLtZ2ZE2IuPs",
+	"Yw9IGaPQ1kxh6BfL+fq9T382p6U1eq22Hc+326lgCx77kJvw9msu9avs2qmx26VIjpVq5LoKuQdUIXcD",
+	"TcnXZrS6NZdVo/hTQK1yGH7y2K6gqQ0zzwFkoSF4oBJ0HMwAYHn2h7IF0qvb01113nfnfe/hfXf2+7dm",
+	"v3fMaR1z2j1hTisQo+1ia7RDhgYnRyB+NGVmeBgmUG+liLseamlybfyg7UMFJSyY6EHjgNIDfhmZLT8z",
+	"lrFXo+OqYcBkKSaPcrVrP2hIMvUZgbeZYwox+1USjzH9k6i1+Y9xrqluzFQylGOXGMMffybot2yUVRQW",
+	"hvEY9KkwbkyOx8jMxN2bm95QDiVwdhnZY18g33M4tmUm4ZhFMyyK0m490WIig83ZceRFEFHXOAOkmw2l",
+	"cTZsIQvkNbRd9dkqXVkWBS+/lpWAmZmGIo4AdgFePrssP2njEIWrWIRD6dclpQmXmk8BSBtTdR76ICXG",
+	"jBEKkxdpPhkFFqeC3yiySuHkCtozlmc9wzGGUiusYBvPVnFsK9PGkhtHy/1zOVdSjFC6m3+r5IrL6N/w",
+	"bubf/60mozRKY1uRNzUmob3+Z2esahaqIbyJBXrQgqFJi8V9FNAeA+pxMRtM+Hy2Ck2tZZ9lwXTCb58Z",
+	"/3ARyZU5jHDyNoInbJaoBbZsKPoHGPDwsQuNjX6VWKRZzFOR/OwTupWXE44rGvfAvGY8AmDmk/70hUT0",
+	"RTmUVCwXmeNNNZOOn9BVVCU5lrk+Gy+EWU89j5Yjt1B0gmhdLOsdzt7y5XHwPPVQXgkztfPcrDCRC3OD",
+	"V8UsBtTUAX9ejp7OyDWUcVa4mSEJu8NeJMXa/hn4SoC8DA+lDhpw1g3lTaR1bEfOuvvGVmdWeodQJtk9",
+	"L8xdfwY9c0h3v/s3c9efQcaUt9vtf8BtzavLaijPyuZiPsmGX6ff+3rkaLfhRdvOm3AfydD2pEF7iARo",
+	"O+yXcIV/F0XEWGQj9T6kTjmAE8bGOsxRMmKu9uxj720ZOI4uxz5iTcXakWYC7UYZoujtfTLTtwIjm8cL",
+	"6cMTp0oxwZN4w4DUVoEYz83EYtN+7L2QIDsRUQnUIMLVHh+dnAJc7eOzweCf5jCeDE5+8n4HGFsAuCsr",
+	"odLAHINXIKerxqcXQ0sl/2q+9UNJVYg6F1/JLq59LoamhW93w2yRX/Jj73IOtoGIw2KSABI8gF2VnwmA",
+	"/hlNZ/UxXQUl7Rj9DZyNaa8xhriSualKJUfw4JHADIPZEnS53QcQtnP4loUH0iSp0KrMc+rbYsyW/SM/",
+	"crgAQwlDhk4jG3O5ejFh+Vzhlgt0suybG1MuTaJprjPGEhPjRHHJi7NEV4baoy3y8maZFcttW7MLMwDY",
+	"u/Bueq5WccgmIlZYsZ51leA5R2cCp0TuXBWoAPFOA2eQFHXRX39yNNjH3nMuf0hhQVQimJogZas5VKsk",
+	"PmOtMcXCK5B5f1FaXPsisOwletuPvTc4L7CfjIv21+1cq8+eFaAO+jvRnm5Np7lz6I534O1aoxulxYQI",
+	"7I72lSd9ecaZE9QdIGZXDN4Vg2+jvcz5o9sDY+3Xf1O7DHaNVvd7Eqc/4/koj3f8bZvjGOYxdu48w3po",
+	"4/NjMMg8HgMh6H0K8FbRxcwRMghJdbBTwcqxoD77UCCeR8I4L3YHjZDMeZ/EtCAVI7oEIyqETMnmxDkR",
+	"65yGijZrTBjlxSMqhM/ewhkaPiXeS3CQ0fJZyTSKKQSSKjWUKg6zBkNbk4w9bGRmUCSsLF9zF3sfAUIB",
+	"Lz2/QYgftAsEmLWZYzW3FyrgWD7nDCbsEaPUZaSNR+99IWdTb/RQ+p/fvj6uGVZfNHH4LSX6ng47EEeY",
+	"R/bOep+P++f/1KvJxS+vZoNn/L8vX4nn8stksn7x9sPy6UrE/3g1Wz79O//38l+//q4uzs3/ftcvfnl8",
+	"1T95v1zPX8X//HX0r+vfpv/r/x59Xl2PPov//sB/iibiP1/89o/B6T/Co3MVXTevqwBVssW/xuXKnY8m",
+	"7nWb8OOu+7OtipECWaob/ivwQ8An6JgavmOmhozBMEdXSEqsEP/N0ZbCoeSMCrp3U8THT06fPqpXspNV",
+	"fH2EGYUbFO2vCgPkUO2uZmy1NP86DgaDQa4eBnpzxyXJqoUMx0HFHxANn3JGpb9ip8oY/YtUGWf5LNPo",
+	"2K2+ioUOKJAeWD0iQ4LmRD1JNfpmObP8iZ8ZGMp8mNuG8208+VqIZaah8XNE6c+EmKBXcYpoTuv5xlUT",
+	"rVUSktPL00zb99k56OvE+JEy3kBagXJRY3phl9Xyl9YxNUL+xThnemwfFiVYcw4KmsfU5zWu7J8ZZ6BX",
+	"yndeZ/ANsEhpXGyZ+wDNPO6PY/FlKaZoa2m/PKroERv3TM/VWp5RosR683Q9Rg2kWgeQ6YH+7kizEJIG",
+	"pMZtk5JmjwbP+ux3Y45QZRMtA7Sw0eSyjCDmX6AZCb6dDwOCthsonrVKrkUIoYbjp0yLqZKhDrKYVJSy",
+	"GY9iETJF/RqX2aSsjYebYCjHUqWjNInMylhUBWy/OmPmEFAWC6bN+BWPJK0tl2zsZQ6O/i424+xL2iWx",
+	"lMPZLg4I7iSazoe0tGBWJxoSRWbO7/73H1EqGllARhiMcOCvm/fAj1kIqOYL5Lz6Oj+SQbM/6zm+FbtX",
+	"e2fHgT+w8UgsUgDCCbhmmbOPrsMeYxnwwcpxqtJ0KH9ltoUWMT62anIaqcNo2I/NYMB2Cav8soqvPX7n",
+	"aYP8it1QZe9Bt2wHwh2L6EuDJEv1exhroHfbxaBBalAMQKiX+7u+BZYaTXF+OhV5iA5q57WQK5wkdSFF",
+	"QLduCZXfImZvT8rH3js4Ry5qP52raCr6lKa2ccGsYZo5o4suxdC+O2kvU7Fgx2fs1UqnGBbEcd+/f/lr",
+	"FuEvYJ1cKmX91IK4sfLkY++Va+o7LlpFcFefveZJQp2vts3ZgqhAig+oLezaSVRxpfBt0SQwAgwDn5MN",
+	"m6h0TjUd2yLkvhpFdaQSO61cELk0A9ohXsNK9YJonoozoywTC3kLoWeYyB3EiHN9lmVL1X4T7wMYFduF",
+	"hg8XGt4jSHBJOww0Kh2QM3ZS/pJA+8j+UOramlWVR6uFsMJ53oItNATYNJix55yRnAcps1vtZ+Zltxxs",
+	"ju/dDGXZJow0sdAlKykjedU29HMXkb+P8CzQ6IQWrdk1BOEAKmmn6tX2g/TGZWiG1GKuLOKnLHylifD7",
+	"ZbLlECFIyK+OuU7Z6YCFfKOrkV2AdsoRS/ygm7s+3xQrRN7q3bfLNT/KYTpcO3qnO7UD3q2mc9q0XSPj",
+	"oRsZi1LvvnUzlqRyTejQycdi/BBxWMGZabffEJ5omw67jqKuo+jhdBTtfOjbbSui7MwAnN6lUMtYBBjI",
+	"4roqCQP1HmMslTprnFvps3NjsRE71xTq2yZZC3IhZ5Ko9Y15Exe3ByOQJ4L957s3rzEOz5Ds30w+FV/S",
+	"H6f68/iMcSvizNDgN+V4QDOIJmgxChB9GjB7zVRUAisylEuRaCX77LlaLHjAtFhEUxVTdSSfZHA/YJOq",
+	"eLWQ1DAD8HeRZu8vfzt6Sm0dfuTMGNmETLTgyXUAFx4/IcBmJbGS8EMkQ7XWR8cnj0/OGOUTzPW22GI8",
+	"nfNEi3TswI29mkVYv4CJWMP6IDWSQ5Si6RYwpc4l42YDJWppzHKLg+RAilEFUOKEm6VarGKzNCvaQT/8",
+	"n2OAc3YEbOycPhGI+BSxl4xFTxMAB3goOZuKOPYugA2aA0ceyve0eQfZTsB0UAppm6CYF8qnYGzIts8g",
+	"HufuJqU44dPrqwRrBWmcoSwM5HXiIVadTX+FyWaUrOSYeZkqIpatnBUkQ2394ZQ6p+AYJmq9gwpspw+l",
+	"hJv1DjCub5givhSiLNIr5+r+6zGpaKVyyFTUeeXEHPkNE6ViwaURo8UJAix8qlioshbHdZbvKiTMI431",
+	"9lQm3WdjfR0txywW3HaHwd9hL8UQfxlDXhoScxpotaj4Hi654pEMqgUm3gbLVkDv6pln9mqAuuQoaxXY",
+	"L3XxRv7qRvizGgkNSqddc9eaBGAmN+mgwhEHGEoURARVBqXNfCHy/R2WhuDVi1e/vLioeT0qKc5ea8G/",
+	"/CHkVTrvnZ08flzRqVE1fWpc3Wf+0KiCweym7Sk71lZXv7gtSK9+84HnI7tX/3SLEjM6Rzor2y5/H2s6",
+	"tPbmUKm/RrlDHQA9HvK/0bz6U7XoYb+Zy6iGnL2gWZtPbe+aCFm4q/gS56/Pf39xgUxj+xySLM0Z9Oy2",
+	"ya0hziVwsx3KwqsE3uSHsjDj4Bchsz/mvnvxM1eDGIE9Bk21YCkdIrca7h4fumVStT6deh7HeU0OVo/V",
+	"OTdUUzhVfj9TrieDkx2/SsqhOHSnz3IJ9+z7VWrT2/Z7wJQcbUmNqfR1mw4LvtTenYcQqP4G2w9xrGIa",
+	"H7Wk9UUy1wVbqmx317Yk8R+RFOz4DOhK8XZ7REH1DlGSDnt4itH9AhcEdtMQNOSwF7Bhj67bmmAHLZNr",
+	"TFpTy6BeQarAlRvMofMnn0EYDJiIxQK8U3zUv1aq1JjpmxDObQXPuslynKKHDAPnPCVIdGetUHLHJPcv",
+	"PNxSoONIKY1XhoDbuemfUfud1vzKfg2MuEsL2G5evM/eYOvnYoXFnLl6PSiJhBDatVimQ+nMaT+fSl5P",
+	"67SzXbq866T6Bjupbp2nfXr69OmTwdMWMrXEy9coYeswdXhRCReTCNZRw8gBWG9kVORSf/iXLEXho3YP",
+	"pRkEFQkJI9A1CmKKKSEgqMQIJ6iYti1NQNtmtBrlhJsHVhKRJpH4vHtoJW9kEV4cvNth4K4/fQ2HACtg",
+	"9N62Z3Z/pTIr7SgK8dj9koWIdZct/j7V4PeUK74gWVSWtY6RlE5DCwnk20i7Khb4Oi2DBUt7sL5WPrIu",
+	"6/VHFuAFPbSSoQNngApZlaJjuxHpmeVUwggDxrw1G+NMRTjus5fFXPja2PVQhaRTvvE11FBmKsoh6qmk",
+	"xnPNNFfz0L/tYWihFaOVps1fCq/kOjftArbWuVlcPOgkStVyeUAQpDt03QFsQ8Ybxtm/VmIlIPJOJZ2l",
+	"d7cYcm6NPzVd44tVLOoLp6vWmVqNMEiXrTmlCbvy6O/Q3/u+Sm1TtSwr4Vso3V3csqn+3Mw1yzJjJWtB",
+	"I0I8aC0tZGoZyFHljQPzX1wD6bUMLRAr12y2ShAh0ZY4EI7FUE5Vkohp6j0ZgY4szAIWZ1zxSJ5Rf2M6",
+	"T4Soqj6AIowaJ6+sQYeyVoWyc6wloK47vTS2jZ4LYdPZKb9GYmtXwOCAs0q1D1G6g0rWnw/jOG5X0o2S",
+	"WUGiYhEgUBV54vi9A/Olc6kuP80V5HOIQVuZwyBCIpBAIHX+TRBswT7pNNh9EFHwynBKtTcFvUWC8ejX",
+	"SCNNSFUOwoa0s4KiuJAX52nKp/OFkOnP8Fdz9V+H/uk/apJw6E/152Hvxle/M7rjzhH9zh3RX9VaxoqH",
+	"fsCuUtPccz8UgH6PXMGNvgHcwipW4t6dYbx2GXMpRZivjVYWkp3qKdfUu29B3CHkCRI4A57L5nA2lBMx",
+	"5SsNYB9FdND/cFjgPuK4yqEq/SXjATaSyXssPlQlzD4hh41Mdy1Yuobu2fNYW55KDMeOAbovklcjgGEf",
+	"B2w9d7yvbK6AdLICYt6lhy6zSnDkpp04ICezbAhPmd3YGq48fIYDgsu/MOO7T4hNzsi7SeWIuVi2rQLU",
+	"SxHHUEqGkUzoT2JqOl0liZBTYU0gRPPAz6hZpIfSlmlCca3NUuYBFm3qs7CBdJajgyZBsLcUxDqMoAjP",
+	"qiBWbO0vWHTQVzhDiuLslTEIQnT+9nUXgss0WjSDlYCzmBW/6a+GLQFdT56c8suZzuNoKqpLk7aDYA4e",
+	"5Yuc1KSlkaY8UfHeYz1uc1afDlNXtitgtquAfG521ZaUeY0QV9KKoQMUX01UOi+iA4sC9nMAU8DgI4hk",
+	"v/TAOyjbNqiT2tkLjoD+96wZpEibW7x+LnIVx7tvtrxG6p19xNoRQBfOr+87tRATFW7yeqoCZju3slWP",
+	"yN5vwb/8jU8Xom9FR+HqZm9yWrxtlN+jb/PozaWrqZiyWBsZ9CI9MhYATYVKqndbYUCZoLxgDuAhJ6ib",
+	"r90uxS71xxmPXt15ziaBGhSwAQALfZluWDRDZC0K+5fQHB4uWotr1c1v+jIwv74JVCWv+ggKJWANXPNe",
+	"gFefBnC2ztg2iPSa+q4bZtOwwqtY4PXg0boPjoJSA5bdhfK70q2udKu+dMuoo0r7caaSvIrcEY9z8Ojp",
+	"45+eNImQ1AY3FpEUzRIFZYS6hJw3h09I4tBR1hZEJNbm55E2ziwhba4D/AdNniyhU0efo9i1ZM8wLQFU",
+	"XpBfdLPxmNKSLPBhO+oc7y0kNEIxjSPzQaCfsKZVfSVDNaIrqU2LLfi1YLa/i3q7qIvMTMHl/5Gcykxy",
+	"DMMAVPaYkEWAE8viba4l4HcGLFWqzz5YJxlxyQTIYU7KUgtB08zI9igYgUxmGLAgwovyC+GYlQCq7jUx",
+	"mXPjUjTy1c3W2g8H5eXstZLiFSCkHaQMrm1G0h3sL4sGWXLrKDjiU7LhgcnMio8epVSvwHAzOBs87h+f",
+	"nD56/OSfvcBeN5psRn4v1Zs4+hxx9mYtYVzvqmhhVpEcLO9381lt2yHcbG6j0Jnr0JouhP8z+Y0NDBfj",
+	"N9qTOOKpfb5rDKt0VIn9x63A6aBqBcSXNOG+B5mKL2nvrEeeasF9es4lo1inMdbUKpmCRK70nXLNcaMS",
+	"az95Yo4iE+D8Ab6zBikUfqVEDd3tfm6+licZ6KjbZUEvkz12cXfx6v/8tAfQz5u1PDTOz4tLfrXNtoRr",
+	"/gxclWepL8g1+I9BFWGwXHwGHkrxJSVJGHOdjnE+/3Hx23P29OTp07/02Tn+VBVU9fvZC029w9VgcDrd",
+	"odcI9DPcJX5miYj/OuzBZKEXpoXBzNtBxrC+T6nNDGIbpbCnDS33VyqMZpG1wXesUzMfd6SNsjj72Dsn",
+	"TzaSqSAqLt9Pbc3tcvon53o9ZPdqPzYHWGzzBVqrAYSzGmm25Dq1xKUBsRp7WD9mzTnDRP5nYb93yx+g",
+	"yzgfFCYrczp+AEj++wyZ1QAty1nRY2L5Ayx3s591fyhbBsqCh1mgrB1t9o7CvwPc+gYAt24lPnYD36oN",
+	"yiTCuAA31plAaLg9srKbmMaGcjvVGGuLacxnSPM51BJkGItDNkGOr4ABmTm8oy1DdVkbZLdoJPJwrTum",
+	"Lrc5CKsJ+Gdmxa8EGGta3TWbF36kg7F5ZcN/XTavjpzrGybnQpn9lbi5vGZtRPyuIOaC33URC00yLjfY",
+	"wJ2rtofKPC2A/MhYbDUMUUaWVNXvDaXxvKiA7xyFy3qu0GB1ge+UsB9TgiNrJNFDodNEbcpQr4+qLc9C",
+	"yxIsQ5fTfOgi5+GWTSMi/26cuVubhoKbE3yI1pQXS3BAzbkPsGkYyoLdqXXNxKGIo88igfQVnGMNB9mJ",
+	"hqpaUZuwamKe7dkgk8shtQB7gG/ZgGfKxy2w9+xTzrTddLlFTPx28my/CGwnA79jLAL5Nfs9qgAAQDCU",
+	"5OFzoPfRPuyzq2TwOiACwhKtrDco0X/mKEg2ZACdDeUY0pzQR6liQWSYUSI0ZZ6wQFXPo+XI/sHYSq23",
+	"KAwl9CiwMaV9x1lCC+mO0PADEG+PPBRbIqVY515YZT0lZN29nJXoSdGnR9pSlv0swigNGHj1PMUGS6RZ",
+	"LtF0M66NdoEyCUvFPJRDaSmVqJ3lKiJKd/ehcmgYeG1OgUF8VqxtueLP9q+RcCyngidxJBKjM4cyYyyH",
+	"sKmtJZXXNhJsBoO5YM+ocjRpfQZd+xSp4Smi5k65LPKiTwSDtgcRBkOZaV3AxLGAbRVUi2B2W0t6sgEz",
+	"PmOmR4jeWYmDPdUinrnvP5S4AQI2WaXWKsCvxvM2u31VWngo94GH/wx/stM1uwdYXHExzVtrkVCFDkSa",
+	"zM6y9gN0DHHN6CAAERuWN1PRrv0UuODEhguNuCstYoLeNss1V3FoXv3cNViZhw9lGM1mMLJ5pUhiH41N",
+	"BNHHwkgSUNDDZdYZocOhAygtNWNGGvqkz3yqevMi2fL4bU+0JgRvBYulsYHYiIZtkgD57XXlKQzMQ8mf",
+	"lGr9M5OrOIY+ZnDvhHne2gKQuEdRFVRhR5iPi5x7VhbYdaCRbl6FRCwiCXzCWCN1ZXYWgtqHfDOU1Dft",
+	"to+FU6+Dyk6xVTtbXmiLqjr7HukybNxHJ8/YRGwUHRTkIrBd3wUpBl+kIB6glquRzbrkSRrxeLRaUtn0",
+	"/uy1VAiTA53MvWaOTbOyakYlmLQXsop3dqrkLLpaJSJkcTQTabQQAe2prGkMbs3TdmIJDhaUlHcnFuf8",
+	"dDR4cnQ6uDw+ORsMzgaDf8I8sLWg6o0I99tD7NyhO6m5if3WqH4RekYBfKctkVJrDWTn4ENGz6DCjYPy",
+	"p/MAocpbOh1GsiO+6i5ux4V31z6OBy5Hg8gp6mAQDutDhE53cc8cmH3lzio2yFILFdatRrrY/VpxqD72",
+	"3lLJp78A2BeEZT/+cLnRbHtBWpqezd7aalKpEpbVf9miP0T3WZYery2ajzGbXMdEGxCx1Q0AaSlWFmVG",
+	"FAUKoKIia1j2mj8fSEDtN5VMojC0EfkunvZdhvC92n0jzF0xOlJiJKAQweXaya3dnzMz6C1XFdG7d4Kg",
+	"dOz8nGlq3QE30Vv5qn32i9BRSEgA9mHA+OLVOha9xp87T7XzVDtPtfNUO0/1vnqqLXioZYyCwtv5M6wx",
+	"ris81uBQ3t+Obp/3Eu40VW2+K4Ho0m1DQKBtv4P39wJv6By/e+P4YeQgP7/fvNzCDW32bg43dtR/sofl",
+	"Y+8N9peDGDGK8688XESy0KCS9dYDUkShEy3eQDZ4mceTgCZE9FcyhkJ7DRYmi22kJxaiwq6eRVGcQrF9",
+	"4YE0ySVPjXlfDlyp5IrL6N8OzNEDkgpBXlJdoiWoAU1Qvbawmm6JFjydzgmZyOoy6N9Poqljm/feniZa",
+	"Dms5Dj3qxrRCEMg21YxZtrdCvAsgAzKLlkSOuQe0pOsuU8z22/XZhbkGKnIS81rSZ7nPDFyEorq7aETQ",
+	"WyF76EVpbSywQnXIr2Ifb1cDz55VbfMuItJFRLqISIsRETQS7izysa2iEb2RPYgBGpMC/B5ZTgCKi+Tt",
+	"wBqXXYG3Vi6sJ2fgB42eIFbYg/HwM5Vb+xXw1L/j4x8ENU4tT+kC9JUAqC9xeO9ZlidVtnex+DAHutBn",
+	"b2ZMm2nz2NyKUIOpLYDAajG9mk6FCDV6zSDytLGC2aPBowIUAVyQ0QHml8C6W1VFYjJj1hlbjElL1pPm",
+	"QwO5VVtJ9Khz4tm9HsRiULl6sDa4XhiGASRI+D7cPQNMirVs5FbhprxHZAtVNfXwAbWerWKznSj80lqB",
+	"vcXkVmjmUvnutwKiVZGW9Q5dJHWEx6RuC/r21Hstkv/v//l/fecB/6sc87IcJOJfKx6jhTUXcViR1a1a",
+	"/TKMHT4chQzZ5M5izOI/ka3Thgce0GvYw0M4nINAayOoJWY2i+KIQlbGpAuFTKN0wxAposp7sLP1XQec",
+	"8g2ughFNiUghguBN5YLcCAj2wWJkI+kylAgMZVwOEGSuvYpQzOx38GDzC58B3tz/Bjg361P4G+LPdvhD",
+	"ziFmT404RJ4/rahx7erwO5qQbwweDD9N2/X+W+1mzEUdkU13SAP6HB9V363q93kKiKQalzmdC5S1Sk6R",
+	"t9FKVMDT0ZSVynJyZEf3h9KjuNUZrhIlBDPKk7qeJWQ5Af/9r9mEbWYlb8KS+gApOech5IC4xBZVyP1B",
+	"8sOqQEIXwkb9SLNHJ8+CqoQYZA6Hcpx7egO7E1d6RLfdcwPUpUMP09SZDf+NGJ0V+KSXOUDORCzMC/ua",
+	"PLugbE16t/QZdSd6de6EbFOOE2YYyVyzUEyjMP9MOJZu51aFCF2yHDDlbe9ta8bEZdOwnC4vXheU68yN",
+	"b9vcwLMHiDHlI8oQrm42uwMLRF8fAXzmIW2PSxHHfuAtoaotKiXIg2YQskSpEIrra796ATkNjVEClQGU",
+	"2/EDUD87CjRnhUBk7OQZAyQ+4i7LGRPgK18ZH1ph6ZXx9fBPForcmBUqEQF+IQchyjBmV+zNngimraRe",
+	"zxWbQgoCAEldsU1eI3z3YTt9PYIdeY8MJ8+UrS5jy+J5QqatmVL2kVCaMlVJaAM4CE/AzCjhKr7v1tVW",
+	"8I3ih+tiBJ3Svo9KW19Xnv7Da+m9ibcbq+gXQGazvT7ZahypQKVldZtlJtB61jAowKur2FNLISH0AEqg",
+	"GR/VfaPV3prpaZ1eO+9pZcN/Q8zattpFJZUw/ock1b7Zj+2i453m+8bJM+BQ3XV0HLoYDqn0fGINcm8K",
+	"XTq+4kNAPkFIr3k2DA1IjKjkSB9GqW3hXQLSFjbWfI50lBIkrPEtEZTRiJSNSPvsXG6cq2iLVYolKnUY",
+	"kEOZh3/EGSP/pGbTREC2lMc67/M6sWam41GWlqLkXUUJbMjeravJYetUpO5tNZFFDU2iq3ma32iZveXX",
+	"a8IlI7xkVISQr2dxMAfQWFvFom3agnYasGDVD75p7D1K34Gjp5kOpn3asurtyiofKthRDdwjsj45qZ3r",
+	"QrBpEArD3ajPtuoqok+5Uxfthq5RVwmz5jI1opVA5MzRyciRAkqyetwvY2Risj+NCNQ3DwIMyWGKQaVC",
+	"skUkV6nQLOapSIKSmBYCdNlKhqAtUjaBCiesj69yBIssR5hL9t1KCKDW6IHAgeIVGasiV+7UZy5/JmLq",
+	"IPT17VDa3TGJRabUsa9xCmSCNL/vXSfSMnxVCmjcpMbvxo0hFUujhcg6gly8nxnRIJL+PkTFF/CUG9oT",
+	"Pnhoza6bk6Ca4fzAfjOW3ERk3DS9w4I227N9oEhDNvw3kt+3e6lUGAi/I/459nDnOmborua0p9M5T/jU",
+	"HIX+oVlDu/hExwzaMYPeAPULIuyWzTQA/d1K2AOxrw9pSW4HGSdeh2hWU59TV/VXABEfylujiANM+gOK",
+	"7Dvk8gOp2ypc9C7f29VodUHvu4CAv8PKLIJ72U4LvSbwoxyADOGkoPiN5JWPMZMEfhuOh6lBtMjYpoKW",
+	"AeDqcLnJMwK9QVQigJmHC/zAcVbVpRKfidm4xRgEL8bOxWKZbsg7RSrmofwPDLebyzOAFvi7zihx0JEV",
+	"cqaSqcAi878EoMXyEFOcXjaS5IEjd7WKQ0LYJKQkc6cNpWx86K3v3smHvejzALRHwNwYxx/msAOmyj8i",
+	"HU1iUTVEpaqlt+zcpQ5w/7aA+4CwlgdXy8tjFqVfH4B/mwoSn2GIZhpozpdLISkFKnOZUynWUDkZJTo9",
+	"A98gjEJIkK6hvYjozVJPbxlhPEst1NsawNeMmNNCAuoKcf1T3w+EsfGnBJgiq0mSijnPGwmThrKudom0",
+	"5JRLxNKD9DEslZGrAsC/colj40rB21gMQmvGG7XyAu+UAFDg4SdusiC35Avw1kIGASeHfQNBTrOEqK/W",
+	"IhHMWBepkMYTc0hkPE2NiiUMuxk0Rc2snoA2YwxuUQDcXk7fwoJMgZEB79lIZ+CKwHqW/bdaZGezgEZZ",
+	"wd0Ik2D2WJ9diKWgHEdG0GxeIourQVz/F+OCzfgqTgPgaKVxeSKGEseCdff5wD86Pv+gB89FFvgA38lR",
+	"7we9VI2wE+cTEODHKhQ2yxqZ9/jXSiSbXtAjanl4dG9n4nYPRcxMBgN+crUocLifFCncg55ON4DWNlPJ",
+	"omckCCb/jwgA6Ah3jwVF2yov3nLwFBpd9y76t/haDD94gnp7cOQXxmiBJR93fcGE+Frc90PZBvn9YPaY",
+	"P5udiKOf+OPHR4+mP4mjZ7MBP3oyOeVP+GD6hB8fW1XRFkf+/s+8B1T6tbTKqB1kWiCQ9j/PyU0TN+ea",
+	"p2ALpKcnvaC3iGS0WC16Z9lOJbZ0OP5X6ij71ezejoP/nnPww3t5UehKuDbPhLFaHC0dPyPlIpavVcpm",
+	"xurv9xDK76oGBQ7+UjXCS4kf3VzQ36Wyp3FkMy++giL+NRTKAZNdQAbAFVQyLDkxzQMMLDWTeiV5xmQZ",
+	"yqXSESCX0KZFgdjiPuocqUM5Un8YZZaZ1veMv2yb+xRH8nq78+RK7PKAtgJ2+IJHsQhtISkdCeNAZbGp",
+	"Yvsg+wNgjwjPFHwI6LcoYqC5stKKKhetIHAEABAqNyceg5X9MvsYdEYBag1R0QAPxxa8LkWyiLSGEn0X",
+	"dcuf8HKfCA62U6YoF1zr3Tbfs0qM4DMGiz778celSlIe9736xh+zRzezVYw3sYrMzJtcvk95ChiZNaLW",
+	"LE4X1uqkcUs8kk58eDJZiDbocQ8skRHm4i7gdi4IQ6sObWdbH11dfv0y36qeqjhkk81QUuFjrFFcj6lu",
+	"kzIlCSgTkNwtoPIMZRUsTxMWYbMm7eLi3LZi8LIAhScVS5RaUMXgK745fKkgfmUom/jq1YIZDsxByhey",
+	"4btqwdtUC95XRKCb4bsbIgLxh1vC2BWbdBWMX8UwQ7zWW4IJHa6kUQsZHrigMfosknrqriseIYxhIhBf",
+	"IIc+VK5TQX97topjR8jqpxSHsh7coOiOv5xVwCba0pHZKl0lIsAqS9eg43AXbN8CUE/xTVXj5hxTzUL6",
+	"RR04oBRrmD3g8GnQQjbFN1PJAqmq2JrrwGeqIKIjWIGhLBJFcRmCVCYSM9BQeSh2TBfOVALZzf8FFHOp",
+	"kMViU81cqgdHnau1D9popmbTu1ci1YFVUjA/EfbZL0jOxPEXrJnJIebkyZwCSsHyOCbQYWjn1PXQj45h",
+	"p5F1a/b4/SxU1QScUF2w6oEItWTzubwzQBQ/CIiiNriO6miOSoDfLbIaVdNJVxxG5KA0xqhWEDvNgVMi",
+	"sjRAkxlB4oowsBMYMcvQPT2zaGgkUuF0cez8s0IoA5qvwa58DaBqjJPIg5nS6dbmK9Tw3ASMJDasghXY",
+	"VYZsIhCH685N14wCEBxusyFyhRY5ClOHBt6F5rpa6m/bQn0HHJKyZJMdvox6JUN1dAfd2a8sW6b3ipkt",
+	"Ci9bzvDY7klG5b3GmPL6qfmVwt5ta4MSHabss/OhpJutzKP2aiWnIvAaXvNSC8rncDLAY0bxp6SiYM5W",
+	"n1WS0zTqsf7Oi6b9Lvb7aRhmOBoEtnaYqF/hGZ0deAA7EA2j/FRyksOYI5/9EpGPxS9lji2N02cO65As",
+	"Gs+jBasuLr34pS+4ElF6Gh1YpcBYNA6zOSDEbIxQClue2pItl59IwLh9PogEEqNoAueMuvymbmzbtV1t",
+	"0ll3nXV339gICwe5zVqdKjMvqymxqVzdrM4mu7GQA/XKUYw5pYXIdy3UdsbFliFsUeqKG0rXzmZjTErD",
+	"2ljKWF3fkAbG029RbIwBNlWLCcgn42yfv/4VjTWQrAhYl4ovZqIxZYXNV+TGT46jVCQcqOUkJlSgBIgz",
+	"4uuqtWOyhbLp2rpK/m214W4g2rL4Ts+x4P6XTaP68poxaBXRMN97mMwegkHKxoxKQqzdxeioTgO2UBqh",
+	"+6JZNOUyZddiYzfK+GjsAijw+0JwqZkZlzDLKnsZgqFUCdPC/JAKc6Nmk435lAuu++wysmrVzEaE5m/G",
+	"KIVaLdjCUEtsy76M8o35srbRoVkDg9q9eeFtopZK8/hCfI7E+k25b+HplraFg/Ql7L05rD7c+34IfrXQ",
+	"F6Gk2NoRUZrDHxFYQLt/xOJALTRGxMAFXdkWcZMFZK7RvdZL9Lfd7V29E7LBW7sj7iGI/bvVdE5HpyuT",
+	"O3TRcoWlUTSCKqyYpoXLZqvWWjqBDbHghmbj/IYmaNesJWUHo4jMGO4xbA4l2h26zyx1Pc9wYyX4T0yY",
+	"FSYa5YkKNzvZHVM4ht+84XEfFVRtJxMmQIo7q7U8xt2JbBVGsdB6L3Gdv/l016c93vWGJzve0ETo5m5o",
+	"InI/8Cj1b3q86zI3ErL5p+SxyM0nvpV8XUyXvbMZj7VoIm23ep6UaKDuVZGKKsm8IO7N8rwhiHSlVB5U",
+	"a8ohUtpQRIZCp4nalNseHlWf4opZdOx7HXbzfUFcqtifLRhPrsngxjAR8KeXHn/GUkUn0w8BcbkJoF/J",
+	"2D06gy/aJdwzlDf2OFUd9/ZgeGyV7+6+5YW9s3lYvsKtrE4flde/q5DovLKWmpcOIlv26ygtHYiqNqYb",
+	"TA6q19+jrKHuyXXVDb8nXKYWas4ldK3tYKk5A0Tmwe5U7EBgfKJWKaDmYF/E50isLQJdGi0EtYKqxUJI",
+	"295NpbLruUjEUFIx1YKHIsjB1UE8lPBujGg1F6YJl5pPsfT2A3Q+eWzKIgGhq70hMMsa+FexSA+l64Xg",
+	"cexyfDtJaRrhq/U5IdcILmw+VfsBi/bs33wmEXt574OIp2ohbP/vWiXXeq6WO/X/YxD4OY7pyfw/m3qb",
+	"vnHqmMTNRsKGNqkwmvCw0VCRC5jHHe/ljund1yqluomuNeX+E13fQu8WG1OePH58+qSdtHGOYHO0f2Pw",
+	"rgr1EsoFJ3x6XdangasrcVjaRvkBJ6YM4Y/giuwQIMi/39etRkO9RNXbuzsez+2dzfUQ3uIcF5z4NtJl",
+	"qA/8xnk0w4TP0izqf0gKTa8zh3pTH4hP91ql/6VWiZcJ7WqjutqonakzDxrTaqrmMNxzB+rtAprvdJ1u",
+	"2+IjWl8tA7hgWFrpOAnJT9kxamZe/oG6Y5eeDwYtXas4/nq+mAMH+NZ8MVqfzhXrXLFvFyXgPnlijdDF",
+	"o+kcXSEM3hHQt4o9Qgd4crFmF1l1pwD+6OPQRRKvtwBIEGaUKrUJUAgsxpEGCbd74S+rq/s1N+FVkRxK",
+	"mgLC5PlNrFXkEx94HK6SHzRV+WpCL4A7Rmm0EIAZzM2rjiTHf+q5Wo8iiQtgfgDVqOPVFQELI751Eo/h",
+	"hREsOjyDumV4fYcVCKhQGTEGdgrHgn8WzCEM36iF960e3qfS89uu4D06eAnvm9lMJJG8ymy+Pcp4G6CP",
+	"12LA74H6/h6fYZHys91cAoQfygwRntUCwheR342wGdF/w7nFfxwUBz5b/0NBwN+yqfDj/7h68rPeyeDk",
+	"ydHx8dHJ6eXg2dnp4Gww6A/gf//sBfa60WQzMpbriFYm/xe33vgHyprba8+nsPruZ4LT/Ck8nj2aPDk5",
+	"esxPp0ePxODp0dPZs5+OTiZPps/CgTjmg+MeNchl0rJ3JldxHPQiPULxaL8f5Z52GP3Ebo/8fn5LSSyU",
+	"4UluD5313l68+c8Xzy/7r85fn//+4sL+lZ56On0sTmZPB0eDybPw6BH/SRw9m54cHz2ZPQqf8uPJT2Jw",
+	"6jZiZDwbUFuuqMnboWe986WKY+Uupw1D7+l+3u194XhY8vcF//I3Pl0Ii49q/07Pf8W/sFduEfIHC252",
+	"v+IUnk1OxJPweHD0aPrT7OjR7DE/ehqenh4diwH/afp48mQGL78TmuqnWxy+PyKdmgPX1cB3NfBdtcUu",
+	"NfBgsns2YL2XQd4F6eyjnJFYEt1Grzo71wgw38y1wsRYuU6wJHFVHC2MEjFNVbI5dFn9nuX09Y6HN3RA",
+	"WFboVjRxPJjvd/iACWXHo92K/qySvys170rNH06p+b0TYzfVr5eF2lbmLS8cBDlPNMgZSKxII8mYShDi",
+	"K8dV42z+wfHlwBj8Z2jsV/lAGcNWBZ1NyFNxRItSIue5xZQFT+KoNOnjweBosMukRxgMaGnuxESqcarW",
+	"nTHTnYhYySvwf6M0P+mGXk7lS+Qcpsp3oL80mr7Zij9g/gG8bWa8RR5Jep9UfEn77DnX8IrWCc+9yysw",
+	"+SsdZecaNicSMsryUnxJq+b7mzkjhOYjVV5tTsSUr0CfZaEue/qYkkL32WWyEi7eJlU6j+RV7lXqXf7M",
+	"r6wgnpooFQsud9zcyrIDtn00FyqMZtGBz2bgz9+Wt8TA3wNFoG0fXftS7Z5diDkjTg6fpvEG52wemZ9o",
+	"2b2vmmM+qHT77Z6bIczMHOz8zBqGFmqn244QARn4g95TgLiIRtUsvdhHe6uKMtstq3lHm6s2tiBhFjEK",
+	"ssHfHa91fu5Z3KV+8sQ+eaDJl/dEw6BP/YTb0yw3TbNhYKhqmmboFieYO/02mJWf7KJWyXlR5T2+cK43",
+	"QP+4EM2Ab4zfGckrmKwFbY3jitzYmZdd01kNIibe8tk23WcvAObXXDGUPk1JjTOoRwvRHkcTv0qEWAiZ",
+	"jkIAI9sWgo4+R/EInUob/jU3jv5bRbJBCPuGcCfkjbx4p/nJi3LnI6DRAhj4auLPkR4hWLs18M0P6P67",
+	"n4zazMa24/reBATQpUohuUV0vJJP4oxU0ndaukB+F8h/OIH85VxJ4c6x2WAZWVs9u6z+scl0fqRXyL/T",
+	"Dq/TuBzrvRbJq9oaZAwTPtCmxy6qficEbL5KL4SkdJNwd96QoAJRuKWqPrRAXf3+5a82qYUmBTDIQjR4",
+	"7GTAOGPYL1aCjPvsnADsEKee2FoZjHwlUs0eDR7tb/8teTr3TC408hoQK9eYg9tRn8/fvmSweFRSpJJr",
+	"wmz1YVG1t2JEMZIomQJwPtxnrEsdXUkRZrZXJIHhLUq1iGc5nObIrLfGXeN6RbSgidjiHbT/4TvoM/jT",
+	"GEeRYu1dKsCWw4snq3QoYUKWMy7Bbkup8A6ddaEEXjd8mJuNMRD5dA5s5OrqispFHZYyp9fTmPfw9w38",
+	"NQHqkLoN5DCbx/mtlrMxx/WWKLzGCI2WA/TDHO9myzY1vxCfV49gs+YvfVS41MbUVMKQv9SaCCAmSs3L",
+	"QUXRXlAUGp+CHqwblviN/uvN+4vR6xcfRpdv/v7i9aEoTt+KRCvJ43MgLQFtQyhOdeoTN/WaY9PwAy9J",
+	"Lu6126nyHWrVSXEUyUWmiQiFTCMeg/zJGC8qucMvIUAmRFiQknDC86LL1vajCPLEFRKXg54rzcaKkIIo",
+	"AtnqD18zuT3lWnsk6CTJifUP18ZCfVsRVzlHqx5aNhK7zqaus6lpZxMIYca9XcsbW6Pe8abDJKarJEo3",
+	"oH7h9/NVOu+dffwE1VvwAlWm6DmL1ZTHRN0QIJuFpf0aL/i1YMlKjm92E0GD05yLD8hg+nSApBmgrKGD",
+	"Unqs6QDfD2k7L9CXQ7ouRxV/T9Rq6dd+Wx6MdRVZ+5RLlpoXWi2Lj7kyA2152IUDd1R2GMbZVWEKxZGr",
+	"WgHKY39A43W5FBLJ8Hgc59/LbA9UFctEXSV8ob0nIcV/5Zx5yFRyxWX0bxypX85s1t5IsREgNK4bxF5T",
+	"NwYEQvv5LIiuqTNHYf4DUIRkui73NLJljjgYM3gobhouC9pCQU8m/xFyqvC1at+ieQ9F/fev/e6+FwMb",
+	"VrFrqdZFGjHPt4n8bTZVchZdrZKbMLjXfAPjmvtZJEvekzdcBNZJujlaJupzFFYvyjszzlKoJb5//Wh8",
+	"GR0ZQ6r356c///8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -118,6 +118,8 @@ type Tx interface {
 // Query asks for invitations. Empty texts filter nothing.
 type Query struct {
 	Visible directory.Visibility
+	// Invitee asks for the invitations of Service.Mine, in place of Visible; nil: not.
+	Invitee *Invitee
 	// Cutoff is the present time less the lifetime. An invitation without a fixed end is expired where its creation and the
 	// start of its project are not after Cutoff.
 	Cutoff time.Time

@@ -3,6 +3,7 @@ package store
 import (
 	"slices"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"invited/internal/directory"
@@ -58,4 +59,24 @@ func (tx *Tx) inEachState(q invitation.Query) []clause.Expr {
 		parts = append(parts, part)
 	}
 	return parts
+}
+
+// mine is the filter by the invitee: the rule of invitation.Service.Mine. A declined invitation is past its end as
+// invitation.Invitation.Expires says, whatever its state is.
+func (tx *Tx) mine(q invitation.Query) filter {
+	if q.Invitee.Email == "" {
+		return anyOf()
+	}
+	open := clause.Expr{SQL: awaitsInvitee + " AND NOT " + isExpired, Vars: expiredBy(q.Cutoff, tx.now)}
+	undoable := clause.Expr{
+		SQL: "invitations.state = 'canceled' AND invitations.declined_at > ?" +
+			" AND NOT (" + isPastLifetime + ") AND NOT (" + hasFixedEnd + " AND " + fixedEnd + " <= ?)" +
+			" AND NOT EXISTS (SELECT 1 FROM invitation_events AS undone WHERE undone.invitation_uuid = invitations.uuid" +
+			" AND undone.event_type = ? AND undone.created >= invitations.created)",
+		Vars: []any{q.Invitee.DeclinedAfter, q.Cutoff, q.Cutoff, tx.now, invitation.EventDeclineUndone},
+	}
+	return func(db *gorm.DB) *gorm.DB {
+		return db.Where("invitations.email_folded = ? AND (invitations.civil_number = '' OR invitations.civil_number = ?) AND NOT "+ofRemovedScope,
+			q.Invitee.Email, q.Invitee.CivilNumber).Scopes(anyOf(open, undoable))
+	}
 }

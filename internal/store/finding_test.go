@@ -239,3 +239,49 @@ func TestCursorWhileOthersWrite(t *testing.T) {
 		}
 	})
 }
+
+// An invitee's own list has what they can answer: the rule of this test is written again from the documented behaviour.
+func TestMineShowsWhatTheRuleShows(t *testing.T) {
+	t.Parallel()
+	onRandomData(t, func(c *randomEnv) {
+		kinds := map[invitation.State]int{}
+		for _, caller := range c.actors {
+			ruled, listed := map[uuid.UUID]invitation.State{}, map[uuid.UUID]invitation.State{}
+			for _, each := range c.invitations {
+				if c.stored[each.UUID] && c.isOwn(caller.User, each) {
+					ruled[each.UUID] = c.state(each)
+				}
+			}
+			page, err := c.service.Mine(c.t.Context(), caller, nil, 1, 300)
+			require.NoError(c.t, err)
+			for _, each := range page.Invitations {
+				listed[each.UUID] = each.State
+				kinds[each.State]++
+				require.Equal(c.t, each.State == invitation.Canceled, each.UndoUntil() != nil)
+				require.True(c.t, each.UndoUntil() == nil || each.UndoUntil().After(c.now))
+			}
+			require.Equal(c.t, ruled, listed, caller.Username)
+			counted, err := c.service.CountMine(c.t.Context(), caller, nil)
+			require.NoError(c.t, err)
+			require.Equal(c.t, len(ruled), counted)
+			require.Equal(c.t, counted, page.Total)
+		}
+		if c.isKnown {
+			require.NotZero(c.t, kinds[invitation.Pending])
+		}
+	})
+}
+
+// isOwn reports whether an invitation is the user's to answer.
+func (c *randomEnv) isOwn(user directory.User, i invitation.Invitation) bool {
+	if user.Email == "" || directory.FoldEmail(user.Email) != directory.FoldEmail(i.Email) ||
+		(i.CivilNumber != "" && i.CivilNumber != user.CivilNumber) || c.isRemoved(i.ScopeUUID) || c.isRemoved(i.CustomerUUID) {
+		return false
+	}
+	if i.StoredState != invitation.Canceled {
+		return slices.Contains([]invitation.State{invitation.Pending, invitation.Project}, c.state(i))
+	}
+	stood := i
+	stood.StoredState = invitation.Pending
+	return i.DeclinedAt != nil && c.now.Before(i.DeclinedAt.Add(10*time.Minute)) && c.state(stood) != invitation.Expired
+}

@@ -99,6 +99,9 @@ func (tx *Tx) invitationList(q invitation.Query) listing {
 // visible is the filter by a visibility: the same as the rule of package invitation for a single one.
 func (tx *Tx) visible(q invitation.Query) filter {
 	v := q.Visible
+	if q.Invitee != nil {
+		return tx.mine(q)
+	}
 	if v.All {
 		return all
 	}

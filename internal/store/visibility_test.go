@@ -164,7 +164,7 @@ func (c *randomEnv) invent() {
 		email := pick(c, addresses)
 		c.users = append(c.users, directory.User{
 			UUID: c.uuid(), Username: fmt.Sprint("user", i), Email: email, EmailFolded: directory.FoldEmail(email),
-			IsStaff: i == 0, IsSupport: i == 1, IsActive: !c.one(10), Created: c.now, NotificationsEnabled: i%4 != 3,
+			CivilNumber: []string{"", "1"}[i%2], IsStaff: i == 0, IsSupport: i == 1, IsActive: !c.one(10), Created: c.now, NotificationsEnabled: i%4 != 3,
 		})
 	}
 	for i := range 4 {
@@ -217,6 +217,12 @@ func (c *randomEnv) invent() {
 			UUID: c.uuid(), StoredState: pick(c, invitation.States), Created: c.moment(c.now.Add(-lifetime)), ExecutionState: invitation.OK,
 			RoleUUID: pick(c, c.roles).UUID, ScopeUUID: scope.UUID, CustomerUUID: scope.CustomerUUID, Email: email,
 			EmailFolded: directory.FoldEmail(email), FullName: invitees[n%len(invitees)], NativeName: invitees[n%3],
+		}
+		if n%4 == 0 {
+			i.CivilNumber = "1"
+		}
+		if i.StoredState == invitation.Canceled && n%5 > 0 {
+			i.DeclinedAt = new(c.now.Add([]time.Duration{0, -invitation.UndoPeriod, time.Microsecond - invitation.UndoPeriod, -time.Minute, -time.Hour}[n%5]))
 		}
 		if c.one(3) {
 			i.ExpiresAt = new(c.moment(c.now))

@@ -23,12 +23,7 @@ func (p *pages) home(r *request) error {
 	if out.Requests, err = r.ownRequests(); err != nil {
 		return err
 	}
-	if r.user.Email == "" { // nothing waits for nobody's address, and an empty filter would find everything
-		return r.render(http.StatusOK, "home", p.SiteName, out)
-	}
-	waiting, err := p.Invitations.List(r.Context(), r.user.Actor, invitation.Query{
-		EmailExact: r.user.Email, States: []invitation.State{invitation.Pending, invitation.Project},
-	}, 1, 50)
+	waiting, err := p.Invitations.Mine(r.Context(), r.user.Actor, []invitation.State{invitation.Pending, invitation.Project}, 1, 50)
 	if err != nil {
 		return err
 	}
