@@ -1259,6 +1259,21 @@ type BulkInvitationActionFilter struct {
 	// Example:
 	CivilNumber *FilterText `json:"civil_number,omitempty"`
 
+	// CreatedAfter The time in `created` is this time or later.
+	//
+	// Example: 2026-11-01T00:00:00Z
+	CreatedAfter *time.Time `json:"created_after,omitempty"`
+
+	// CreatedBefore The time in `created` is this time or earlier.
+	//
+	// Example: 2100-01-01T00:00:00Z
+	CreatedBefore *time.Time `json:"created_before,omitempty"`
+
+	// CreatedBy The user with this uuid created the invitation. A user who does not exist matches nothing.
+	//
+	// Example: 9b2e6d10-4c7f-4f5a-8d33-1e0a7c5b6f02
+	CreatedBy *openapi_types.UUID `json:"created_by,omitempty"`
+
 	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
 	//
 	// Example: 7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a01
@@ -1283,6 +1298,12 @@ type BulkInvitationActionFilter struct {
 	//
 	// Example: 2099-12-31T23:59:59Z
 	ExpiresBefore *time.Time `json:"expires_before,omitempty"`
+
+	// Q The e-mail, the scope's name, or the invitee's `full_name` or `native_name` contains this text. Case is ignored.
+	//
+	//
+	// Example: apollo
+	Q *FilterText `json:"q,omitempty"`
 
 	// RoleName The role has exactly this name.
 	//

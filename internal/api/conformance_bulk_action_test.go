@@ -163,7 +163,7 @@ func TestBulkActionOnAFilter(t *testing.T) {
 		require.Zero(e.t, manyReport(e.actOnAll("owner", "cancel", 0, map[string]any{"execution_state": []string{"Erred"}})).Total)
 		require.Zero(e.t, manyReport(e.actOnAll("owner", "cancel", 0, map[string]any{"expires_before": "2026-11-24T00:00:00Z"})).Total)
 		report := manyReport(e.actOnAll("owner", "cancel", 3, map[string]any{
-			"email": " GUEST", "state": []string{"pending", "project"}, "scope": scopeURL(apollo), "scope_type": "project", "customer_uuid": acme, "email_exact": "",
+			"email": " GUEST", "q": "apoLLo", "created_before": "2026-11-23T09:30:00Z", "state": []string{"pending", "project"}, "scope": scopeURL(apollo), "scope_type": "project", "customer_uuid": acme, "email_exact": "",
 		}))
 		require.Equal(e.t, server.BulkInvitationActionCounts{Done: 3}, report.Counts)
 		require.ElementsMatch(e.t, ids, []uuid.UUID{report.Results[0].UUID, report.Results[1].UUID, report.Results[2].UUID})
