@@ -415,8 +415,12 @@ func newCheckRow(result bulk.Result) manyRow {
 	if isGood(result.Code) {
 		return out
 	}
+	isWrong := result.Code != bulk.Duplicate && result.Code != bulk.Member // of both, Reasons speaks
 	for _, field := range cellLabels {
-		problem := strings.Join(result.Errors[field.Name], " ")
+		problem := ""
+		if isWrong {
+			problem = strings.Join(result.Errors[field.Name], " ")
+		}
 		if problem == "" && field.Name != "email" {
 			continue
 		}

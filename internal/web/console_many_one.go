@@ -124,32 +124,23 @@ func (m manyRow) Line() int { return m.Row.Line }
 
 // Reasons returns why the row was not invited, in words, without what stands at the cells.
 func (m manyRow) Reasons() (all []string) {
-	shown := map[string]bool{}
-	for _, each := range m.Cells {
-		shown[strings.SplitN(each.Name, "-", 3)[2]] = true
-	}
-	for _, each := range cellLabels {
-		if messages := m.Errors[each.Name]; len(messages) > 0 && !shown[each.Name] {
-			all = append(all, each.Value+": "+strings.Join(messages, " "))
-		}
-	}
-	for name, messages := range m.Errors {
-		if !slices.ContainsFunc(cellLabels, func(f field) bool { return f.Name == name }) {
-			all = append(all, messages...)
-		}
-	}
-	if len(m.Errors) > 0 {
-		return all
-	}
 	switch {
 	case m.Code == bulk.Duplicate && m.UUID == nil:
 		return []string{"An earlier row invites the same person."}
 	case m.Code == bulk.Duplicate:
-		return []string{"An invitation is open, and was left alone."}
+		return []string{"This address has an open invitation to this role."}
 	case m.Code == bulk.Member:
-		return []string{"Somebody with this address has the role."}
+		return []string{"Somebody with this address has this role."}
 	}
-	return nil
+	all = slices.Clone(m.Errors[fault.NonField])
+	for _, each := range cellLabels {
+		messages := m.Errors[each.Name]
+		isShown := slices.ContainsFunc(m.Cells, func(c cell) bool { return c.Label == each.Value })
+		if len(messages) > 0 && !isShown {
+			all = append(all, each.Value+": "+strings.Join(messages, " "))
+		}
+	}
+	return all
 }
 
 // bulkStates are the states of a bulk invitation as people call them.
@@ -169,22 +160,14 @@ func (b bulkView) StateWord() string { return bulkStates[b.State] }
 // IsRunning reports whether rows are left to do.
 func (b bulkView) IsRunning() bool { return b.State == bulk.Queued || b.State == bulk.Running }
 
-// RowsDone returns the number of rows that have a result.
-func (b bulkView) RowsDone() (n int) {
-	for _, each := range b.Counts {
-		n += each
-	}
-	return n
-}
-
 // Tenths returns how many of the rows have a result, in percent, rounded down to tens.
-func (b bulkView) Tenths() int { return b.RowsDone() * 10 / max(1, b.Total) * 10 }
+func (b bulkView) Tenths() int { return b.Done() * 10 / max(1, b.Total) * 10 }
 
 // Invited returns the number of rows that were invited, or sent again.
 func (b bulkView) Invited() int { return b.Counts[bulk.Created] + b.Counts[bulk.Sent] }
 
 // Rest returns the number of rows that were not.
-func (b bulkView) Rest() int { return b.RowsDone() - b.Invited() }
+func (b bulkView) Rest() int { return b.Done() - b.Invited() }
 
 // manyOne is the content of the page of one bulk invitation.
 type manyOne struct {

@@ -147,6 +147,8 @@ func TestTableOnTheConsole(t *testing.T) {
 		require.Regexp(e, `name="row-4-role"[^>]*value="NO.SUCH" aria-invalid="true"`, checked.body)
 		require.Contains(e, checked.body, "line 3")
 		require.NotContains(e, checked.body, `name="row-0-email"`)
+		require.Contains(e, checked.body, "This address has an open invitation to this role.")
+		require.Contains(e, checked.body, "An earlier row invites the same person.")
 		require.Equal(e, 1, e.invited(), "nothing was sent")
 
 		all := b.next(checked, "go", "all:1")
