@@ -45,7 +45,7 @@ func TestHelp(t *testing.T) {
 	for _, each := range []string{
 		"", "serve", "migrate", "migrate up", "migrate status", "directory", "directory apply", "directory export",
 		"token", "token create", "token list", "token revoke", "user", "user sign-out", "mail", "mail preview", "events", "events redeliver",
-		"openapi", "version",
+		"health", "config", "man", "openapi", "version",
 	} {
 		output := env.Run("", append(strings.Fields(each), "--help")...).OK()
 		require.Contains(t, output, strings.TrimSpace("invited "+each), each)
@@ -94,6 +94,10 @@ func TestWrongUsage(t *testing.T) {
 		{"events"},
 		{"events", "redeliver"},
 		{"events", "redeliver", "--since", "1h", "now"},
+		{"health", "now"},
+		{"config", "now"},
+		{"man"},
+		{"man", "now"},
 		{"openapi", "now"},
 		{"version", "now"},
 	} {

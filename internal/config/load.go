@@ -112,6 +112,9 @@ func unknownVariables(vars map[string]string, fields []env.FieldParams) []string
 	return names
 }
 
+// LocalURL returns the URL of the server for a client on the same machine. It ends in "/".
+func (c Config) LocalURL() *url.URL { return localURL(c.ListenAddr) }
+
 // localURL returns the URL of a listener for a client on the same machine.
 func localURL(listenAddr string) *url.URL {
 	host, port, _ := net.SplitHostPort(listenAddr)
