@@ -32,7 +32,11 @@ DOCUMENT ?= ../shared/seed/user-invitations.md
 SDK_PYTHON     := build/sdk/python/installed
 SDK_TYPESCRIPT := build/sdk/typescript/installed
 
-export GO PYTHON
+# Without cgo the server needs no file beside its own, and is what the tests build. The race detector needs cgo.
+CGO_ENABLED := 0
+test-race: CGO_ENABLED := 1
+
+export GO PYTHON CGO_ENABLED
 
 .DEFAULT_GOAL := help
 .PHONY: help go testrun run test lint verify generate build fmt clean \

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	_ "golang.org/x/crypto/x509roots/fallback" // authorities, for where the system has none, as in an empty container
 
 	"invited/internal/config"
 	"invited/internal/database"
