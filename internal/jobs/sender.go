@@ -199,6 +199,9 @@ func describe(v invitation.View) mail.Invitation {
 	if v.CreatedBy != nil {
 		out.Inviter = v.CreatedBy.DisplayName()
 	}
+	if v.MembershipExpires != nil {
+		out.RoleEnds = *v.MembershipExpires
+	}
 	if v.Scope.UUID != v.CustomerUUID {
 		out.CustomerName = v.Scope.Customer.Name
 	}
@@ -219,6 +222,7 @@ func payload(m *invitation.Message) webhook.Payload {
 		RedirectScopeURL:    m.ScopeLink,
 		RedirectURL:         m.Link,
 		InvitationUUID:      v.UUID.String(),
+		MembershipExpires:   (*webhook.Time)(v.MembershipExpires),
 	}
 	if v.CreatedBy != nil {
 		out.CreatedByFullName, out.CreatedByUsername = v.CreatedBy.FullName, v.CreatedBy.Username

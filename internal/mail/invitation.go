@@ -83,6 +83,7 @@ type Invitation struct {
 	Code string // SignInCode only, which has no other field than Email, Expires and SiteName
 
 	Expires  time.Time // the zero time if there is no end; see Deadline
+	RoleEnds time.Time // when the role ends that the invitee gets; the zero time if it does not end; see RoleDeadline
 	Reminder bool      // InvitationCreated only: the mail repeats an earlier one
 }
 
@@ -126,11 +127,16 @@ func (v Invitation) ExtraLines() []string { return sanitizeLines(v.ExtraText) }
 func (v Invitation) ReasonLines() []string { return sanitizeLines(v.Reason) }
 
 // Deadline returns Expires in UTC, such as "2 January 2006, 15:04 UTC", or "" if there is no end.
-func (v Invitation) Deadline() string {
-	if v.Expires.IsZero() {
+func (v Invitation) Deadline() string { return deadline(v.Expires) }
+
+// RoleDeadline returns RoleEnds as Deadline returns Expires.
+func (v Invitation) RoleDeadline() string { return deadline(v.RoleEnds) }
+
+func deadline(t time.Time) string {
+	if t.IsZero() {
 		return ""
 	}
-	return v.Expires.UTC().Format("2 January 2006, 15:04 UTC")
+	return t.UTC().Format("2 January 2006, 15:04 UTC")
 }
 
 // maxNameRunes is the limit of each name in a mail, in characters. It is above every limit of the API, and keeps even a

@@ -206,6 +206,11 @@ func TestTextAndHTMLHaveTheSameFacts(t *testing.T) {
 		v.Requests, v.More = []Invitation{v, v}, 1
 		v.Reason, v.Asker, v.AskerEmail = "No room.\nAsk in May.", "Ina Invitee", "ina@example.org"
 		v.AcceptedBy = "Ina Invitee"
+		if kind == InvitationCreated || kind == InvitationRequested || kind == InvitationRequests || kind == InvitationAccepted {
+			v.RoleEnds = time.Date(2027, time.June, 30, 12, 0, 0, 0, time.FixedZone("", 7200))
+			v.Requests[0].RoleEnds = v.RoleEnds
+			facts = append(facts, "until ", "30 June 2027, 10:00 UTC")
+		}
 		v.Requests[0].Asker, v.Requests[0].AskerEmail, v.Requests[0].ProjectName = v.Asker, v.AskerEmail, "Lab of Ina"
 		m := render(t, kind, v)
 		for _, fact := range append(facts, common...) {

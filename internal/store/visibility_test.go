@@ -389,3 +389,73 @@ func (c *randomEnv) sees(user directory.User, i invitation.Invitation) bool {
 	}
 	return false
 }
+
+// A sweep writes what is true of each invitation at that time, and reminds those that end within a day: the same as the rule in
+// Go says of the row. The filter by the end shows what the row's end says, too.
+func TestSweepDoesWhatTheRuleSays(t *testing.T) {
+	t.Parallel()
+	onRandomData(t, (*randomEnv).compareSweep)
+}
+
+func (c *randomEnv) compareSweep() {
+	all := c.views()
+	for range 5 {
+		before := c.moment(c.now)
+		var want, got []uuid.UUID
+		for id, each := range all {
+			if each.Expires.Before(before) {
+				want = append(want, id)
+			}
+		}
+		for page := 1; ; page++ {
+			found, err := c.service.List(c.t.Context(), c.actors[0], invitation.Query{ExpiresBefore: &before}, page, 100)
+			require.NoError(c.t, err)
+			for _, each := range found.Invitations {
+				got = append(got, each.UUID)
+			}
+			if len(got) >= found.Total {
+				break
+			}
+		}
+		require.ElementsMatch(c.t, want, got, before)
+	}
+
+	require.NoError(c.t, c.service.Sweep(c.t.Context()))
+	swept, changed := c.views(), map[invitation.State]int{}
+	for id, was := range all {
+		is, want := swept[id], was.State
+		gone := c.isRemoved(was.ScopeUUID) || c.isRemoved(was.CustomerUUID)
+		isOpen := was.State == invitation.Project || was.State == invitation.Requested || was.State == invitation.Pending
+		switch {
+		case gone && isOpen:
+			want = invitation.Canceled
+		case was.State == invitation.Project && !was.Scope.StartsAfter(c.now):
+			want = invitation.Pending
+		}
+		require.Equal(c.t, want, is.StoredState, id)
+		if was.StoredState != is.StoredState {
+			changed[is.StoredState]++
+		}
+		if is.StoredState == invitation.Pending {
+			require.Equal(c.t, !c.now.Before(is.Expires.Add(-invitation.ReminderPeriod)), is.Reminded, id)
+		}
+	}
+	if c.isKnown {
+		require.NotZero(c.t, changed[invitation.Expired])
+	}
+}
+
+// views returns all invitations as the first user, who is staff, sees them.
+func (c *randomEnv) views() map[uuid.UUID]invitation.View {
+	found := map[uuid.UUID]invitation.View{}
+	for page := 1; ; page++ {
+		got, err := c.service.List(c.t.Context(), c.actors[0], invitation.Query{}, page, 100)
+		require.NoError(c.t, err)
+		for _, each := range got.Invitations {
+			found[each.UUID] = each
+		}
+		if len(found) >= got.Total {
+			return found
+		}
+	}
+}

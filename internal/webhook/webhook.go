@@ -46,7 +46,7 @@ type Config struct {
 	Secret string
 }
 
-// Payload is the JSON body of a request: an object with all of these members in this order.
+// Payload is the JSON body of a request: an object with these members in this order. All but the last one are always there.
 type Payload struct {
 	Email               string `json:"email"`
 	RoleName            string `json:"role_name"`
@@ -61,6 +61,7 @@ type Payload struct {
 	RedirectScopeURL    string `json:"redirect_scope_url"`
 	RedirectURL         string `json:"redirect_url"`
 	InvitationUUID      string `json:"invitation_uuid"`
+	MembershipExpires   *Time  `json:"membership_expires,omitempty"` // when the role ends; nil: never
 }
 
 // Time is a time that JSON has in RFC 3339, in UTC and with microseconds.

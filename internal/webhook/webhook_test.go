@@ -162,6 +162,14 @@ func TestPayloadHasEachMember(t *testing.T) {
 		`"redirect_scope_url":"","redirect_url":"","invitation_uuid":""}`), raw)
 }
 
+func TestPayloadOfARoleThatEnds(t *testing.T) {
+	t.Parallel()
+	ends := Time(time.Date(2027, 6, 30, 12, 0, 0, 0, time.FixedZone("", 2*60*60)))
+	raw, err := json.Marshal(Payload{MembershipExpires: &ends})
+	require.NoError(t, err)
+	require.Contains(t, string(raw), `"invitation_uuid":"","membership_expires":"2027-06-30T10:00:00.000000Z"}`)
+}
+
 func TestSendSigns(t *testing.T) {
 	t.Parallel()
 	for name, written := range map[string]string{

@@ -4,7 +4,14 @@ import re
 
 import schemathesis
 
-EDITS = {
+ENDS = {
+    "expires": r"Enter a time from \S+Z to \S+Z\.|Enter a time that is not after membership_expires\.|"
+    r"Enter a time: without one, the invitation would have ended already\.",
+    "membership_expires": r"Enter a time at or after \S+Z\.|Enter a time before the year 10000 in UTC, or null for no end\.|"
+    r"Enter a time that is not before expires, or change expires too\.",
+}
+
+EDITS = ENDS | {
     None: r"Only pending invitations can be edited\.",
     "role": r"Object with uuid=\S+ does not exist\.|Cannot change role type from \w+ to \w+\. Role must remain within the same scope type\.",
     "email": r"Pending invitation already exists for this email and role\.",
@@ -45,7 +52,7 @@ REFUSALS = {
     "user_invitations_check_duplicates": {"scope": r"Can't restore object from url: .*"},
     "user_invitations_update": EDITS,
     "user_invitations_partial_update": EDITS,
-    "user_invitations_create": {
+    "user_invitations_create": ENDS | {
         "role": r"Object with uuid=\S+ does not exist\.",
         "scope": r"Can't restore object from url: .*",
         "civil_number": r"This field may not contain white space or invisible characters\.",
@@ -55,7 +62,7 @@ REFUSALS = {
     "user_invitations_accept": {None: r"User has already the same role in this scope\."},
     "user_invitations_cancel": {None: r"Only pending or planned invitations can be canceled\."},
     "user_invitations_send": {
-        None: r"Only pending, expired and canceled invitations can be resent\.",
+        None: r"Only pending, expired and canceled invitations can be resent\.|The role would end before anybody could accept: .*",
         "email": r"Pending invitation already exists for this email and role\.",
     },
     "user_invitations_approve": {None: r"Invalid (signature|payload|user UUID|invitation UUID)\."},
