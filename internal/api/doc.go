@@ -14,7 +14,8 @@
 //  3. The middlewares of the operation (validate.go): the Accept header (accept.go), the query's length (query.go),
 //     authentication where the contract asks for it (auth.go, and the chain in package signin), the scope of an API token
 //     (tokens.go), the body's size (body.go), then the body as JSON text (json.go), the query as text (query.go), and both
-//     against the contract's schemas (kin-openapi).
+//     against the contract's schemas (kin-openapi). A POST with an Idempotency-Key is answered here where it was answered before
+//     (idempotency.go).
 //  4. The generated binding of parameters and body, then the strict handler. A handler translates the request, calls
 //     one use case and translates the result (handlers.go, invitee.go, events.go, group_invitations.go, directory.go,
 //     tokens.go, frontend.go).

@@ -17,6 +17,7 @@ import (
 
 	"invited/internal/api"
 	"invited/internal/idempotency"
+	"invited/internal/invitation"
 	"invited/internal/token"
 )
 
@@ -217,6 +218,18 @@ func TestRefusedRequestsWithKeys(t *testing.T) {
 		require.Equal(e.t, "2", e.countRows("idempotency_keys"))
 		e.sendKeyed("free", create("owner", ina)).is(http.StatusCreated, "")
 	})
+}
+
+// What a refused request writes on purpose is committed, once, with the refusal.
+func TestRefusalThatIsRecorded(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "invitee@university.example", member, apollo)
+		e.deleteOwner()
+		accept := e.acceptRequest(made.UUID, "invitee")
+		first := e.sendKeyed("k", accept).is(http.StatusBadRequest, "")
+		e.sendKeyed("k", accept).isReplay(first)
+		require.Equal(e.t, "1", e.value("SELECT count(*) FROM invitation_events WHERE event_type = 'refused'"))
+	}, func(p *invitation.Policy) { p.RecheckInviter = true })
 }
 
 // A request beyond a limit uses no key up, so that the client can send it again as Retry-After says.

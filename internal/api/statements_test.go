@@ -53,6 +53,18 @@ func TestStatementsOfRequests(t *testing.T) {
 			var made struct{ UUID string }
 			// All limits are one statement.
 			takes(7, "POST", base, "owner", draft(address, member, apollo), http.StatusCreated).decode(&made)
+			// With a key: the answer is looked for, and kept; on PostgreSQL the key is locked. A user's answers are counted once.
+			keyed := func(count int, key string) {
+				t.Helper()
+				statements.Take()
+				e.sendKeyed(key, e.newRequest("POST", base, "owner", draft("keyed."+key+address, member, apollo))).is(http.StatusCreated, "")
+				texts := statements.Take()
+				require.Len(t, texts, count, "%q", texts)
+			}
+			more := map[string]int{"sqlite": 2, "postgres": 3}[engine.Name]
+			keyed(7+more+either(many == 1, 1, 0), fmt.Sprint("first", many))
+			keyed(7+more, fmt.Sprint("second", many))
+			keyed(2, fmt.Sprint("second", many))
 			// The duplicate is looked for after the database has refused one.
 			takes(8, "POST", base, "owner", draft(address, member, apollo), http.StatusBadRequest)
 			takes(2, "GET", at(made.UUID), "owner", nil, http.StatusOK)

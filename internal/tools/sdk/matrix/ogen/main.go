@@ -38,7 +38,7 @@ func main() {
 		return want(ok && counted.XResultCount == 1, response, err)
 	})
 	step("create", func() error {
-		response, err := owner.UserInvitationsCreate(ctx, request(variable("INVITEE_EMAIL")))
+		response, err := owner.UserInvitationsCreate(ctx, request(variable("INVITEE_EMAIL")), client.UserInvitationsCreateParams{})
 		made, ok := response.(*client.InvitationHeaders)
 		if ok {
 			id = made.Response.UUID
@@ -56,7 +56,7 @@ func main() {
 		return want(ok && accepted.Response.Detail == "Invitation has been successfully accepted.", response, err)
 	})
 	step("field_error", func() error {
-		response, err := owner.UserInvitationsCreate(ctx, request("nonsense"))
+		response, err := owner.UserInvitationsCreate(ctx, request("nonsense"), client.UserInvitationsCreateParams{})
 		refused, ok := response.(*client.FieldErrorsHeaders)
 		return want(ok && slices.Equal(refused.Response["email"], []string{"Enter a valid email address."}), response, err)
 	})
