@@ -475,7 +475,8 @@ func TestEventsRedeliver(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
 		env := setup(t, engine.Fresh(t)).Apply()
 		for _, flags := range [][]string{
-			{"--since", "36h"}, {"--since", "2026-11-23T09:30:00Z", "--until", "2026-11-23T10:30:00+01:00"},
+			{"--since", "36h"},
+			{"--since", "2026-11-23T09:30:00Z", "--until", "2026-11-23T10:30:00+01:00"},
 			{"--since", "1h", "--until", "1m", "--invitation", "0f5a9f2e7a554c7e9f0a6b3a6a0c6a11"},
 		} {
 			require.Equal(t, "0 events of 0 invitations are sent again\n", env.Run("", append([]string{"events", "redeliver"}, flags...)...).OK())

@@ -103,13 +103,14 @@ func (w *Workers) deliverEvents(ctx context.Context, a attempt, job lifecycle.De
 			w.config.Logger.ErrorContext(ctx, "the delivery of an event could not be recorded: the event is sent again", "args", a.args, "error", err)
 			return jobResult{retryAfter: jitter(firstRetryDelay)}
 		}
-		switch {
-		case finished.State == lifecycle.Pending:
+		switch finished.State {
+		case lifecycle.Pending:
 			return jobResult{retryAfter: eventRetryDelay(finished.Failures, sendErr)}
-		case finished.State == lifecycle.GivenUp:
+		case lifecycle.GivenUp:
 			w.givenUp.note()
 			w.config.Logger.ErrorContext(ctx, "an event was given up; send it again by invited events redeliver",
 				"invitation", finished.InvitationUUID, "webhook_id", finished.ID(), "attempts", finished.Failures)
+		case lifecycle.Delivered:
 		}
 	}
 	return jobResult{}
