@@ -262,9 +262,12 @@ func TestMigrationNumbersEvents(t *testing.T) {
 		}
 		require.NoError(t, e.exec(`INSERT INTO roles (uuid, name, description, scope_type, permissions, is_active)
 			VALUES ('%s', 'PROJECT.ADMIN', '', 'project', '[]', true)`, adminRoleID))
-		there, deleted := e.newInvitation("ina@university.example"), uuid.New()
-		there.CreatedByUUID = nil
-		e.insert(there)
+		there, deleted := uuid.New(), uuid.New()
+		require.NoError(t, e.exec(`INSERT INTO invitations (uuid, state, created, delivery, execution_state, error_message, reminded, role_uuid,
+			scope_uuid, customer_uuid, email, email_folded, full_name, native_name, phone_number, organization, job_title, civil_number,
+			extra_invitation_text)
+			VALUES ('%s', 'pending', `+at+`, 0, 'OK', '', false, '%s', '%s', '%s', 'a@x.example', 'a@x.example', '', '', '', '', '', '', '')`,
+			there, adminRoleID, projectID, customerID))
 		write := func(id uuid.UUID) {
 			t.Helper()
 			require.NoError(t, e.exec(`INSERT INTO invitation_events (invitation_uuid, created, event_type, user_username, user_full_name,
@@ -272,10 +275,10 @@ func TestMigrationNumbersEvents(t *testing.T) {
 				VALUES ('%s', `+at+`, 'created', '', '', '', '', '', '%s', '', '', '', '', '', '', '')`, id, id))
 		}
 		write(deleted)
-		write(there.UUID)
+		write(there)
 		_, err := db.Migrate(t.Context())
 		require.NoError(t, err)
-		write(there.UUID)
+		write(there)
 		feed := &lifecycle.Service{Store: db.Lifecycle(), Webhook: true}
 		list := func(customer *uuid.UUID) (positions []int64) {
 			found, err := db.Lifecycle().ListFeed(t.Context(), uuid.New(), lifecycle.Query{Customer: customer, Limit: 10})
