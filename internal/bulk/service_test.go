@@ -1,0 +1,358 @@
+package bulk_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"invited/internal/bulk"
+	"invited/internal/directory"
+	"invited/internal/fault"
+	"invited/internal/invitation"
+	"invited/internal/storetest"
+)
+
+// people returns rows that invite count people into Apollo.
+func people(name string, count int) []bulk.Row {
+	rows := make([]bulk.Row, count)
+	for i := range rows {
+		rows[i] = bulk.Row{Email: fmt.Sprintf("%s%d@university.example", name, i), Role: member, Scope: projectURL(apollo)}
+	}
+	return rows
+}
+
+func (e *env) submit(username string, rows []bulk.Row, on bulk.OnDuplicate) bulk.Bulk {
+	e.Helper()
+	made, err := e.bulk.Submit(invitation.WithRequestID(e.Context(), "the-request"), e.user(username), bulk.Submission{Rows: rows, OnDuplicate: on})
+	require.NoError(e, err)
+	return made
+}
+
+// step does one batch of a bulk invitation, and reports whether there are more.
+func (e *env) step(id uuid.UUID) bool {
+	e.Helper()
+	asked := 0
+	more, err := e.bulk.Run(e.Context(), bulk.Job{Bulk: id}, func() bool {
+		asked++
+		return asked > 1
+	})
+	require.NoError(e, err)
+	return more
+}
+
+// finish does the rest of a bulk invitation, and returns it with its first results.
+func (e *env) finish(id uuid.UUID) bulk.ResultPage {
+	e.Helper()
+	for e.step(id) {
+	}
+	return e.retrieve(id)
+}
+
+func (e *env) retrieve(id uuid.UUID) bulk.ResultPage {
+	e.Helper()
+	found, err := e.bulk.Retrieve(e.Context(), e.user("sam"), id, nil, 1, 1000)
+	require.NoError(e, err)
+	return found
+}
+
+// requireMade requires that each result that made an invitation has one of its own, with one event and one delivery, and that
+// nothing else was made.
+func (e *env) requireMade(results []bulk.Result) {
+	e.Helper()
+	made := map[uuid.UUID]bool{}
+	for _, each := range results {
+		if each.Code == bulk.Created {
+			require.False(e, made[*each.UUID])
+			made[*each.UUID] = true
+			require.Equal(e, directory.FoldEmail(each.Row.Email), e.find(*each.UUID).EmailFolded)
+		}
+	}
+	require.NoError(e, e.db.Bulk().Read(e.Context(), func(tx bulk.Tx) error {
+		total, err := tx.Count(invitation.Query{Visible: directory.Visibility{ScopeSet: directory.ScopeSet{All: true}}})
+		require.Equal(e, len(made), total)
+		for id := range made {
+			events, _, err := tx.ListEvents(id, directory.Window{Limit: 10})
+			require.NoError(e, err)
+			require.Len(e, events, 1)
+			require.Equal(e, "the-request", events[0].RequestID)
+		}
+		counted, err2 := tx.Count(invitation.Query{Visible: directory.Visibility{ScopeSet: directory.ScopeSet{All: true}}, States: []invitation.State{invitation.Pending}})
+		require.Equal(e, len(made), counted, "the counts by state are kept by triggers")
+		return errors.Join(err, err2)
+	}))
+	require.Len(e, storetest.Jobs(e.T, e.db, "deliver_invitation"), len(made))
+}
+
+func TestDuplicatesWithinABulkInvitation(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		batch := e.db.Bulk().BatchRows()
+		rows := people("one", 2*batch)
+		rows[1].Email = "ONE0@university.example" // in the same batch
+		rows[batch+1] = rows[0]                   // in the next one
+		for _, on := range []bulk.OnDuplicate{bulk.Skip, bulk.Send} {
+			found := e.finish(e.submit("olivia", rows, on).UUID)
+			first := found.Results[0]
+			for _, i := range []int{1, batch + 1} {
+				require.Equal(e, bulk.Duplicate, found.Results[i].Code)
+				require.Equal(e, first.UUID, found.Results[i].UUID)
+			}
+			if on == bulk.Skip {
+				require.Equal(e, bulk.Counts{bulk.Created: 2*batch - 2, bulk.Duplicate: 2}, found.Counts)
+				e.requireMade(found.Results)
+				e.clock.Advance(time.Minute)
+				continue
+			}
+			require.Equal(e, bulk.Counts{bulk.Sent: 2*batch - 2, bulk.Duplicate: 2}, found.Counts)
+			require.Equal(e, 1, e.find(*first.UUID).Delivery)
+		}
+	})
+}
+
+func TestSendAgain(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made, err := e.bulk.Do(t.Context(), e.user("olivia"), bulk.Submission{Rows: []bulk.Row{
+			{Email: "a@university.example", Role: member, Scope: apollo}, {Email: "b@university.example", Role: member, Scope: borea},
+		}})
+		require.NoError(e, err)
+		rows := []bulk.Row{made.Results[0].Row, made.Results[1].Row, made.Results[0].Row}
+		for round, code := range []bulk.Code{bulk.Sent, bulk.Sent, bulk.Refused} { // the limit
+			got, err := e.bulk.Do(t.Context(), e.user("olivia"), bulk.Submission{Rows: rows, OnDuplicate: bulk.Send})
+			require.NoError(e, err)
+			require.Equal(e, code, got.Results[0].Code, round)
+			require.Equal(e, bulk.Duplicate, got.Results[1].Code, "it waits for its project")
+			require.Equal(e, made.Results[0].UUID, got.Results[0].UUID)
+			if code == bulk.Refused {
+				require.Equal(e, fault.Fields{"non_field_errors": {"Request was throttled. Expected available in 3600 seconds."}}, got.Results[0].Errors)
+			} else {
+				require.Equal(e, bulk.Duplicate, got.Results[2].Code, "sent by the row before")
+			}
+		}
+		require.Equal(e, 2, e.find(*made.Results[0].UUID).Delivery)
+	}, func(p *invitation.Policy) { p.LimitInvitation = invitation.Limit{Count: 3, Per: time.Hour} })
+}
+
+func TestMembersAndInvalidRows(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		got, err := e.bulk.Do(t.Context(), e.user("olivia"), bulk.Submission{Rows: []bulk.Row{
+			{Email: "Mia@university.example", Role: member, Scope: apollo},
+			{Email: "max@university.example", Role: member, Scope: apollo}, // not active
+			{Email: "mia@university.example", Role: member, Scope: borea},
+			{Email: "nobody", Role: "NO.ROLE", Scope: nothing, CivilNumber: "1 2"},
+			{Email: "nobody", Role: "NO\x00ROLE", Scope: foreign},
+			{Email: "nul\x00@university.example", Role: member, Scope: apollo, FullName: "\x00"},
+			{},
+		}})
+		require.NoError(e, err)
+		var codes []bulk.Code
+		for _, each := range got.Results {
+			codes = append(codes, each.Code)
+		}
+		require.Equal(e, []bulk.Code{bulk.Member, bulk.Created, bulk.Created, bulk.Invalid, bulk.Invalid, bulk.Invalid, bulk.Invalid}, codes)
+		require.Equal(e, fault.Fields{"email": {"User has already the same role in this scope."}}, got.Results[0].Errors)
+		require.Equal(e, fault.Fields{
+			"email":        {"Enter a valid email address."},
+			"role":         {"Object with name=NO.ROLE does not exist."},
+			"scope":        {"Can't restore object from url: " + nothing},
+			"civil_number": {"This field may not contain white space or invisible characters."},
+		}, got.Results[3].Errors)
+		require.Equal(e, fault.Fields{
+			"email": {"Enter a valid email address."},
+			"role":  {"Object with name=NO\x00ROLE does not exist."},
+			"scope": {"Can't restore object from url: " + foreign}, // its type is not told
+		}, got.Results[4].Errors)
+
+		// What is stored can have NUL too.
+		rows := append(people("one", 1), got.Results[4].Row, got.Results[5].Row)
+		found := e.finish(e.submit("olivia", rows, bulk.Skip).UUID)
+		require.Equal(e, bulk.Counts{bulk.Created: 1, bulk.Invalid: 2}, found.Counts)
+		require.Equal(e, rows[1], found.Results[1].Row)
+		require.Equal(e, got.Results[4].Errors, found.Results[1].Errors)
+	})
+}
+
+// A creator who loses the right while the rows are done, makes no more of them.
+func TestAuthorityIsReadForEachBatch(t *testing.T) {
+	for name, change := range map[string]struct{ file, message string }{
+		"may not manage": {
+			"roles: [{name: CUSTOMER.OWNER, scope_type: customer, permissions: [INVITATION.LIST]}]", "Not found.",
+		},
+		"inactive": {"users: [{username: olivia, is_active: false}]", "User inactive or deleted."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEachEngine(t, func(e *env) {
+				batch := e.db.Bulk().BatchRows()
+				made := e.submit("olivia", people("one", 2*batch), bulk.Skip)
+				require.True(e, e.step(made.UUID))
+				require.Equal(e, bulk.Running, e.retrieve(made.UUID).State)
+				e.apply(change.file)
+				found := e.finish(made.UUID)
+				require.Equal(e, bulk.Counts{bulk.Created: batch, bulk.Refused: batch}, found.Counts)
+				require.Equal(e, bulk.Refused, found.Results[batch].Code)
+				require.Equal(e, fault.Fields{fault.NonField: {change.message}}, found.Results[batch].Errors)
+				e.requireMade(found.Results)
+			})
+		})
+	}
+}
+
+func TestCancel(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		batch := e.db.Bulk().BatchRows()
+		made := e.submit("olivia", people("one", 3*batch), bulk.Skip)
+		require.True(e, e.step(made.UUID))
+		require.True(e, fault.Is(e.bulk.Cancel(t.Context(), e.user("mia"), made.UUID), fault.KindNotFound))
+		require.NoError(e, e.bulk.Cancel(t.Context(), e.user("olivia"), made.UUID))
+		require.True(e, fault.Is(e.bulk.Cancel(t.Context(), e.user("sam"), made.UUID), fault.KindRejected))
+		found := e.finish(made.UUID)
+		require.Equal(e, bulk.Stopped, found.State)
+		require.NotNil(e, found.Finished)
+		require.Equal(e, bulk.Counts{bulk.Created: batch, bulk.Canceled: 2 * batch}, found.Counts)
+		require.Len(e, found.Results, 3*batch)
+		e.requireMade(found.Results)
+		canceled, err := e.bulk.Retrieve(t.Context(), e.user("olivia"), made.UUID, []bulk.Code{bulk.Canceled}, 2, 10)
+		require.NoError(e, err)
+		require.Equal(e, 2*batch, canceled.Matches)
+		require.Equal(e, batch+10, canceled.Results[0].Index)
+	})
+}
+
+// Two jobs of one bulk invitation, as after a restart, and clients who create the same invitations one by one.
+func TestRaces(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		batch := e.db.Bulk().BatchRows()
+		rows := people("one", 2*batch)
+		made := e.submit("olivia", rows, bulk.Skip)
+		olivia := e.user("olivia")
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		single := map[string]bool{}
+		for range 2 {
+			all.Go(func() {
+				for more, err := true, error(nil); more; {
+					more, err = e.bulk.Run(t.Context(), bulk.Job{Bulk: made.UUID}, func() bool { return false })
+					require.False(e, err != nil && !fault.Is(err, fault.KindUnavailable), "%v", err)
+					more = more || err != nil // the queue tries again
+				}
+			})
+		}
+		all.Go(func() {
+			for i := 0; i < len(rows); i += 3 {
+				_, err := e.invitations.Create(invitation.WithRequestID(t.Context(), "the-request"), olivia, invitation.Draft{
+					Email: rows[i].Email, Role: uuid.MustParse(member), ScopeURL: rows[i].Scope,
+				})
+				if err == nil {
+					mu.Lock()
+					single[rows[i].Email] = true
+					mu.Unlock()
+				}
+			}
+		})
+		all.Wait()
+		found := e.retrieve(made.UUID)
+		require.Equal(e, bulk.Done, found.State)
+		require.Len(e, found.Results, len(rows))
+		for i, each := range found.Results {
+			want := bulk.Created
+			if single[each.Row.Email] {
+				want = bulk.Duplicate
+			}
+			require.Equal(e, want, each.Code, each.Row.Email)
+			if want == bulk.Duplicate {
+				found.Results[i].Code = bulk.Created // by the client, once
+			}
+		}
+		e.requireMade(found.Results)
+	})
+}
+
+func TestWhoSeesABulkInvitation(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		var mine []uuid.UUID
+		for range 3 {
+			mine = append([]uuid.UUID{e.submit("olivia", people("one", 1), bulk.Skip).UUID}, mine...)
+			e.clock.Advance(time.Second)
+		}
+		e.submit("mia", people("two", 1), bulk.Skip)
+		page, err := e.bulk.List(t.Context(), e.user("olivia"), 1, 2)
+		require.NoError(e, err)
+		require.Equal(e, 3, page.Total)
+		require.Equal(e, mine[:2], []uuid.UUID{page.Bulks[0].UUID, page.Bulks[1].UUID})
+		require.Equal(e, "Olivia Owner", page.Bulks[0].CreatedBy.FullName)
+		for username, want := range map[string]int{"olivia": 3, "mia": 1, "sam": 4} {
+			total, err := e.bulk.Count(t.Context(), e.user(username))
+			require.NoError(e, err)
+			require.Equal(e, want, total)
+		}
+		_, err = e.bulk.List(t.Context(), e.user("olivia"), 3, 2)
+		require.True(e, fault.Is(err, fault.KindNotFound))
+		for username, sees := range map[string]bool{"olivia": true, "sam": true, "mia": false} {
+			_, err := e.bulk.Retrieve(t.Context(), e.user(username), mine[0], nil, 1, 10)
+			require.Equal(e, !sees, fault.Is(err, fault.KindNotFound))
+			_, err = e.bulk.Results(t.Context(), e.user(username), mine[0], nil)
+			require.Equal(e, !sees, fault.Is(err, fault.KindNotFound))
+		}
+	})
+}
+
+func TestLimitsOfBulkInvitations(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		for range 10 {
+			e.submit("olivia", people("one", 1), bulk.Skip)
+		}
+		olivia := e.user("olivia")
+		_, err := e.bulk.Submit(t.Context(), olivia, bulk.Submission{Rows: people("one", 1), OnDuplicate: bulk.Skip})
+		require.True(e, fault.Is(err, fault.KindRejected))
+		require.EqualError(e, err, "10 bulk invitations of yours are not done yet: wait until one is done, or cancel one.")
+		e.submit("mia", people("one", 1), bulk.Skip)
+
+		// After 30 days they are deleted, and the invitations stay.
+		page, err := e.bulk.List(t.Context(), olivia, 1, 10)
+		require.NoError(e, err)
+		found := e.finish(page.Bulks[0].UUID)
+		e.clock.Advance(30*24*time.Hour - time.Second)
+		require.NoError(e, e.bulk.Sweep(t.Context()))
+		e.retrieve(found.UUID)
+		e.clock.Advance(2 * time.Second)
+		kept := e.submit("mia", people("one", 1), bulk.Skip)
+		require.NoError(e, e.bulk.Sweep(t.Context()))
+		total, err := e.bulk.Count(t.Context(), e.user("sam"))
+		require.NoError(e, err)
+		require.Equal(e, 1, total)
+		e.retrieve(kept.UUID)
+		require.False(e, e.step(found.UUID), "its job ends")
+		e.find(*found.Results[0].UUID)
+	})
+}
+
+// Patterns are compared outside of the transaction, and those that have changed meanwhile are compared again.
+func TestSlowPatterns(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		rows := people("one", 3*e.db.Bulk().BatchRows())
+		for i := range rows {
+			rows[i].Scope = closed
+			if i%2 == 1 {
+				rows[i].Email = fmt.Sprintf("one%d@elsewhere.example", i)
+			}
+		}
+		made := e.submit("olivia", rows, bulk.Skip)
+		more, err := e.bulk.Run(t.Context(), bulk.Job{Bulk: made.UUID}, func() bool { return false })
+		require.NoError(e, err)
+		require.False(e, more)
+		found := e.retrieve(made.UUID)
+		require.Equal(e, bulk.Counts{bulk.Created: (len(rows) + 1) / 2, bulk.Refused: len(rows) / 2}, found.Counts)
+		require.Equal(e, fault.Fields{"email": {"Email does not match the membership restrictions of the project."}}, found.Results[1].Errors)
+		dry, err := e.bulk.DryRun(t.Context(), e.user("olivia"), bulk.Submission{Rows: rows})
+		require.NoError(e, err)
+		require.Equal(e, bulk.Counts{bulk.Duplicate: (len(rows) + 1) / 2, bulk.Refused: len(rows) / 2}, dry.Counts)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = e.bulk.DryRun(ctx, e.user("olivia"), bulk.Submission{Rows: rows})
+		require.ErrorIs(e, err, context.Canceled)
+	})
+}
