@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"runtime/metrics"
 	"strings"
 	"testing"
@@ -321,7 +322,7 @@ func TestBulkInvitationSaysWhatCreateSays(t *testing.T) {
 				strings.Repeat("a", 60)+"@"+strings.Repeat("b.", 95)+"ex", strings.Repeat("a", 60)+"@"+strings.Repeat("b.", 120)+"example"),
 			"scope": append(texts(2000), scopeURL(hydra), scopeURL(dropped), scopeURL(gone), scopeURL(acme), scopeURL(nodes), "/api/projects/x/", "http://[/",
 				"ftp://x/api/projects/"+apollo+"/", strings.ReplaceAll(scopeURL(apollo), apollo, uuid.NewString())),
-			"role":      append(texts(255), uuid.NewString(), "x", reader, retired, strings.ReplaceAll(admin, "-", ""), "{"+admin+"}"),
+			"role":      append(texts(20), strings.Repeat("x", 256), uuid.NewString(), "x", reader, retired, strings.ReplaceAll(admin, "-", ""), "{"+admin+"}"),
 			"full_name": texts(100), "native_name": texts(100), "phone_number": texts(255), "organization": texts(100), "job_title": texts(120),
 			"civil_number": append(texts(50), "12 34"), "extra_invitation_text": append(texts(2000), "a\vb"),
 			"expires": times, "membership_expires": times,
@@ -366,13 +367,13 @@ func TestBulkInvitationSaysWhatCreateSays(t *testing.T) {
 				different++
 				e.t.Errorf("%s\ncreate: %sbulk: %s %s", truncateText(toJSON(body)), truncateText(toJSON(want)), r.Result, truncateText(toJSON(got)))
 			}
-			require.Less(e.t, different, 20)
+			require.Less(e.t, different, 5)
 		}
 		require.Greater(e.t, report.Counts.Invalid, 800)
 	})
 }
 
-func truncateText(text string) string { return text[:min(len(text), 600)] }
+func truncateText(text string) string { return text[:min(len(text), 300)] }
 
 func equalMessages(want, got map[string][]string) bool {
 	w, _ := json.Marshal(want)
@@ -473,65 +474,81 @@ func TestBulkInvitationWithAKey(t *testing.T) {
 	})
 }
 
-// peakHeap returns the most bytes of the heap, garbage included, that the process had while do ran.
-func peakHeap(t *testing.T, do func()) uint64 {
-	t.Helper()
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+// largeBulks has bodies that cost much of the memory: by their size, or by what they have at once.
+func largeBulks() []string {
+	row := func(n int) string { return `{"email":"` + strings.Repeat("x", n) + `","full_name":"Somebody"},` }
+	return []string{
+		`{"rows":[` + strings.Repeat(row(20), 9_999) + `{}]}`,
+		`{"rows":[` + strings.Repeat(row(750), 9_999) + `{}]}`,
+		`{"rows":[` + strings.Repeat("{},", 9_999) + `{}]}`,
+		`{"rows":` + strings.Repeat("[", 8<<20-8),
+		`{"rows":[{"` + strings.Repeat("x", 8<<20-40) + `":1}]}`,
+	}
+}
+
+// discardAnswer sends a request and returns the status. It does not keep the response, whose memory would be measured.
+func discardAnswer(r *http.Request) (status int, err error) {
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	_, err = io.Copy(io.Discard, answer.Body)
+	return answer.StatusCode, err
+}
+
+// A dry run of 10,000 rows allocates less than 150 MB, however large the rows are. The test is not parallel, since it counts
+// what the process allocates.
+func TestLargeBulkInvitationTakesLittleMemory(t *testing.T) { //nolint:paralleltest // as above
+	e := newEnv(t, storetest.Engines[0], envConfig{})
+	for _, body := range largeBulks() {
+		var before, after runtime.MemStats
+		r := e.newRequest("POST", bulks+"?dry_run=true", "owner", body)
+		runtime.ReadMemStats(&before)
+		status, err := discardAnswer(r)
+		runtime.ReadMemStats(&after)
+		require.NoError(t, err)
+		allocated := (after.TotalAlloc - before.TotalAlloc) / 1e6
+		t.Logf("%.60s: %d, %d bytes allocate %d MB", body, status, len(body), allocated)
+		require.Less(t, allocated, uint64(150), "%.60s", body)
+	}
+}
+
+// Many large bodies at once wait for each other, or are refused for now. Without the limits, the 40 would take 3 GB.
+func TestManyLargeBulkInvitations(t *testing.T) { //nolint:paralleltest // what the process has allocated is measured
+	e := newEnv(t, storetest.Engines[0], envConfig{})
+	bodies := largeBulks()
+	statuses := make(chan int)
 	ended, peak := make(chan struct{}), make(chan uint64)
 	go func() {
-		most := uint64(0)
-		for {
+		sample, most := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}, uint64(0)
+		for ticker := time.NewTicker(2 * time.Millisecond); ; {
 			metrics.Read(sample)
 			most = max(most, sample[0].Value.Uint64())
 			select {
 			case <-ended:
 				peak <- most
 				return
-			case <-time.After(2 * time.Millisecond):
+			case <-ticker.C:
 			}
 		}
 	}()
-	do()
-	close(ended)
-	return <-peak
-}
-
-// Bodies of 8 MiB, many at once, cost a bounded part of the memory: most have to wait, and some are refused for now.
-func TestManyLargeBulkInvitations(t *testing.T) { //nolint:paralleltest // what the process allocates is measured
-	e := newEnv(t, storetest.Engines[0], envConfig{})
-	row := `{"email":"` + strings.Repeat("x", 780) + `"},`
-	bodies := []string{
-		`{"rows":` + strings.Repeat("[", 8<<20-8),
-		`{"rows":[` + strings.Repeat("{},", (8<<20-20)/3) + `{}]}`,
-		`{"rows":[{"` + strings.Repeat("x", 8<<20-40) + `":1}]}`,
-		`{"rows":[` + strings.Repeat(row, 9_999) + `{}]}`,
+	for i := range 40 {
+		r := e.newRequest("POST", bulks+"?dry_run=true", "owner", bodies[i%len(bodies)])
+		go func() {
+			status, _ := discardAnswer(r)
+			statuses <- status
+		}()
 	}
-	client := &http.Client{Timeout: requestTimeout}
-	defer client.CloseIdleConnections()
-	statuses := make(chan int)
-	peak := peakHeap(t, func() {
-		for i := range 48 {
-			r := e.newRequest("POST", bulks+"?dry_run=true", "owner", bodies[i%len(bodies)])
-			go func() {
-				answer, err := client.Do(r)
-				if err != nil {
-					statuses <- 0
-					return
-				}
-				_, _ = io.Copy(io.Discard, answer.Body) // a client that keeps responses would be measured too
-				_ = answer.Body.Close()
-				statuses <- answer.StatusCode
-			}()
-		}
-		count := map[int]int{}
-		for range 48 {
-			count[<-statuses]++
-		}
-		t.Logf("statuses: %v", count)
-		require.Equal(t, 48, count[200]+count[400]+count[503])
-		require.NotZero(t, count[200])
-	})
-	t.Logf("%d MiB at most", peak>>20)
-	require.Less(t, peak, uint64(500<<20))
+	count := map[int]int{}
+	for range 40 {
+		count[<-statuses]++
+	}
+	close(ended)
+	most := <-peak
+	t.Logf("statuses %v, and at most %d MiB, garbage included", count, most>>20)
+	require.Equal(t, 40, count[200]+count[400]+count[503])
+	require.NotZero(t, count[200])
+	require.Less(t, most, uint64(1<<30))
 	e.request("POST", bulks+"?dry_run=true", "owner", map[string]any{"rows": []any{map[string]any{}}}).report()
 }

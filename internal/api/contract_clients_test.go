@@ -231,6 +231,8 @@ func TestContractExamplesFindRows(t *testing.T) {
 	x.group("olivia")
 	x.exec("UPDATE group_invitations SET uuid = '" + exampleInvitation + "' WHERE uuid <> '" + forCustomer.String() + "'")
 	x.request(http.MethodPost, groupAt(exampleInvitation, "submit_request"), "max", nil).is(http.StatusOK, "")
+	ofMany := x.bulk120()
+	x.runBulk(ofMany)
 	lists := 0
 	for _, operation := range contractOperations(t) {
 		if operation.method != http.MethodGet || operation.Parameters.GetByInAndName("query", "page") == nil || operation.Tags[0] == tokensTag {
@@ -256,6 +258,8 @@ func TestContractExamplesFindRows(t *testing.T) {
 			of = forCustomer
 		case strings.HasPrefix(operation.path, groups):
 			of = uuid.MustParse(exampleInvitation)
+		case strings.HasPrefix(operation.path, bulks):
+			of = ofMany
 		}
 		path := strings.ReplaceAll(operation.path, "{uuid}", examplePath(operation, of))
 		var rows []map[string]any
@@ -263,7 +267,14 @@ func TestContractExamplesFindRows(t *testing.T) {
 		if strings.HasPrefix(path, "/api/projects/") {
 			caller = "max" // the example of current_user_has_role
 		}
-		x.request(http.MethodGet, path+"?"+query.Encode(), caller, nil).is(http.StatusOK, "").decode(&rows)
+		answer := x.request(http.MethodGet, path+"?"+query.Encode(), caller, nil).is(http.StatusOK, "")
+		if operation.OperationID == "user_invitations_bulk_retrieve" {
+			var details struct{ Results []map[string]any }
+			answer.decode(&details)
+			rows = details.Results
+		} else {
+			answer.decode(&rows)
+		}
 		require.NotEmpty(t, rows, "%s?%s", path, query.Encode())
 	}
 	require.GreaterOrEqual(t, lists, 6)

@@ -241,6 +241,42 @@ var exampleRequests = map[string]struct {
 	"user_invitations_create 400 ends": {nil, func(x *exampleEnv) response {
 		return x.request("POST", base, "olivia", x.draft("expires", formatTime(x.clock.Now()), "membership_expires", formatTime(x.clock.Now())))
 	}},
+	"user_invitations_bulk_list 200 one": {nil, func(x *exampleEnv) response {
+		x.runBulk(x.bulk120())
+		return x.request("GET", bulks, "olivia", nil)
+	}},
+	"user_invitations_bulk_create 200 done": {nil, func(x *exampleEnv) response {
+		answer := x.sendTable("olivia", x.bulkDefaults(), "email\nada@example.com\nben@example\n")
+		x.made = append(x.made, answer.report().Results[0].UUID.String())
+		return answer
+	}},
+	"user_invitations_bulk_create 202 taken": {nil, func(x *exampleEnv) response {
+		answer := x.sendTable("olivia", x.bulkDefaults(), table120())
+		x.made = append(x.made, uuidOf(answer))
+		return answer
+	}},
+	"user_invitations_bulk_create 400 many": {nil, func(x *exampleEnv) response {
+		return x.request("POST", bulks, "olivia", map[string]any{"rows": make([]int, 10_001)})
+	}},
+	"user_invitations_bulk_create 400 quote": {nil, func(x *exampleEnv) response {
+		return x.sendTable("olivia", "", "email\nada@example.com\n\"ben@example.com\n")
+	}},
+	"user_invitations_bulk_create 400 header": {nil, func(x *exampleEnv) response {
+		return x.sendTable("olivia", "", "Name;Mail\nAda;ada@example.com\n")
+	}},
+	"user_invitations_bulk_retrieve 200 done": {nil, func(x *exampleEnv) response {
+		id := x.bulk120()
+		x.runBulk(id)
+		return x.request("GET", bulkAt(id.String())+"?result=invalid", "olivia", nil)
+	}},
+	"user_invitations_bulk_cancel 200": {nil, func(x *exampleEnv) response {
+		return x.request("POST", bulkAt(x.bulk120().String(), "cancel"), "olivia", nil)
+	}},
+	"user_invitations_bulk_cancel 400": {nil, func(x *exampleEnv) response {
+		id := x.bulk120()
+		x.runBulk(id)
+		return x.request("POST", bulkAt(id.String(), "cancel"), "olivia", nil)
+	}},
 	"user_invitations_retrieve 200 delivered": {nil, func(x *exampleEnv) response {
 		id, _ := x.invite()
 		x.deliver(id)
@@ -671,6 +707,37 @@ var exampleRequests = map[string]struct {
 		x.withKeys(x.db).ServeHTTP(recorder, asServed)
 		return response{x.t, recorder.Code, recorder.Header(), recorder.Body.String()}
 	}},
+}
+
+// bulkDefaults is the query of the examples of bulk invitations.
+func (x *exampleEnv) bulkDefaults() string {
+	return "role=PROJECT.MEMBER&scope=" + exampleServer + "api/projects/" + exampleApollo + "/"
+}
+
+// table120 returns a table of 120 rows, of which the seventh is not valid.
+func table120() string {
+	table := "email\n"
+	for i := range 120 {
+		table += either(i == 6, "ada@example\n", fmt.Sprintf("guest%d@example.com\n", i))
+	}
+	return table
+}
+
+// bulk120 sends table120, and lets six seconds pass.
+func (x *exampleEnv) bulk120() uuid.UUID {
+	x.t.Helper()
+	id := uuidOf(x.sendTable("olivia", x.bulkDefaults(), table120()).is(http.StatusAccepted, ""))
+	x.made = append(x.made, id)
+	x.clock.Advance(6 * time.Second)
+	return uuid.MustParse(id)
+}
+
+// uuidOf returns the uuid in a response.
+func uuidOf(answer response) string {
+	answer.t.Helper()
+	var made struct{ UUID string }
+	answer.decode(&made)
+	return made.UUID
 }
 
 // makeToken makes the token of the examples.

@@ -107,6 +107,13 @@ func (e *env) everyOperation(id string) map[string]response {
 		all[name] = e.send(r)
 	}
 	all["link"] = e.request("GET", at(id, "link"), "staff", nil)
+	rows := map[string]any{"rows": []any{draft("bulk@example.org", admin, apollo)}}
+	all["bulk dry run"] = e.request("POST", bulks+"?dry_run=true", "staff", rows)
+	all["bulk"] = e.request("POST", bulks, "staff", rows)
+	all["bulk list"] = e.request("GET", bulks, "staff", nil)
+	all["bulk retrieve"] = e.request("GET", bulkAt(id), "staff", nil)
+	all["bulk csv"] = e.request("GET", bulkAt(id, "csv"), "staff", nil)
+	all["bulk cancel"] = e.request("POST", bulkAt(id, "cancel"), "staff", nil)
 	for name, r := range e.tokenRequests() {
 		all[name] = e.send(r)
 	}
@@ -259,7 +266,8 @@ func TestBrokenDatabase(t *testing.T) {
 			map[string]bool{
 				"list": true, "retrieve": true, "create": true, "details": true, "check": true, "send": true, "accept": true,
 				"cancel": true, "delete": true, "destroy": true, "update": true, "duplicates": true, "link": true, "decline": true,
-				"undo-decline": true, "ask-again": true, "approve-request": true, "reject-request": true, "bulk action": true,
+				"undo-decline": true, "ask-again": true, "approve-request": true, "reject-request": true, "bulk action": true, "bulk": true,
+				"bulk dry run": true,
 			},
 			nil,
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
@@ -305,9 +313,15 @@ func TestBrokenDatabase(t *testing.T) {
 			nil,
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
 		},
+		"no bulk invitations": {
+			[]string{"ALTER TABLE bulk_invitations RENAME TO gone"},
+			map[string]bool{"bulk list": true, "bulk retrieve": true, "bulk csv": true, "bulk cancel": true},
+			nil,
+			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
+		},
 		"no events": {
 			[]string{"ALTER TABLE invitation_events RENAME TO gone"},
-			map[string]bool{"events": true, "feed": true, "create": true, "send": true, "update": true, "accept": true, "delete": true},
+			map[string]bool{"bulk": true, "events": true, "feed": true, "create": true, "send": true, "update": true, "accept": true, "delete": true},
 			nil,
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
 		},
@@ -322,7 +336,7 @@ func TestBrokenDatabase(t *testing.T) {
 		},
 		"no queue": {
 			[]string{"ALTER TABLE river_job RENAME TO gone"},
-			map[string]bool{"create": true, "send": true, "update": true, "submit request": true, "reject request by group": true},
+			map[string]bool{"bulk": true, "create": true, "send": true, "update": true, "submit request": true, "reject request by group": true},
 			nil,
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
 		},

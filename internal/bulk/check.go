@@ -24,7 +24,9 @@ var rules = map[string]rule{
 	"email": {required: true, maxLength: directory.MaxEmailLength, message: func(value string) string {
 		return unless(directory.ValidEmail(value), "Enter a valid email address.")
 	}},
-	"role": {required: true}, // any text may be the name of a role
+	"role": {required: true, message: func(value string) string { // any text that is not too long may be the name of a role
+		return unless(utf8.RuneCountInString(value) <= maxRoleName, "Object with name="+truncate(value)+" does not exist.")
+	}},
 	"scope": {required: true, maxLength: 2000, refuses: isASCIIControl, message: func(value string) string {
 		_, _, isURL := directory.ParseScopeURL(value)
 		_, isUUID := directory.ParseUUID(value)
@@ -41,6 +43,18 @@ var rules = map[string]rule{
 	}},
 	"expires":            {message: timeMessage},
 	"membership_expires": {message: timeMessage},
+}
+
+const (
+	maxRoleName = 255 // characters
+	maxQuoted   = 200 // bytes of a value that a message repeats
+)
+
+func truncate(text string) string {
+	if len(text) <= maxQuoted {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxQuoted], "") + "…"
 }
 
 func timeMessage(value string) string {
