@@ -1494,6 +1494,8 @@ type BulkInvitationReport struct {
 // BulkInvitationRequest A request to invite many people.
 type BulkInvitationRequest struct {
 	// Defaults The values of the fields that a row leaves out, or has empty.
+	//
+	// Example: {"role":"PROJECT.MEMBER"}
 	Defaults *BulkInvitationDefaults `json:"defaults,omitempty"`
 
 	// Rows The people to invite.

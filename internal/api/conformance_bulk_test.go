@@ -16,6 +16,8 @@ import (
 
 	"invited/gen/server"
 	"invited/internal/bulk"
+	"invited/internal/database"
+	"invited/internal/store"
 	"invited/internal/storetest"
 )
 
@@ -329,7 +331,7 @@ func TestBulkInvitationSaysWhatCreateSays(t *testing.T) {
 		}
 		var bodies []map[string]any
 		for field, all := range values {
-			for _, other := range []map[string]any{{}, {"email": "x"}, {"full_name": "a\x00b", "civil_number": "1 2"}, {"role": uuid.NewString()}, {"scope": "x"}} {
+			for _, other := range []map[string]any{{}, {"email": "x", "civil_number": "1 2"}, {"scope": "x", "role": uuid.NewString()}} {
 				for _, value := range all {
 					body := draft(fmt.Sprintf("guest%d@example.org", len(bodies)), admin, apollo)
 					for name, each := range other {
@@ -369,7 +371,7 @@ func TestBulkInvitationSaysWhatCreateSays(t *testing.T) {
 			}
 			require.Less(e.t, different, 5)
 		}
-		require.Greater(e.t, report.Counts.Invalid, 800)
+		require.Greater(e.t, report.Counts.Invalid, 400)
 	})
 }
 
@@ -471,6 +473,32 @@ func TestBulkInvitationWithAKey(t *testing.T) {
 		require.Equal(e.t, first.Body, again.Body)
 		require.Equal(e.t, http.StatusUnprocessableEntity, send(strings.ReplaceAll(table, "a@", "b@")).Status)
 		require.Equal(e.t, []string{"a@example.org"}, e.emails("owner", ""))
+	})
+}
+
+// A hundred rows take as many statements as one.
+func TestStatementsOfBulkInvitations(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
+		statements := &storetest.Statements{}
+		e := newEnv(t, engine, envConfig{open: func(clock func() time.Time) *store.Store {
+			return statements.Open(t, engine.Fresh(t), database.Options{Clock: clock})
+		}})
+		for _, query := range []string{"dry_run=true", "on_duplicate=skip"} {
+			counts := map[int]int{}
+			for _, many := range []int{1, 100} {
+				rows := make([]any, many)
+				for i := range rows {
+					rows[i] = draft(fmt.Sprintf("guest.%d.%d@example.org", many, i), member, apollo)
+				}
+				statements.Take()
+				require.Equal(t, many, e.request("POST", bulks+"?"+query, "owner", map[string]any{"rows": rows}).report().Counts.Created)
+				counts[many] = len(statements.Take())
+			}
+			t.Logf("%s: %v", query, counts)
+			require.Equal(t, counts[1], counts[100], query)
+			require.Less(t, counts[100], 16, query)
+		}
 	})
 }
 

@@ -68,13 +68,6 @@ func TestStatementsOfRequests(t *testing.T) {
 			// The duplicate is looked for after the database has refused one.
 			takes(8, "POST", base, "owner", draft(address, member, apollo), http.StatusBadRequest)
 			takes(2, "GET", at(made.UUID), "owner", nil, http.StatusOK)
-			rows := make([]any, many)
-			for i := range rows {
-				rows[i] = draft(fmt.Sprintf("bulk.%d.%d@example.org", many, i), member, apollo)
-			}
-			for _, query := range []string{"?dry_run=true", ""} {
-				takes(map[string]int{"?dry_run=true": 99, "": 99}[query], "POST", bulks+query, "owner", map[string]any{"rows": rows}, http.StatusOK)
-			}
 			takes(2, "GET", bulks, "owner", nil, http.StatusOK)
 			takes(2, "HEAD", bulks, "owner", nil, http.StatusOK)
 			takes(1, "POST", at(made.UUID, "check"), "", nil, http.StatusOK)

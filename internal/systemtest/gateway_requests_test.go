@@ -248,7 +248,7 @@ func testGatewayResponses(t *testing.T, f *front) {
 	for i := range 12 {
 		size := []int{1 << 20, 9 << 20, 20 << 20}[i%3]
 		a = f.do("POST", invitationsPath, "olivia", `{"email": "`+strings.Repeat("x", size)+`"}`).Is(http.StatusRequestEntityTooLarge)
-		require.Regexp(t, `^{"detail":"Request body is larger than (64 KiB|1 MiB)\."}\s*$`, a.Body)
+		require.Regexp(t, `^{"detail":"Request body is larger than (64 KiB|8 MiB)\."}\s*$`, a.Body)
 		f.requestID(a)
 	}
 }

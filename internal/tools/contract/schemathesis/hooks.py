@@ -60,6 +60,11 @@ REFUSALS = {
         "email": r"Pending invitation already exists for this email and role\.",
         "non_field_errors": r"Role and scope should belong to the same content type\.",
     },
+    "user_invitations_bulk_create": {
+        "non_field_errors": r"Line \d+: .*|The table (is empty: it needs|has no rows below) .*|This is the file of a spreadsheet program\. .*|"
+        r"The characters of the table can't be read\. .*",
+        None: r"\d+ (bulk invitations of yours are not done yet|rows of your bulk invitations of the last 30 days are kept).*",
+    },
     "user_invitations_accept": {None: r"User has already the same role in this scope\."},
     "user_invitations_cancel": {None: r"Only pending or planned invitations can be canceled\."},
     "user_invitations_send": {
@@ -133,7 +138,7 @@ class InvitationsLast:
 
     def after_response(self, ctx, response, case):
         operation = operation_of(case)
-        if not declared(case) or not operation.startswith("user_invitations_"):
+        if not declared(case) or not operation.startswith("user_invitations_") or operation.startswith("user_invitations_bulk_"):
             return
         if operation == "user_invitations_create":
             if response.status_code == 201:

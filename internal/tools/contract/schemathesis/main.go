@@ -85,13 +85,15 @@ var (
 		"user_group_invitations_create", "user_group_invitations_update", "user_group_invitations_partial_update",
 		"user_group_invitations_destroy", "user_group_invitations_cancel", "user_group_invitations_events_list",
 		"user_permission_requests_approve", "user_permission_requests_reject", "events_list",
+		"user_invitations_bulk_list", "user_invitations_bulk_count", "user_invitations_bulk_create",
 	})
 	all = slices.Concat(manager, []string{"user_invitations_delete", "user_permission_requests_destroy"})
-	// rest are the operations that need an address, a time or a state that no invitation of a run has. They are tried, and
-	// never succeed.
+	// rest are the operations that need an address, a time or a state that no invitation of a run has, or a bulk invitation of
+	// more than 100 rows. They are tried, and never succeed.
 	rest = []string{
 		"user_invitations_decline", "user_invitations_undo_decline", "user_invitations_ask_again",
 		"user_invitations_approve_request", "user_invitations_reject_request",
+		"user_invitations_bulk_retrieve", "user_invitations_bulk_csv_retrieve", "user_invitations_bulk_cancel",
 	}
 
 	personas = []persona{
