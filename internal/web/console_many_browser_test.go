@@ -3,6 +3,7 @@
 package web_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -41,7 +42,7 @@ func (e *env) manyStates() (all []state) {
 	add := func(name, user, path string, steps ...chromedp.Action) {
 		all = append(all, state{name, user, path, steps})
 	}
-	const olivia, stranger = "olivia@acme.example", "max@nowhere.example"
+	const sam, olivia, stranger = "sam@example.com", "olivia@acme.example", "max@nowhere.example"
 	const form = "/console/bulk/?scope=" + inApollo
 	const fill, next = `form[enctype]`, `form[novalidate]`
 	check := func(table string) chromedp.Action { return submit(fill, "role", "PROJECT.ADMIN", "table", table) }
@@ -58,7 +59,17 @@ func (e *env) manyStates() (all []state) {
 	add("many-check-bad", olivia, form, check("email\na\nb\n"))
 	add("many-sent-some", olivia, form, check(tableOf(3, "some.example")), submit(next+` [value=send]`))
 	add("many-sent-all", olivia, form, check("email\na@all.example\nb@all.example\n"), submit(next+` [value=send]`))
-	add("many-running", olivia, form, check(tableOf(200, "run.example")), submit(next+` [value=send]`))
+	send := func(domain string) []chromedp.Action {
+		return []chromedp.Action{check(tableOf(101, domain)), submit(next + ` [value=send]`)}
+	}
+	add("many-running", olivia, form, send("running.example")...)
+	work := chromedp.ActionFunc(func(context.Context) error { e.work(); return nil })
+	add("many-done", olivia, form, append(send("done.example"), work, leave("location.reload()"))...)
+	add("many-rest", olivia, form, append(send("rest.example"), work, leave("location.reload()"), submitBy(`a[href$="/rest/"]`))...)
+	add("many-stopped", olivia, form, append(send("stopped.example"), submit(`form[action$="/cancel/"]`))...)
+	add("many-stopped-late", olivia, form, append(send("late.example"), work, submit(`form[action$="/cancel/"]`))...)
+	add("many-sent-before", sam, "/console/bulk/")
+	add("many-evil", "evil@evil.example", "/console/bulk/?scope=project:"+evilProject)
 	return all
 }
 
