@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -59,6 +60,9 @@ func (s *Service) DryRun(ctx context.Context, caller directory.Actor, sub Submis
 	return report, nil
 }
 
+// errUnanswered means that it is not known yet whether e-mail patterns admit all addresses.
+var errUnanswered = errors.New("bulk: addresses have to be compared with e-mail patterns")
+
 // Do does at most DirectRows rows in one transaction, and returns what became of each.
 func (s *Service) Do(ctx context.Context, caller directory.Actor, sub Submission) (Report, error) {
 	if len(sub.Rows) > DirectRows {
@@ -73,12 +77,12 @@ func (s *Service) Do(ctx context.Context, caller directory.Actor, sub Submission
 			var err error
 			batch = s.batch(sub.OnDuplicate, admissions)
 			results, changes, err = decide(tx, batch, caller, sub.Rows, 0)
-			if len(results) < len(sub.Rows) {
-				changes = nil // all or nothing
+			if err == nil && len(results) < len(sub.Rows) {
+				err = errUnanswered // all or nothing, and no transaction is open while addresses are compared
 			}
 			return Change{Invitations: changes}, err
 		})
-		if err == nil && len(results) < len(sub.Rows) {
+		if errors.Is(err, errUnanswered) {
 			if err = admissions.Answer(ctx, answerTime); err == nil {
 				continue
 			}

@@ -10,10 +10,11 @@ import (
 
 // WriteTogether runs f with a context whose units of work are one transaction, and commits where f returns nil. The
 // transaction begins with the first Write of the context. From then on each Write is a savepoint of the transaction, which
-// keeps what it wrote only where it returns nil, and Read and ReadList see what was written so far. Nothing is left of the
-// transaction where f returns an error or panics, where ctx ends, or where the process dies.
+// keeps what it wrote only where it returns nil, and Read and ReadList see what was written so far. As long as no Write has
+// returned nil, one that fails ends the transaction, which holds no locks until the next Write begins it again. Nothing is left
+// of the transaction where f returns an error or panics, where ctx ends, or where the process dies.
 //
-// The function begun runs at the beginning of the transaction, in it. Where begun fails, or the engine ends the transaction,
+// The function begun runs whenever the transaction begins, in it. Where begun fails, or the engine ends the transaction,
 // no Write of the context succeeds any more, and WriteTogether returns that error, whatever f returns.
 //
 // f has to make all its changes with the given context. On SQLite another transaction would wait for the one of this
@@ -45,6 +46,7 @@ type outerTx struct {
 	ctx   context.Context //nolint:containedctx // the transaction ends with it, and not with that of a unit of work
 	begun func(*gorm.DB) error
 	tx    *gorm.DB  // nil: not begun, or over
+	kept  bool      // a unit of work has returned nil
 	now   time.Time // of the whole transaction: to ask again would take a second connection
 	err   error     // why nothing can be written any more
 }
@@ -64,21 +66,26 @@ func (o *outerTx) begin() (err error) {
 	return o.begun(tx)
 }
 
-// write runs f in a savepoint. The savepoints have one name, which then means the last of them. GORM's own nested
-// transactions ignore that a savepoint could not be set or returned to, which is how an engine says that it has ended the
-// transaction: later statements would then be committed one by one.
+// write runs f in the transaction, from the second unit of work on in a savepoint. The savepoints have one name, which then means
+// the last of them. GORM's own nested transactions ignore that a savepoint could not be set or returned to, which is how an
+// engine says that it has ended the transaction: later statements would then be committed one by one.
 func (o *outerTx) write(ctx context.Context, f func(tx *gorm.DB, now time.Time) error) error {
 	if o.err == nil && o.tx == nil {
 		o.err = o.begin()
 	}
-	if o.err == nil {
+	if o.err == nil && o.kept {
 		o.err = o.tx.Exec("SAVEPOINT unit_of_work").Error
 	}
 	if o.err != nil {
 		return o.err
 	}
 	err := f(o.tx.WithContext(ctx), o.now)
-	if err != nil {
+	switch {
+	case err == nil:
+		o.kept = true
+	case !o.kept:
+		o.rollBack()
+	default:
 		if failed := o.tx.Exec("ROLLBACK TO SAVEPOINT unit_of_work").Error; failed != nil {
 			o.err = errors.Join(err, failed)
 		}
@@ -109,5 +116,6 @@ func (o *outerTx) commit() error {
 func (o *outerTx) rollBack() {
 	if o.tx != nil {
 		_ = o.tx.Rollback()
+		o.tx = nil
 	}
 }

@@ -43,6 +43,9 @@ func TestUnitsOfWorkAreCommittedTogether(t *testing.T) {
 		}
 		require.NoError(t, e.together(t.Context(), func(ctx context.Context) error {
 			require.Empty(t, sees(ctx))
+			require.ErrorIs(t, e.add(ctx, 1, "a", errOnPurpose), errOnPurpose)
+			e.insert(newNote(9, "z")) // of another transaction, which has nothing to wait for
+			e.exec("DELETE FROM notes")
 			require.NoError(t, e.add(ctx, 1, "a", nil))
 			require.ErrorIs(t, e.add(ctx, 2, "b", errOnPurpose), errOnPurpose)
 			require.ErrorIs(t, e.add(ctx, 3, "a", nil), gorm.ErrDuplicatedKey) // PostgreSQL refuses the rest of such a unit
