@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -127,21 +128,28 @@ func (tx *Tx) insertBulk(b bulk.Bulk, rows []bulk.Row) error {
 	if err := tx.db.Omit(clause.Associations).Create(new(newBulkRow(b))).Error; err != nil {
 		return err
 	}
-	values := make([][]any, len(rows))
-	for i, row := range rows {
-		content, err := json.Marshal(row)
+	position := 0
+	for part := range slices.Chunk(rows, rowsPerStatement) {
+		values := make([][]any, len(part))
+		for i, row := range part {
+			content, err := json.Marshal(row)
+			if err != nil {
+				return err
+			}
+			values[i] = []any{position, string(content)}
+			position++
+		}
+		list, err := json.Marshal(values)
 		if err != nil {
 			return err
 		}
-		values[i] = []any{i, string(content)}
+		if err := tx.db.Exec("WITH listed (position, content) AS (?)"+
+			" INSERT INTO bulk_invitation_rows (bulk_invitation_uuid, position, content) SELECT ?, position, content FROM listed",
+			tx.engine.List(list, "integer", "text"), b.UUID).Error; err != nil {
+			return err
+		}
 	}
-	list, err := json.Marshal(values)
-	if err != nil {
-		return err
-	}
-	return tx.db.Exec("WITH listed (position, content) AS (?)"+
-		" INSERT INTO bulk_invitation_rows (bulk_invitation_uuid, position, content) SELECT ?, position, content FROM listed",
-		tx.engine.List(list, "integer", "text"), b.UUID).Error
+	return nil
 }
 
 // saveResults writes results in one statement.

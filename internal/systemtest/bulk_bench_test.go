@@ -65,6 +65,15 @@ func BenchmarkBulk(b *testing.B) {
 			env.Apply().Set("INVITED_SMTP_URL=" + recorder.URL)
 			env.Run(laterFile, "directory", "apply", "-f", "-").OK()
 			p := env.Serve()
+			reportMemory := func(unit string) {
+				content, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
+				if err != nil {
+					return // this machine has no /proc
+				}
+				kilobytes, err := strconv.Atoi(string(highestResident.FindSubmatch(content)[1]))
+				require.NoError(b, err)
+				b.ReportMetric(float64(kilobytes)/1000, unit)
+			}
 			others := 0
 			measure := func(more func(count int) bool) (p50, p99 float64) {
 				b.Helper()
@@ -95,6 +104,7 @@ func BenchmarkBulk(b *testing.B) {
 			}
 			loop := time.Since(start).Seconds() * bulkCount / single
 			b.ReportMetric(loop, "loop-s")
+			reportMemory("before-MB")
 
 			start = time.Now()
 			report := decodeBulk(b, p.Do("POST", bulkPath+"?dry_run=true", "olivia", bulkBody("later", bulkCount, laterUUID)).Is(200))
@@ -123,11 +133,7 @@ func BenchmarkBulk(b *testing.B) {
 				require.Equal(b, bulkCount, decodeBulk(b, p.Do("GET", bulkPath+made.UUID+"/?page_size=1", "olivia", "").Is(200)).Counts["created"])
 			}
 			b.StopTimer()
-			if content, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid)); err == nil {
-				kilobytes, err := strconv.Atoi(string(highestResident.FindSubmatch(content)[1]))
-				require.NoError(b, err)
-				b.ReportMetric(float64(kilobytes)/1000, "MB")
-			}
+			reportMemory("MB")
 			p.Kill() // the mails are not waited for
 		})
 	}
