@@ -15,14 +15,14 @@ func TestFaultKilledDuringBulk(t *testing.T) {
 		f.env.Run(laterFile, "directory", "apply", "-f", "-").OK()
 		count := 450 // three batches
 		if f.env.OnSQLite() {
-			count = 110 // five
+			count = 80 // four
 		}
 		p := f.env.With("INVITED_WORKERS=false").Serve()
 		made := decodeBulk(t, p.Do("POST", bulkPath, "olivia", bulkBody("one", count, laterUUID), "X-Request-ID", "the-request").Is(202))
 		p.Kill()
 		killed := 0
 		const done = "SELECT uuid FROM bulk_invitations WHERE finished IS NOT NULL"
-		for statement := 3; len(f.column(done)) == 0; statement += 5 {
+		for statement := 3; len(f.column(done)) == 0; statement += 9 {
 			p = withKiller(f.env, "write:"+strconv.Itoa(statement)).Start()
 			p.WaitUntil("it dies, or all is done", func() bool { return p.HasExited() || len(f.column(done)) > 0 })
 			if p.HasExited() {
