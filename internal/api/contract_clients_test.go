@@ -264,6 +264,9 @@ func TestContractExamplesFindRows(t *testing.T) {
 		path := strings.ReplaceAll(operation.path, "{uuid}", examplePath(operation, of))
 		var rows []map[string]any
 		caller := "olivia"
+		if operation.OperationID == "user_invitations_mine_list" {
+			caller = "alice"
+		}
 		if strings.HasPrefix(path, "/api/projects/") {
 			caller = "max" // the example of current_user_has_role
 		}

@@ -167,6 +167,16 @@ var exampleRequests = map[string]struct {
 		x.deliver(id)
 		return x.request("GET", base+"?page=1", "olivia", nil)
 	}},
+	"user_invitations_mine_list 200 pending": {nil, func(x *exampleEnv) response {
+		x.invite()
+		return x.request("GET", minePath, "alice", nil)
+	}},
+	"user_invitations_mine_list 400": {nil, func(x *exampleEnv) response {
+		return x.request("GET", minePath+"?page_size=x", "alice", nil)
+	}},
+	"user_invitations_mine_list 404": {nil, func(x *exampleEnv) response {
+		return x.request("GET", minePath+"?page=2", "alice", nil)
+	}},
 	"user_invitations_list 400": {nil, func(x *exampleEnv) response {
 		return x.request("GET", base+"?page_size=x", "olivia", nil)
 	}},

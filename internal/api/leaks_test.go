@@ -80,6 +80,7 @@ func (e *env) everyOperation(id string) map[string]response {
 	all := map[string]response{
 		"list":     e.request("GET", base+"?email=x&o=state,created_by", "staff", nil),
 		"retrieve": e.request("GET", at(id), "staff", nil),
+		"mine":     e.request("GET", minePath, "staff", nil),
 		"create":   e.request("POST", base, "staff", draft("new@example.org", admin, apollo)),
 		"approve": e.request("POST", base+"approve/", "", map[string]string{"token": e.service.Signer.Sign(token.Approval{
 			Purpose: token.Approve, User: uuid.New(), Invitation: uuid.MustParse(id), Issued: e.clock.Now(),
@@ -264,7 +265,7 @@ func TestBrokenDatabase(t *testing.T) {
 		"no invitations": {
 			[]string{"ALTER TABLE invitations RENAME TO gone"},
 			map[string]bool{
-				"list": true, "retrieve": true, "create": true, "details": true, "check": true, "send": true, "accept": true,
+				"list": true, "mine": true, "retrieve": true, "create": true, "details": true, "check": true, "send": true, "accept": true,
 				"cancel": true, "delete": true, "destroy": true, "update": true, "duplicates": true, "link": true, "decline": true,
 				"undo-decline": true, "ask-again": true, "approve-request": true, "reject-request": true, "bulk action": true, "bulk": true,
 				"bulk dry run": true,

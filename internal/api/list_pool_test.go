@@ -41,7 +41,7 @@ func TestWhatIsAList(t *testing.T) {
 				}
 			}
 		}
-		require.Len(e.t, lists, 24, "the lists of the contract")
+		require.Len(e.t, lists, 26, "the lists of the contract")
 		add(&lists, "POST", base+"check-duplicates/", pairs(apollo, "a@example.org", member))
 		add(&lists, "POST", bulkAction, map[string]any{"action": "cancel", "filter": map[string]any{"email": "nobody"}, "expected": 0})
 		add(&others, "POST", bulkAction, map[string]any{"action": "send", "uuids": []string{id.String()}})

@@ -201,6 +201,15 @@ var matrixOperations = []matrixOperation{
 			return answer
 		},
 	},
+	{
+		"mine", orUnauthorized(func(persona, int) int { return 200 }),
+		func(e *env, p persona, scope int, id string) response {
+			answer := e.request("GET", minePath+"?page_size=300", p.name, nil)
+			require.Equal(e.t, p.name == "invitee", strings.Contains(answer.Body, `"uuid":"`+id+`"`),
+				"%q in the own list of %q", scopeSegments[matrixScopes[scope]], p.name)
+			return answer
+		},
+	},
 	{"retrieve", orUnauthorized(func(p persona, scope int) int {
 		return either(p.may(scope, "v"), 200, 404)
 	}), callAction("GET", "")},

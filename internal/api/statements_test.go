@@ -74,13 +74,16 @@ func TestStatementsOfRequests(t *testing.T) {
 			takes(2, "GET", at(made.UUID, "details"), "invitee", nil, http.StatusOK)
 			for _, query := range []string{
 				"", "page=1&page_size=40", "state=pending&o=-created", "email=guest", "scope_name=apo&role_name=PROJECT.MEMBER",
-				"o=created_by&o=state&state=pending&state=expired", "field=uuid",
+				"o=created_by&o=state&state=pending&state=expired", "field=uuid", "cursor=start&page_size=1", "q=guest&created_after=2026-01-01T00:00:00Z",
+				"cursor=start&state=pending&state=expired",
 			} {
 				for _, user := range []string{"owner", "manager", "staff", "invitee"} {
 					takes(2, "GET", base+"?"+query, user, nil, http.StatusOK)
 				}
 			}
 			takes(2, "HEAD", base, "owner", nil, http.StatusOK)
+			takes(2, "GET", minePath, "invitee", nil, http.StatusOK)
+			takes(2, "HEAD", minePath, "invitee", nil, http.StatusOK)
 			for range many {
 				e.group("owner", member, apollo)
 			}

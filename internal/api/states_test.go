@@ -335,7 +335,7 @@ func TestOtherMethodsDoNothing(t *testing.T) {
 			at(id, "check"):  "POST", at(id, "delete"): "POST", at(id, "send"): "POST", base + "approve/": "POST",
 			base + "reject/": "POST", base + "check-duplicates/": "POST", feedPath: "GET", bulkAction: "POST",
 			at(id, "decline"): "POST", at(id, "undo-decline"): "POST", at(id, "ask-again"): "POST", at(id, "approve-request"): "POST",
-			at(id, "reject-request"): "POST", at(id, "link"): "GET",
+			at(id, "reject-request"): "POST", at(id, "link"): "GET", minePath: "GET, HEAD",
 			bulks: "GET, HEAD, POST", bulkAt(id): "GET", bulkAt(id, "csv"): "GET", bulkAt(id, "cancel"): "POST",
 			"/api/configuration/": "GET", "/api/identity-providers/": "GET", "/api/identity-providers/campus/": "GET",
 			"/api-auth/campus/init/": "GET", "/api-auth/campus/complete/": "GET", "/api-auth/campus/": "POST", "/api-auth/token-exchange/": "POST",

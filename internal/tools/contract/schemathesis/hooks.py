@@ -49,7 +49,12 @@ REQUESTS = {
 # Reasons why the server rejects a request of the right shape, by operation and key of the response; a list has no key. The
 # patterns are whole sentences, so that a field which the contract allows and the server rejects is still found.
 REFUSALS = {
-    "user_invitations_list": {"scope": r"This is not the URL of a scope\."},
+    "user_invitations_list": {
+        "scope": r"This is not the URL of a scope\.",
+        "cursor": r"This is no cursor of this list: .*",
+        "page": r"A cursor takes the place of a page: leave one of them out\.",
+        "o": r"A list with a cursor can be ordered by created and -created alone: .*",
+    },
     "user_invitations_check_duplicates": {"scope": r"Can't restore object from url: .*"},
     "user_invitations_update": EDITS,
     "user_invitations_partial_update": EDITS,
