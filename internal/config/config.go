@@ -129,6 +129,12 @@ type Config struct {
 	// Profile chooses the defaults of some policies: waldur or secure, see profileDefaults. Default: waldur.
 	Profile string `env:"PROFILE" envDefault:"waldur"`
 
+	// ServerURL is the server that `invited invite` sends people to. It ends in "/". Default: PublicURL.
+	ServerURL *url.URL `env:"SERVER_URL"`
+
+	// Token is the API token with which `invited invite` calls ServerURL. Default: none.
+	Token Secret `env:"TOKEN"`
+
 	OIDC
 
 	AuthProxy

@@ -39,6 +39,9 @@ func Load(environ []string) (Config, error) {
 	if c.FrontendURL == nil {
 		c.FrontendURL = c.PublicURL
 	}
+	if c.ServerURL == nil {
+		c.ServerURL = c.PublicURL
+	}
 
 	// The fields are those of an empty Config: in c, the library takes a URL that is set for a section with variables
 	// of its own.
