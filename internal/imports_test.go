@@ -112,6 +112,10 @@ var bans = []ban{
 		why: "a handler calls a use case, which makes its own changes",
 	},
 	{
+		who: []string{"internal/invite"}, what: []string{ours}, but: []string{"gen/client", "internal/bulk", "internal/fault"},
+		why: "it is a client of the API, and runs where there is no database",
+	},
+	{
 		who: []string{"internal/web"}, what: []string{ours},
 		but: []string{
 			"internal/bulk", "internal/directory", "internal/fault", "internal/identity", "internal/invitation", "internal/joining",

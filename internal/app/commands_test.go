@@ -45,7 +45,7 @@ func TestHelp(t *testing.T) {
 	for _, each := range []string{
 		"", "serve", "migrate", "migrate up", "migrate status", "directory", "directory apply", "directory export",
 		"token", "token create", "token list", "token revoke", "user", "user sign-out", "mail", "mail preview", "events", "events redeliver",
-		"health", "config", "man", "openapi", "version",
+		"invite", "health", "config", "man", "openapi", "version",
 	} {
 		output := env.Run("", append(strings.Fields(each), "--help")...).OK()
 		require.Contains(t, output, strings.TrimSpace("invited "+each), each)
@@ -94,6 +94,13 @@ func TestWrongUsage(t *testing.T) {
 		{"events"},
 		{"events", "redeliver"},
 		{"events", "redeliver", "--since", "1h", "now"},
+		{"invite"},
+		{"invite", "people.csv"},
+		{"invite", "-f", "people.csv", "now"},
+		{"invite", "-f", "people.csv", "--on-duplicate", "replace"},
+		{"invite", "-f", "people.csv", "-o", "./people.csv"},
+		{"invite", "-f", "people.csv", "--follow", "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11"},
+		{"invite", "--cancel", "all"},
 		{"health", "now"},
 		{"config", "now"},
 		{"man"},

@@ -42,6 +42,7 @@ func TestDefaults(t *testing.T) {
 		Database:          config.Database{Engine: config.SQLite, Path: "data/invited.db"},
 		PublicURL:         base,
 		FrontendURL:       base,
+		ServerURL:         base,
 		SiteName:          "invited",
 		MailDir:           "data/mail",
 		MailFrom:          mail.Address{Name: "invited", Address: "invitations@localhost"},
@@ -88,6 +89,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 		Database:           config.Database{Engine: config.Postgres, DSN: "postgres://u:p@db/invited"},
 		PublicURL:          parseURL(t, "https://api.example.com/"),
 		FrontendURL:        parseURL(t, "https://portal.example.com/"),
+		ServerURL:          parseURL(t, "https://server.example.com/"),
+		Token:              "an API token",
 		SiteName:           "Example Cloud",
 		SecretKey:          longKey,
 		SecretKeyFallbacks: []config.Secret{longKey + "1", longKey + "2"},
@@ -157,6 +160,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"INVITED_DATABASE_URL=postgres://u:p@db/invited",
 		"INVITED_PUBLIC_URL=https://api.example.com",
 		"INVITED_FRONTEND_URL=https://portal.example.com/",
+		"INVITED_SERVER_URL=https://server.example.com",
+		"INVITED_TOKEN=an API token",
 		"INVITED_SITE_NAME=Example Cloud",
 		"INVITED_SECRET_KEY="+longKey,
 		"INVITED_SECRET_KEY_FALLBACKS="+longKey+"1, "+longKey+"2,",
@@ -462,7 +467,8 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	c := load(t, "INVITED_DATABASE_URL=postgres://u:hush@db/x", "INVITED_SMTP_URL=smtp://u:hush@mail", "INVITED_SECRET_KEY="+hush,
 		"INVITED_SECRET_KEY_FALLBACKS="+hush, "INVITED_INVITATION_WEBHOOK_URL=https://hook/hush", "INVITED_INVITATION_WEBHOOK_TOKEN_URL=hush",
 		"INVITED_INVITATION_WEBHOOK_TOKEN_SECRET=hush", "INVITED_INVITATION_WEBHOOK_SECRET=hush", "INVITED_OIDC_CLIENT_SECRET=hush",
-		"INVITED_EVENTS_WEBHOOK_URL=https://hook/hush", "INVITED_EVENTS_WEBHOOK_SECRET=hush")
+		"INVITED_EVENTS_WEBHOOK_URL=https://hook/hush", "INVITED_EVENTS_WEBHOOK_SECRET=hush",
+		"INVITED_TOKEN=hush")
 
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {

@@ -56,6 +56,11 @@ REFUSALS = {
         "o": r"A list with a cursor can be ordered by created and -created alone: .*",
     },
     "user_invitations_check_duplicates": {"scope": r"Can't restore object from url: .*"},
+    "user_invitations_bulk_action": {
+        "filter": r"scope: This is not the URL of a scope\.",
+        "expected": r"This field is required\.",
+        "non_field_errors": r"Give either uuids or filter\.",
+    },
     "user_invitations_update": EDITS,
     "user_invitations_partial_update": EDITS,
     "user_invitations_create": ENDS | {
@@ -149,6 +154,12 @@ class InvitationsLast:
             if response.status_code == 201:
                 self.created.add(seen_uuid(response.json()["uuid"]))
             return
+        if operation == "user_invitations_bulk_action":
+            if response.status_code == 200:
+                report = response.json()
+                for each in report["results"]:
+                    self.after_bulk_action(report["action"], seen_uuid(each["uuid"]), each["result"])
+            return
         uuid = seen_uuid((case.path_parameters or {}).get("uuid", ""))
         if uuid is None or operation == "user_invitations_events_list":  # events outlive the invitation, and a page number may be too high
             return
@@ -172,6 +183,12 @@ class InvitationsLast:
             ):
                 return
             raise AssertionError("the invitation was created and not deleted, and the server does not find it")
+
+    def after_bulk_action(self, action, uuid, result):
+        if result == "done":
+            if uuid in self.deleted:
+                raise AssertionError("the invitation was deleted, and the server still finds it")
+            {"send": self.ended.discard, "cancel": self.ended.add, "delete": self.deleted.add}[action](uuid)
 
 
 @schemathesis.check

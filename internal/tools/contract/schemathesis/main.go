@@ -73,6 +73,7 @@ var (
 		"user_group_invitations_retrieve",
 	}
 	invitee = slices.Concat(public, reader, []string{
+		"user_invitations_bulk_action", // says of each uuid that it is not found
 		"user_invitations_list", "user_invitations_count", "user_invitations_mine_list", "user_invitations_mine_count",
 		"user_invitations_details_retrieve", "user_invitations_accept",
 		"user_group_invitations_projects_list", "user_group_invitations_submit_request", "user_group_invitations_request",
