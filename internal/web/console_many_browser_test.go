@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	cdpbrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -198,8 +200,20 @@ func TestManyInABrowser(t *testing.T) {
 		require.Equal(e, 4961+5, e.invited())
 
 		// A download leaves the form as it is.
+		folder := e.TempDir()
+		c.run(chromedp.ActionFunc(func(ctx context.Context) error {
+			return cdpbrowser.SetDownloadBehavior(cdpbrowser.SetDownloadBehaviorBehaviorAllow).WithDownloadPath(folder).
+				Do(cdp.WithExecutor(ctx, chromedp.FromContext(ctx).Browser))
+		}))
 		c.tabTo(`button[value=download]`)
 		c.run(chromedp.KeyEvent(kb.Enter))
+		var saved []byte
+		require.Eventually(e, func() bool {
+			saved, _ = os.ReadFile(filepath.Join(folder, "not-invited.csv")) // not there yet
+			return strings.Count(string(saved), "\n") == 40
+		}, time.Minute, 50*time.Millisecond)
+		require.Contains(e, string(saved), "student224@@university.example,Student 224,PROJECT.ADMIN,")
+		require.Contains(e, string(saved), "Enter a valid email address.")
 		c.tabTo(`button[value="duplicate:1"]`)
 		c.follow(kb.Enter, "0 of 39 can be invited")
 		require.Empty(e, c.problems())
