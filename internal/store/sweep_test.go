@@ -122,3 +122,50 @@ func TestSweepOfOneInvitation(t *testing.T) {
 		require.Equal(t, invitation.Expired, e.mustFind(one.UUID).StoredState)
 	})
 }
+
+// An invitation whose fixed end has passed does not go out with its project, however much of what has ended a sweep has left.
+func TestPastItsFixedEndNothingStarts(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
+		db := storetest.Open(t, e.url, storetest.NewClock(now).Now)
+		var want []uuid.UUID
+		for i, end := range []*time.Time{nil, new(now), new(now.Add(time.Microsecond)), new(now.Add(-time.Hour))} {
+			each := e.newInvitation(fmt.Sprintf("%d@university.example", i))
+			each.StoredState, each.Created, each.ExpiresAt = invitation.Project, now.Add(-2*time.Hour), end
+			if id := e.insert(each); end == nil || end.After(now) {
+				want = append(want, id)
+			}
+		}
+		require.NoError(t, db.Invitations().Change(t.Context(), func(tx invitation.Tx) ([]invitation.Change, error) {
+			found, err := tx.LockDue(invitation.DueActivation, now, time.Time{}, 10)
+			var got []uuid.UUID
+			for _, each := range found {
+				got = append(got, each.UUID)
+			}
+			require.ElementsMatch(t, want, got)
+			return nil, err
+		}))
+	})
+}
+
+// The index invitations_fixed_end has what a sweep looks for among the invitations with a fixed end, in its order.
+func TestPlansOfTheSweep(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		if e.postgres {
+			return // it chooses a plan by the number of rows
+		}
+		statements := &storetest.Statements{}
+		db := statements.Open(t, e.url, database.Options{})
+		for _, due := range []invitation.Due{invitation.DueFixedExpiry, invitation.DueFixedReminder} {
+			statements.Take()
+			require.NoError(t, db.Invitations().Change(t.Context(), func(tx invitation.Tx) ([]invitation.Change, error) {
+				_, err := tx.LockDue(due, tx.Now(), time.Time{}, 10)
+				return nil, err
+			}))
+			texts := statements.Take()
+			plan := e.plan(texts[len(texts)-1], 0, 0, 0, 0, 0, 0, 0, 0)
+			require.Contains(t, plan, "SEARCH invitations USING INDEX invitations_fixed_end (<expr>>? AND <expr><?)")
+			require.NotContains(t, plan, "TEMP B-TREE")
+		}
+	})
+}
