@@ -147,6 +147,7 @@ func (b *Batch) decide(f *batchFacts, d BatchDraft, a aim) (DraftResult, []Chang
 		return refusedAs(DraftRefused, err)
 	}
 	made := c.made
+	yieldMails(c.changes)
 	f.open[target], b.made[target] = made, made
 	b.count++
 	b.countMails(c.changes)
@@ -174,9 +175,22 @@ func (b *Batch) decideOpen(f *batchFacts, target Target, rival uuid.UUID, refusa
 		return result, nil, err
 	}
 	b.sent[rival] = true
+	yieldMails(changes)
 	b.countMails(changes)
 	b.unasked = b.unasked || unasked
 	return DraftResult{Verdict: DraftSent, UUID: &rival}, changes, nil
+}
+
+// yieldMails lets the mails of others go out before those of a batch.
+func yieldMails(changes []Change) {
+	for _, c := range changes {
+		for i, job := range c.Jobs {
+			if d, ok := job.(Deliver); ok {
+				d.Yields = true
+				c.Jobs[i] = d
+			}
+		}
+	}
 }
 
 // countMails counts what the limits of later drafts have to count.

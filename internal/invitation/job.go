@@ -12,6 +12,12 @@ type Job interface {
 	Queue() string // names what the work waits for: jobs that wait for different things don't hold each other up
 }
 
+// PatientJob is a Job that may let the other jobs of its queue be done first.
+type PatientJob interface {
+	Job
+	IsPatient() bool
+}
+
 // The queues.
 const (
 	QueueMail    = "default" // the mail server
@@ -26,6 +32,7 @@ type Deliver struct {
 	Delivery   int       `json:"delivery"` // Invitation.Delivery when the job was enqueued
 	// Webhook chooses the queue only. BeginDelivery decides how the delivery is made.
 	Webhook bool `json:"webhook,omitempty"`
+	Yields  bool `json:"-"` // the job is one of many, and others of its queue are done before it
 }
 
 // Kind implements Job.
@@ -38,6 +45,9 @@ func (d Deliver) Queue() string {
 	}
 	return QueueMail
 }
+
+// IsPatient implements PatientJob.
+func (d Deliver) IsPatient() bool { return d.Yields }
 
 // Notice names a kind of mail. A notice is every mail about an invitation but the one that invites.
 type Notice string

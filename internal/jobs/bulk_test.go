@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/bulk"
@@ -46,6 +47,8 @@ func TestBulkInvitationIsDoneByAJob(t *testing.T) {
 			require.Equal(t, i, each.Index)
 			require.Equal(t, rows[i], each.Row)
 		}
-		require.Len(t, env.jobs(deliveryKind), 248)
+		deliveries := env.jobs(deliveryKind)
+		require.Len(t, deliveries, 248)
+		require.Equal(t, river.PriorityDefault+1, deliveries[0].Priority, "the mails of others go first")
 	})
 }

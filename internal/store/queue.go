@@ -45,9 +45,13 @@ func (tx *Tx) enqueue(jobs []invitation.Job) error {
 		if tx.engine.IsPostgres() {
 			encoded = string(args) // bytes are no JSON where the driver does not ask for the column's type: see docs/scaling.md, PgBouncer
 		}
+		priority := river.PriorityDefault
+		if patient, ok := job.(invitation.PatientJob); ok && patient.IsPatient() {
+			priority++ // is done later
+		}
 		// The other columns have defaults.
 		rows[i] = map[string]any{
-			"args": encoded, "kind": job.Kind(), "queue": job.Queue(), "priority": river.PriorityDefault, "max_attempts": maxAttempts,
+			"args": encoded, "kind": job.Kind(), "queue": job.Queue(), "priority": priority, "max_attempts": maxAttempts,
 			"created_at": tx.engine.CurrentTime(), "scheduled_at": tx.engine.CurrentTime(),
 		}
 	}
