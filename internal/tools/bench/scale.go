@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -55,7 +56,7 @@ type scaleReport struct {
 const scaleNote = `One client asks, so that p50 is what a request costs and not how long it waits; relative is to the smallest size. In every
 size an owner sees 50 invitations, and all others are other customers'. "email" asks for a part that few addresses have, "common"
 for one that every 16th has, which has to be counted and so grows with what is found. "deep" is page 10,000 of ten, or the last
-where there are fewer. The sweep finds 100,000 invitations that ran out all at once, and writes each to be expired, with an event
+where there are fewer. "text" looks for the same part as "email" in names and scopes too. The sweep finds 100,000 invitations that ran out all at once, and writes each to be expired, with an event
 and a notice to its creator, which is mailed afterwards into the mail folder; four clients retrieve without a pause. It is
 watched from the start of the process until all are written, for 65 seconds at most.`
 
@@ -74,6 +75,10 @@ var scaled = []workload{
 	{name: "email", next: (*writing).email},
 	{name: "common", next: func(w *writing, r *rand.Rand) (request, bool) { return w.staff(r, "email=wan") }},
 	{name: "deep", next: (*writing).deep},
+	{name: "cursor", next: func(w *writing, r *rand.Rand) (request, bool) { return w.staff(r, "cursor=start") }},
+	{name: "text", next: func(w *writing, r *rand.Rand) (request, bool) {
+		return w.staff(r, "q="+url.QueryEscape(emailOf(r.IntN(w.data.invitations))))
+	}},
 }
 
 // scale measures the cost of reads in databases of several sizes: of invitations, and of permission requests.
