@@ -476,7 +476,7 @@ func TestBulkInvitationWithAKey(t *testing.T) {
 	})
 }
 
-// A hundred rows take as many statements as one.
+// A hundred rows take as many statements as one, but for one more where a statement has no room for all.
 func TestStatementsOfBulkInvitations(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
@@ -496,8 +496,8 @@ func TestStatementsOfBulkInvitations(t *testing.T) {
 				counts[many] = len(statements.Take())
 			}
 			t.Logf("%s: %v", query, counts)
-			require.Equal(t, counts[1], counts[100], query)
-			require.Less(t, counts[100], 16, query)
+			require.LessOrEqual(t, counts[100], counts[1]+1, query)
+			require.Less(t, counts[100], 12, query)
 		}
 	})
 }

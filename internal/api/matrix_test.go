@@ -254,6 +254,19 @@ var matrixOperations = []matrixOperation{
 		}
 		return answer
 	}},
+	{"bulk create", orUnauthorized(func(persona, int) int { return 200 }), func(e *env, p persona, scope int, _ string) response {
+		body := draft("new@example.org", matrixRoles[scope], matrixScopes[scope])
+		answer := e.request("POST", bulks+"?dry_run=true", p.name, map[string]any{"rows": []any{body}})
+		if answer.Status == 200 {
+			single := e.request("POST", base, p.name, body)
+			if single.Status == 201 {
+				e.request("POST", at(single.invitation().UUID.String(), "delete"), "staff", nil).is(200, "")
+			}
+			want := map[int]server.BulkInvitationResultCode{201: "created", 400: "invalid", 404: "refused"}[single.Status]
+			require.Equal(e.t, want, answer.report().Results[0].Result, "%q in %q", p.name, matrixScopes[scope])
+		}
+		return answer
+	}},
 	{"cancel", orUnauthorized(func(p persona, scope int) int {
 		return either(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
 	}), callAction("POST", "cancel")},
