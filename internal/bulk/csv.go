@@ -190,7 +190,7 @@ func separators(text []byte, separator rune) iter.Seq2[int, int] {
 			switch {
 			case b == '"':
 				isQuoted = !isQuoted
-			case b == byte(separator) && !isQuoted:
+			case rune(b) == separator && !isQuoted: // a separator is ASCII
 				n++
 			case b == '\n':
 				if next++; isQuoted {
