@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -30,6 +31,8 @@ const (
 	longestPause   = 10 * time.Second
 	retriesAtFirst = 6
 	retriesLater   = 20
+	// longestWait is the number of seconds for which the client waits where the server asks for a pause.
+	longestWait = 60
 
 	idempotencyKey = "Idempotency-Key"
 )
@@ -68,14 +71,21 @@ func NewClient(s Server) (*Client, error) {
 	retries.RetryWaitMin, retries.RetryWaitMax, retries.RetryMax = firstPause, longestPause, retriesAtFirst
 	retries.CheckRetry, retries.ErrorHandler = isRetried, retryablehttp.PassthroughErrorHandler
 	retries.HTTPClient.Timeout = attemptTimeout
-	// A redirect could take the token to another server.
-	retries.HTTPClient.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	retries.RequestLogHook = func(_ retryablehttp.Logger, _ *http.Request, attempt int) {
-		if attempt == 1 {
-			s.Warn("the server does not answer, or asks to wait; trying again")
+	retries.Backoff = func(shortest, longest time.Duration, attempt int, response *http.Response) time.Duration {
+		switch {
+		case attempt > 0: // it was said
+		case response == nil:
+			s.Warn(s.URL.Host + " does not answer; trying again")
+		default:
+			s.Warn(s.URL.Host + " answered " + response.Status + "; trying again")
 		}
+		return retryablehttp.DefaultBackoff(shortest, longest, attempt, response)
 	}
-	api, err := client.NewClientWithResponses(s.URL.String(), client.WithHTTPClient(retries.StandardClient()),
+	caller := retries.StandardClient()
+	// A redirect could take the token to another server. Both clients, of which one has the other inside, would follow it.
+	caller.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	retries.HTTPClient.CheckRedirect = caller.CheckRedirect
+	api, err := client.NewClientWithResponses(s.URL.String(), client.WithHTTPClient(caller),
 		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 			r.Header.Set("Authorization", "Bearer "+s.Token)
 			return nil
@@ -103,6 +113,9 @@ func isRetried(ctx context.Context, response *http.Response, err error) (bool, e
 	}
 	if err != nil {
 		return retryablehttp.DefaultRetryPolicy(ctx, response, err)
+	}
+	if after, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && after > longestWait {
+		return false, nil // for a person to wait
 	}
 	switch response.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
