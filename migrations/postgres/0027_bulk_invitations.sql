@@ -18,7 +18,7 @@ CREATE INDEX bulk_invitations_unfinished ON bulk_invitations (created) WHERE fin
 
 CREATE TABLE bulk_invitation_rows (
     bulk_invitation_uuid uuid    NOT NULL REFERENCES bulk_invitations ON DELETE CASCADE,
-    position             integer NOT NULL, -- from 0
+    position             bigint  NOT NULL, -- from 0
     content              text    NOT NULL, -- JSON
     result               text    COLLATE "C", -- null: not done yet
     invitation_uuid      uuid,             -- no key: it outlives the invitation
