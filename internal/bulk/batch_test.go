@@ -191,12 +191,12 @@ func TestBatchDecidesAsCreate(t *testing.T) {
 					}
 					require.Equal(t, report.Counts, dry.Counts)
 					wantRows, gotRows := one.rows(), many.rows()
-					require.Equal(t, len(wantRows), len(gotRows))
+					require.Len(t, gotRows, len(wantRows))
 					for i := range wantRows {
 						require.Equal(t, wantRows[i], gotRows[i])
 					}
-					require.Equal(t, len(storetest.Jobs(t, one.db, "deliver_invitation")), len(storetest.Jobs(t, many.db, "deliver_invitation")))
-					require.Equal(t, len(storetest.Jobs(t, one.db, "notify_user")), len(storetest.Jobs(t, many.db, "notify_user")))
+					require.Len(t, storetest.Jobs(t, many.db, "deliver_invitation"), len(storetest.Jobs(t, one.db, "deliver_invitation")))
+					require.Len(t, storetest.Jobs(t, many.db, "notify_user"), len(storetest.Jobs(t, one.db, "notify_user")))
 				})
 			})
 		}

@@ -234,7 +234,8 @@ func TestRaces(t *testing.T) {
 		single := map[string]bool{}
 		for range 2 {
 			all.Go(func() {
-				for more, err := true, error(nil); more; {
+				for more := true; more; {
+					var err error
 					more, err = e.bulk.Run(t.Context(), bulk.Job{Bulk: made.UUID}, func() bool { return false })
 					require.False(e, err != nil && !fault.Is(err, fault.KindUnavailable), "%v", err)
 					more = more || err != nil // the queue tries again
@@ -282,7 +283,9 @@ func TestWhoSeesABulkInvitation(t *testing.T) {
 		page, err := e.bulk.List(t.Context(), e.user("olivia"), 1, 2)
 		require.NoError(e, err)
 		require.Equal(e, 3, page.Total)
-		require.Equal(e, mine[:2], []uuid.UUID{page.Bulks[0].UUID, page.Bulks[1].UUID})
+		require.Len(e, page.Bulks, 2)
+		require.Equal(e, mine[0], page.Bulks[0].UUID)
+		require.Equal(e, mine[1], page.Bulks[1].UUID)
 		require.Equal(e, "Olivia Owner", page.Bulks[0].CreatedBy.FullName)
 		for username, want := range map[string]int{"olivia": 3, "mia": 1, "sam": 4} {
 			total, err := e.bulk.Count(t.Context(), e.user(username))
