@@ -95,14 +95,16 @@ func (w *Workers) deliverEvents(ctx context.Context, a attempt, job lifecycle.De
 		if ctx.Err() != nil && sendErr != nil {
 			return jobResult{retryAfter: queuePause} // the process stops
 		}
-		var finished lifecycle.Delivery
-		if err := retryUntilDone(ctx, func(ctx context.Context) error {
-			finished, next, err = w.config.Lifecycle.Finish(ctx, *next, sendErr != nil)
+		finished, following := *next, next
+		if err := retryUntilDone(ctx, func(ctx context.Context) (err error) {
+			finished, following, err = w.config.Lifecycle.Finish(ctx, *next, sendErr != nil)
 			return err
 		}); err != nil {
-			w.config.Logger.ErrorContext(ctx, "the delivery of an event could not be recorded: the event is sent again", "args", a.args, "error", err)
+			w.config.Logger.ErrorContext(ctx, "the delivery of an event could not be recorded: the event is sent again",
+				"args", a.args, "error", err)
 			return jobResult{retryAfter: jitter(firstRetryDelay)}
 		}
+		next = following
 		switch finished.State {
 		case lifecycle.Pending:
 			return jobResult{retryAfter: eventRetryDelay(finished.Failures, sendErr)}

@@ -97,8 +97,8 @@ func (s *Service) Next(ctx context.Context, job Deliver) (*Delivery, error) {
 	return s.Store.NextDelivery(ctx, job.Invitation)
 }
 
-// Finish records how an attempt at a delivery ended. It returns the delivery as it is then, and the next one of its invitation,
-// which is the same one where it is to be tried again; nil: there is none, and the job is done.
+// Finish records how an attempt at a delivery ended. It returns the delivery as it is then, and the next one of its
+// invitation, which is the same one where it is to be tried again; nil: there is none, and the job is done.
 func (s *Service) Finish(ctx context.Context, d Delivery, failed bool) (finished Delivery, next *Delivery, err error) {
 	if failed {
 		return s.Store.FinishDelivery(ctx, d, fail)
@@ -106,8 +106,8 @@ func (s *Service) Finish(ctx context.Context, d Delivery, failed bool) (finished
 	return s.Store.FinishDelivery(ctx, d, succeed)
 }
 
-// Redeliver has the deliveries made again that were made or given up in a period, in their order and with their webhook-ids.
-// It returns how many deliveries of how many invitations those are. It changes nothing where dry is true.
+// Redeliver has the deliveries made again that were made or given up in a period, in their order and with their
+// webhook-ids. It returns how many deliveries of how many invitations those are. It changes nothing where dry is true.
 func (s *Service) Redeliver(ctx context.Context, r Redelivery, dry bool) (deliveries, invitations int, err error) {
 	return s.Store.Redeliver(ctx, r, dry)
 }
