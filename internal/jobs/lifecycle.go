@@ -25,7 +25,8 @@ const (
 	deliverEventsFor = jobTimeout / 3
 )
 
-// startDispatching gives positions to events about every Config.Poll until stop is called. A dispatch that fails is repeated.
+// startDispatching gives positions to events about every Config.Poll until stop is called. A dispatch that fails is
+// repeated.
 func (w *Workers) startDispatching(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
@@ -67,8 +68,8 @@ func recoverAsError(err *error) {
 	}
 }
 
-// deliverEvents sends the pending events of an invitation in their order, and ends at the first one that fails: the others
-// wait for it.
+// deliverEvents sends the pending events of an invitation in their order, and ends at the first one that fails: the
+// others wait for it.
 func (w *Workers) deliverEvents(ctx context.Context, a attempt, job lifecycle.Deliver) jobResult {
 	if w.config.EventsWebhook == nil {
 		return jobResult{retryAfter: maxRetryDelay} // another replica, or a later start, may have one

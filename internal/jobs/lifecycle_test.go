@@ -163,7 +163,8 @@ func (env *testEnv) dispatched() {
 	})
 }
 
-// A webhook that was down for an hour gets every event afterwards, those of each invitation in their order, and none twice.
+// A webhook that was down for an hour gets every event afterwards, those of each invitation in their order, and none
+// twice.
 func TestWebhookOfEventsIsDownForAnHour(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, env *testEnv) {
 		hook := newEventRecorder(t)
@@ -228,8 +229,8 @@ func TestWebhookOfEventsIsDownForAnHour(t *testing.T) {
 	})
 }
 
-// An event that the webhook refuses holds up no other invitation. It is given up after three days; then those behind it go out,
-// and the operator can send it again.
+// An event that the webhook refuses holds up no other invitation. It is given up after three days; then those behind it
+// go out, and the operator can send it again.
 func TestRefusedEventIsGivenUp(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, env *testEnv) {
 		hook := newEventRecorder(t)

@@ -18,9 +18,9 @@ type Service struct {
 	Webhook bool
 }
 
-// Feed returns events in the order of their positions, and whether there are more. Staff and support read the events of all
-// invitations. Others name a customer of which they x returns fault.KindForbidden for
-// those who name no customer, and fault.KindNotFound for another customer.
+// Feed returns events in the order of their positions, and whether there are more. Staff and support read the events of
+// all invitations. Others name a customer of which they x returns fault.KindForbidden for those who name no customer,
+// and fault.KindNotFound for another customer.
 func (s *Service) Feed(ctx context.Context, caller directory.Actor, q Query) (found []invitation.Event, more bool, err error) {
 	if err := mayRead(caller, q.Customer); err != nil {
 		return nil, false, err

@@ -9,8 +9,8 @@ import (
 	"invited/internal/invitation"
 )
 
-// Store is the database as the use cases need it. Each method returns fault.KindUnavailable where the database is out of reach
-// or busy.
+// Store is the database as the use cases need it. Each method returns fault.KindUnavailable where the database is out
+// of reach or busy.
 type Store interface {
 	// ListFeed returns the events that have a position and pass a query, in the order of their positions. Lists of one
 	// caller wait for each other.
@@ -18,14 +18,15 @@ type Store interface {
 	// HasUnnumbered reports whether an event has no position.
 	HasUnnumbered(ctx context.Context) (bool, error)
 	// Number gives the next positions to at most limit events that have none, in the order of their ids, and returns their
-	// number. It writes a pending delivery for each event that deliver picks, and a job for each invitation that has no other
-	// pending delivery. A nil deliver picks none. Number returns 0 while another transaction numbers.
+	// number. It writes a pending delivery for each event that deliver picks, and a job for each invitation that has no
+	// other pending delivery. A nil deliver picks none. Number returns 0 while another transaction numbers.
 	Number(ctx context.Context, limit int, deliver func(invitation.Event) bool) (int, error)
-	// NextDelivery returns the pending delivery of an invitation with the lowest position, with its event; nil: there is none.
+	// NextDelivery returns the pending delivery of an invitation with the lowest position, with its event; nil: there is
+	// none.
 	NextDelivery(ctx context.Context, invitation uuid.UUID) (*Delivery, error)
 	// FinishDelivery writes what finish makes of a delivery at the present time, and returns it with the next delivery of
-	// its invitation; nil: there is none, and Number and Redeliver write another job with the next one. FinishDelivery writes
-	// nothing where the delivery is not pending any more.
+	// its invitation; nil: there is none, and Number and Redeliver write another job with the next one. FinishDelivery
+	// writes nothing where the delivery is not pending any more.
 	FinishDelivery(ctx context.Context, d Delivery, finish func(Delivery, time.Time) Delivery) (finished Delivery, next *Delivery, err error)
 	// Redeliver makes the deliveries that have ended in a period pending again, with the jobs that Number would write, and
 	// returns how many deliveries of how many invitations. It writes nothing where dry is true.

@@ -92,9 +92,10 @@ func (tx *Tx) lockFeed(options string) (last int64, locked bool, err error) {
 	return found[0], true, nil
 }
 
-// makePending writes deliveries, which have position and invitation, as pending ones, and a job for each of their invitations
-// that has no pending delivery yet. The caller has locked the feed. The pending deliveries of the invitations are locked: a
-// job that finishes the last of them either has committed, so that there is another job, or finds those that are written here.
+// makePending writes deliveries, which have position and invitation, as pending ones, and a job for each of their
+// invitations that has no pending delivery yet. The caller has locked the feed. The pending deliveries of the
+// invitations are locked: a job that finishes the last of them either has committed, so that there is another job, or
+// finds those that are written here.
 func (tx *Tx) makePending(deliveries []lifecycle.Delivery, write func(positions clause.Expr) error) error {
 	if len(deliveries) == 0 {
 		return nil
@@ -150,7 +151,8 @@ func (tx *Tx) nextDelivery(id uuid.UUID) (*lifecycle.Delivery, error) {
 	return next, err
 }
 
-// FinishDelivery implements lifecycle.Store. The delivery's row is locked while the next one is looked for: see makePending.
+// FinishDelivery implements lifecycle.Store. The delivery's row is locked while the next one is looked for: see
+// makePending.
 func (s lifecycleStore) FinishDelivery(
 	ctx context.Context, d lifecycle.Delivery, finish func(lifecycle.Delivery, time.Time) lifecycle.Delivery,
 ) (finished lifecycle.Delivery, next *lifecycle.Delivery, err error) {

@@ -14,8 +14,9 @@ import (
 	"invited/internal/storetest"
 )
 
-// Readers that ask again and again for what came after the last event they saw read every event once, each in an order in which
-// those of an invitation follow each other, while writers commit in any order and several processes give positions.
+// Readers that ask again and again for what came after the last event they saw read every event once, each in an order
+// in which those of an invitation follow each other, while writers commit in any order and several processes give
+// positions.
 func TestFeedHasEachEventOnce(t *testing.T) {
 	const writers, invitationsOfEach, eventsOfEach = 6, 8, 6
 	onEachEngine(t, func(t *testing.T, e *env) {
@@ -245,8 +246,8 @@ func TestNothingIsSentWithoutAWebhook(t *testing.T) {
 	})
 }
 
-// Events of the version before have their scope and their place, and are never sent. A replica of that version still writes
-// events, whose scope is found when they get their place.
+// Events of the version before have their scope and their place, and are never sent. A replica of that version still
+// writes events, whose scope is found when they get their place.
 func TestMigrationNumbersEvents(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {

@@ -11,7 +11,8 @@ import (
 	"invited/internal/systemtest/harness"
 )
 
-// takenEvents returns the types of the events that the webhook took, in their order, each once, and how many requests it took.
+// takenEvents returns the types of the events that the webhook took, in their order, each once, and how many requests
+// it took.
 func takenEvents(t testing.TB, hook *harness.WebhookRecorder) (types []string, requests int) {
 	t.Helper()
 	verifier, err := standardwebhooks.NewWebhook(harness.WebhookSecret)
@@ -29,8 +30,8 @@ func takenEvents(t testing.TB, hook *harness.WebhookRecorder) (types []string, r
 	return types, requests
 }
 
-// The process is killed after the webhook has taken an event and before that is saved. Another process sends the event again,
-// with the same webhook-id, and then those behind it.
+// The process is killed after the webhook has taken an event and before that is saved. Another process sends the event
+// again, with the same webhook-id, and then those behind it.
 func TestFaultKilledBetweenEventAndRecord(t *testing.T) {
 	onEachFault(t, "kill -9 between the yes of the webhook of events and its recording", func(f *faultCase) {
 		hook := harness.NewWebhookRecorder(f.t)
