@@ -810,6 +810,10 @@ func TestContractExamplesAreRealResponses(t *testing.T) {
 			require.Equal(t, want.status, fmt.Sprint(got.Status))
 			require.JSONEq(t, want.body, randomKey.ReplaceAllString(seen.Replace(got.Body), "inv_EXAMPLE"))
 			for header, value := range want.headers {
+				if header == "ETag" { // a digest of random uuids too
+					require.Len(t, got.Header.Get(header), len(value))
+					continue
+				}
 				require.Equal(t, value, seen.Replace(got.Header.Get(header)), header)
 			}
 		})
