@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -240,18 +239,30 @@ func encodeRows(rows []bulk.Row) (string, error) {
 	return text.String(), err
 }
 
-// decodeRows returns the rows of fieldRows.
+// decodeRows returns the rows of fieldRows. It reads no more than there can be: a few bytes can stand for millions of rows.
 func decodeRows(text string) (rows []bulk.Row, err error) {
 	compressed, err := gzip.NewReader(base64.NewDecoder(base64.RawURLEncoding, strings.NewReader(text)))
 	if err != nil {
 		return nil, err
 	}
 	decoder := json.NewDecoder(io.LimitReader(compressed, maxCarried))
-	if err = decoder.Decode(&rows); err == nil && (len(rows) == 0 || len(rows) > bulk.MaxRows) {
-		err = fmt.Errorf("web: a form carries %d rows", len(rows))
+	if start, err := decoder.Token(); err != nil || start != json.Delim('[') {
+		return nil, errors.Join(errBadForm, err)
 	}
-	for i := range rows {
-		rows[i].Wrong = nil // of tables, no row has any
+	for decoder.More() {
+		var each struct {
+			bulk.Row
+			Wrong struct{} `json:"wrong"` // is left out: of a table, no row has any
+		}
+		if err := decoder.Decode(&each); err != nil {
+			return nil, err
+		}
+		if rows = append(rows, each.Row); len(rows) > bulk.MaxRows {
+			return nil, errBadForm
+		}
+	}
+	if _, err = decoder.Token(); err == nil && len(rows) == 0 {
+		err = errBadForm
 	}
 	return rows, err
 }

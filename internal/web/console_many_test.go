@@ -332,6 +332,7 @@ func TestCarriedRowsAreChecked(t *testing.T) {
 			"not rows":      carry(e, `[{"email": 1}]`),
 			"none":          carry(e, "[]"),
 			"too many":      carry(e, "["+strings.Repeat(`{"email":"a@example.org"},`, 10_000)+`{"email":"a@example.org"}]`),
+			"millions":      carry(e, "["+strings.Repeat("{},", 10<<20)+"{}]"),
 			"a bomb":        carry(e, `[{"email":"`+strings.Repeat("a", 40<<20)),
 			"half of it":    carry(e, `[{"email":"a@example.org"}]`)[:30],
 			"nothing":       "",
