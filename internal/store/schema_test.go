@@ -305,7 +305,7 @@ var introspection = map[string]map[string]string{
 	},
 	"postgres": {
 		"columns": `SELECT table_name || '.' || column_name || ' ' || CASE data_type
-					WHEN 'uuid' THEN 'text' WHEN 'timestamp with time zone' THEN 'timestamp' ELSE data_type END ||
+					WHEN 'uuid' THEN 'text' WHEN 'timestamp with time zone' THEN 'timestamp' WHEN 'bytea' THEN 'blob' ELSE data_type END ||
 				CASE WHEN is_nullable = 'NO' THEN ' not null' ELSE '' END
 			FROM information_schema.columns WHERE table_schema = 'public'`,
 		"indexes": `SELECT t.relname || CASE WHEN x.indisunique THEN ' unique' ELSE '' END ||
