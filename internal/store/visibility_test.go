@@ -348,6 +348,7 @@ func (c *randomEnv) state(i invitation.Invitation) invitation.State {
 		if (i.ExpiresAt != nil && pastEnd) || pastMembership {
 			return invitation.Expired
 		}
+	default: // time ends no other state
 	}
 	return i.StoredState
 }
