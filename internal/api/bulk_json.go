@@ -161,13 +161,13 @@ func (b *bulkDecoder) readDefaults() error {
 	if err := b.readRow("/defaults", &b.defaults, &blank); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(b.defaults.Wrong)) {
+	if len(b.defaults.Wrong) > 0 { // a second message says nothing new
+		name := slices.Min(slices.Collect(maps.Keys(b.defaults.Wrong)))
 		text := b.defaults.Wrong[name][0]
 		if name != fault.NonField {
 			text = itemPrefix([]string{name}) + text
 		}
 		b.invalid.Add("defaults", text)
-		break // a second message says nothing new
 	}
 	return nil
 }
@@ -246,10 +246,11 @@ func (b *bulkDecoder) readFields(row *bulk.Row, blank *blankFields) error {
 			}
 			continue
 		}
-		message := ""
-		if *field, message, err = b.readField(name); err != nil {
+		value, message, err := b.readField(name)
+		if err != nil {
 			return err
 		}
+		*field = value
 		switch {
 		case message != "":
 			addWrong(row, name, message)

@@ -258,8 +258,7 @@ func TestBulkActionEndsEarly(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
 		reads, failAt := 0, -1
 		ctx, cancel := context.WithCancel(t.Context())
-		var e *env
-		e = newEnv(t, engine, envConfig{open: func(clock func() time.Time) *store.Store {
+		e := newEnv(t, engine, envConfig{open: func(clock func() time.Time) *store.Store {
 			return engine.Open(t, func() time.Time { // is called by each transaction
 				if reads++; reads == failAt {
 					cancel()

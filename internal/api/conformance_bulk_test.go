@@ -312,12 +312,18 @@ func TestBulkInvitationSaysWhatCreateSays(t *testing.T) {
 		texts := func(length int) []any {
 			return []any{
 				strings.Repeat("ü", length), strings.Repeat("ü", length+1), strings.Repeat("\U0001f600", length+1), "a\x00b", "a\x1fb", "a\x7fb", "a\u0085b",
-				"a\tb", "a\nb", "a\r\nb", " \u00a0x\u200b", "a\u200bb", strings.Repeat("\x01", length+1), 7, 1.5, 1e30, true, nil, []any{}, map[string]any{"a": 1}, "", " ",
+				"a\tb", "a\nb", "a\r\nb", " \u00a0x\u200b", "a\u200bb", strings.Repeat("\x01", length+1), 7, 1.5, 1e30, true, nil,
+				[]any{},
+				map[string]any{"a": 1},
+				"", " ",
 			}
 		}
 		times := []any{
 			"2026-12-24", "2026-12-24T09:30:00Z", "2026-12-24T09:30:00+02:00", "2026-12-24T09:30:00.123456789Z", "2026-11-23T09:30:00Z",
-			"2020-01-01T00:00:00Z", "9999-12-31T23:59:59-10:00", "24.12.2026", 7, true, []any{}, map[string]any{}, "2026-13-24T09:30:00Z",
+			"2020-01-01T00:00:00Z", "9999-12-31T23:59:59-10:00", "24.12.2026", 7, true,
+			[]any{},
+			map[string]any{},
+			"2026-13-24T09:30:00Z",
 		}
 		values := map[string][]any{
 			"email": append(texts(254), "a", "a@b", "a@b.example\x00", strings.Repeat("a", 65)+"@b.example", "Üa@b.example", "a@ü.example",
@@ -405,8 +411,10 @@ func TestBulkInvitationRefusesWhatIsNoRows(t *testing.T) {
 			{"text/csv", "PK\x03\x04\x14\x00", 400, fields("This is the file of a spreadsheet program. Save the table as CSV, and send that.")},
 			{"text/csv; charset=koi8-r", head, 400, fields(`There is no reading the character set "koi8-r". Save the table as CSV in UTF-8.`)},
 			{"text/csv", strings.Repeat("x", 8<<20+1), 413, detailBody("Request body is larger than 8 MiB.")},
-			{"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "PK\x03\x04", 415,
-				detailBody("This is the file of a spreadsheet program. Save the table as CSV, and send that as text/csv.")},
+			{
+				"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "PK\x03\x04", 415,
+				detailBody("This is the file of a spreadsheet program. Save the table as CSV, and send that as text/csv."),
+			},
 			{"application/vnd.ms-excel", head, 415, detailBody("This is the file of a spreadsheet program. Save the table as CSV, and send that as text/csv.")},
 			{"text/plain", head, 415, detailBody(`Unsupported media type "text/plain" in request.`)},
 			{"application/x-www-form-urlencoded", head, 415, detailBody(`Unsupported media type "application/x-www-form-urlencoded" in request.`)},
@@ -515,8 +523,8 @@ func largeBulks() []string {
 }
 
 // discardAnswer sends a request and returns the status. It does not keep the response, whose memory would be measured.
-func discardAnswer(r *http.Request) (status int, err error) {
-	answer, err := http.DefaultClient.Do(r)
+func discardAnswer(client *http.Client, r *http.Request) (status int, err error) {
+	answer, err := client.Do(r)
 	if err != nil {
 		return 0, err
 	}
@@ -533,7 +541,7 @@ func TestLargeBulkInvitationTakesLittleMemory(t *testing.T) { //nolint:parallelt
 		var before, after runtime.MemStats
 		r := e.newRequest("POST", bulks+"?dry_run=true", "owner", body)
 		runtime.ReadMemStats(&before)
-		status, err := discardAnswer(r)
+		status, err := discardAnswer(e.server.Client(), r)
 		runtime.ReadMemStats(&after)
 		require.NoError(t, err)
 		allocated := (after.TotalAlloc - before.TotalAlloc) / 1e6
@@ -564,7 +572,7 @@ func TestManyLargeBulkInvitations(t *testing.T) { //nolint:paralleltest // what 
 	for i := range 40 {
 		r := e.newRequest("POST", bulks+"?dry_run=true", "owner", bodies[i%len(bodies)])
 		go func() {
-			status, _ := discardAnswer(r)
+			status, _ := discardAnswer(e.server.Client(), r)
 			statuses <- status
 		}()
 	}

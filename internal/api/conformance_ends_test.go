@@ -103,12 +103,18 @@ func TestEndsThatAreRefused(t *testing.T) {
 			{`"expires": 1767225600`, fieldError("expires", "Enter a date and time such as 2026-11-23T09:30:00Z.")},
 			{`"expires": []`, fieldError("expires", "Enter a date and time such as 2026-11-23T09:30:00Z.")},
 			{`"membership_expires": "2026-11-23T09:34:59.999999Z"`, fieldError("membership_expires", least)},
-			{`"membership_expires": "9999-12-31T23:59:59-00:01"`,
-				fieldError("membership_expires", "Enter a time before the year 10000 in UTC, or null for no end.")},
-			{`"membership_expires": "2026-12-01T00:00:00Z", "expires": "2026-12-01T00:00:00.000001Z"`,
-				fieldError("expires", "Enter a time that is not after membership_expires.")},
-			{`"membership_expires": "2026-11-22T00:00:00Z", "expires": "2026-11-22T00:00:00Z"`,
-				fmt.Sprintf(`{"expires": [%q], "membership_expires": [%q]}`, window, least)},
+			{
+				`"membership_expires": "9999-12-31T23:59:59-00:01"`,
+				fieldError("membership_expires", "Enter a time before the year 10000 in UTC, or null for no end."),
+			},
+			{
+				`"membership_expires": "2026-12-01T00:00:00Z", "expires": "2026-12-01T00:00:00.000001Z"`,
+				fieldError("expires", "Enter a time that is not after membership_expires."),
+			},
+			{
+				`"membership_expires": "2026-11-22T00:00:00Z", "expires": "2026-11-22T00:00:00Z"`,
+				fmt.Sprintf(`{"expires": [%q], "membership_expires": [%q]}`, window, least),
+			},
 		} {
 			e.request("POST", base, "owner", fmt.Sprintf(`{"email": "a@x.example", "role": %q, "scope": %q, %s}`, admin, scopeURL(apollo), c.fields)).
 				is(http.StatusBadRequest, c.want)

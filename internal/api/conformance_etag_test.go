@@ -46,7 +46,18 @@ func TestEntityTags(t *testing.T) {
 				}
 			}
 			for _, lines := range [][]string{
-				nil, {""}, {`""`}, {`"a"`}, {strings.Trim(tag, `"`)}, {tag[:len(tag)-1]}, {`"a" x ` + tag}, {"w/" + tag}, {tag[:4] + `"`}, {"*, " + tag}, {`"`}, {`W/`},
+				nil,
+				{""},
+				{`""`},
+				{`"a"`},
+				{strings.Trim(tag, `"`)},
+				{tag[:len(tag)-1]},
+				{`"a" x ` + tag},
+				{"w/" + tag},
+				{tag[:4] + `"`},
+				{"*, " + tag},
+				{`"`},
+				{`W/`},
 				{strings.Repeat(`"a",`, 5000)},
 			} {
 				answer := e.askWith("GET", path, "owner", lines...)
@@ -75,8 +86,11 @@ func TestEntityTags(t *testing.T) {
 			path, user string
 			status     int
 		}{
-			{at(id), "rival", http.StatusNotFound}, {at(id), "", http.StatusUnauthorized}, {base, "", http.StatusUnauthorized},
-			{base + "?page=9", "owner", http.StatusNotFound}, {base + "?state=x", "owner", http.StatusBadRequest},
+			{at(id), "rival", http.StatusNotFound},
+			{at(id), "", http.StatusUnauthorized},
+			{base, "", http.StatusUnauthorized},
+			{base + "?page=9", "owner", http.StatusNotFound},
+			{base + "?state=x", "owner", http.StatusBadRequest},
 		} {
 			for _, tag := range []string{"*", one, list} {
 				answer := e.askWith("GET", each.path, each.user, tag)

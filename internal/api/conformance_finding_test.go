@@ -205,13 +205,26 @@ func TestCursor(t *testing.T) {
 
 		maximum := uuid.UUID([16]byte{0: 255, 15: 255})
 		for _, each := range []struct{ query, field string }{
-			{"cursor=1", "cursor"}, {"cursor=START", "cursor"}, {"cursor=" + strings.Repeat("A", 34), "cursor"}, {"cursor=" + strings.Repeat("A", 3000), "cursor"},
-			{cursor(1<<63-1, maximum), "cursor"}, {cursor(-1<<63, uuid.Nil), "cursor"}, {cursor(0, uuid.Nil) + "A", "cursor"},
-			{cursor(0, uuid.Nil)[:40], "cursor"}, {strings.Replace(cursor(0, uuid.Nil), "=AQ", "=Ag", 1), "cursor"}, {"cursor=%00", "cursor"},
-			{"cursor=start&cursor=start", "cursor"}, {"cursor[]=start", "cursor[]"},
-			{"cursor=start&page=1", "page"}, {"cursor=&page=2", "page"}, {"cursor=start&page=last", "page"},
-			{"cursor=start&o=email", "o"}, {"cursor=start&o=-created,email", "o"}, {"cursor=start&o=state", "o"},
-			{"cursor=start&page_size=0", "page_size"}, {"cursor=start&state=x", "state"},
+			{"cursor=1", "cursor"},
+			{"cursor=START", "cursor"},
+			{"cursor=" + strings.Repeat("A", 34), "cursor"},
+			{"cursor=" + strings.Repeat("A", 3000), "cursor"},
+			{cursor(1<<63-1, maximum), "cursor"},
+			{cursor(-1<<63, uuid.Nil), "cursor"},
+			{cursor(0, uuid.Nil) + "A", "cursor"},
+			{cursor(0, uuid.Nil)[:40], "cursor"},
+			{strings.Replace(cursor(0, uuid.Nil), "=AQ", "=Ag", 1), "cursor"},
+			{"cursor=%00", "cursor"},
+			{"cursor=start&cursor=start", "cursor"},
+			{"cursor[]=start", "cursor[]"},
+			{"cursor=start&page=1", "page"},
+			{"cursor=&page=2", "page"},
+			{"cursor=start&page=last", "page"},
+			{"cursor=start&o=email", "o"},
+			{"cursor=start&o=-created,email", "o"},
+			{"cursor=start&o=state", "o"},
+			{"cursor=start&page_size=0", "page_size"},
+			{"cursor=start&state=x", "state"},
 		} {
 			require.Equal(e.t, []string{each.field}, e.request("GET", base+"?"+each.query, "staff", nil).invalidFields(), each.query)
 		}

@@ -27,7 +27,7 @@ const cursorLength = 1 + 8 + 16
 func formatCursor(p invitation.Position) string {
 	raw := make([]byte, 0, cursorLength)
 	raw = append(raw, cursorVersion)
-	raw = binary.BigEndian.AppendUint64(raw, uint64(p.FirstCreated.UnixMicro())) //nolint:gosec // G115: parseCursor converts back
+	raw = binary.BigEndian.AppendUint64(raw, uint64(p.FirstCreated.UnixMicro()))
 	raw = append(raw, p.UUID[:]...)
 	return base64.RawURLEncoding.EncodeToString(raw)
 }

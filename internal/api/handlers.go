@@ -118,7 +118,8 @@ func invitationQuery(p server.UserInvitationsListParams) (invitation.Query, erro
 		text *string
 		time **time.Time
 	}{
-		{"created_after", p.CreatedAfter, &q.Created.From}, {"created_before", p.CreatedBefore, &q.Created.To},
+		{"created_after", p.CreatedAfter, &q.Created.From},
+		{"created_before", p.CreatedBefore, &q.Created.To},
 		{"expires_before", p.ExpiresBefore, &q.ExpiresBefore},
 	} {
 		if *each.time = optionalTime(each.text); *each.time == nil && each.text != nil {

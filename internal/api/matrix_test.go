@@ -231,10 +231,12 @@ var matrixOperations = []matrixOperation{
 		}
 		return answer
 	}},
-	{"feed of all", orUnauthorized(func(p persona, _ int) int { return either(p.seesAll(), 200, 403) }),
+	{
+		"feed of all", orUnauthorized(func(p persona, _ int) int { return either(p.seesAll(), 200, 403) }),
 		func(e *env, p persona, _ int, id string) response {
 			return e.request("GET", feedPath+"?invitation_uuid="+id, p.name, nil)
-		}},
+		},
+	},
 	{"check", func(_ persona, scope int) int {
 		return either(startsLater(scope), 404, 200)
 	}, callAction("POST", "check")},

@@ -489,7 +489,10 @@ func TestEventsRedeliver(t *testing.T) {
 			require.Equal(t, "0 events of 0 invitations are sent again\n", env.Run("", append([]string{"events", "redeliver"}, flags...)...).OK())
 		}
 		for _, wrong := range [][]string{
-			{"--since", "yesterday"}, {"--since", "-1h"}, {"--since", "2026-11-23"}, {"--since", "1h", "--until", "x"},
+			{"--since", "yesterday"},
+			{"--since", "-1h"},
+			{"--since", "2026-11-23"},
+			{"--since", "1h", "--until", "x"},
 			{"--since", "1h", "--invitation", "x"},
 		} {
 			got := env.Run("", append([]string{"events", "redeliver"}, wrong...)...)

@@ -153,7 +153,7 @@ func readLimited(name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	return limited(name, file, limit)
 }
 

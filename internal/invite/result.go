@@ -29,8 +29,13 @@ func writeCounts(to io.Writer, total int, c client.BulkInvitationCounts, dryRun 
 		word  string
 		count int
 	}{
-		{"created", c.Created}, {"sent", c.Sent}, {"duplicate", c.Duplicate}, {"member", c.Member},
-		{"invalid", c.Invalid}, {"refused", c.Refused}, {"canceled", c.Canceled},
+		{"created", c.Created},
+		{"sent", c.Sent},
+		{"duplicate", c.Duplicate},
+		{"member", c.Member},
+		{"invalid", c.Invalid},
+		{"refused", c.Refused},
+		{"canceled", c.Canceled},
 	} {
 		if each.count > 0 {
 			parts = append(parts, fmt.Sprint(each.count, " ", each.word))

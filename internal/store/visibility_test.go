@@ -339,7 +339,7 @@ func (c *randomEnv) state(i invitation.Invitation) invitation.State {
 		pastEnd = !c.now.Before(*i.ExpiresAt)
 	}
 	pastMembership := i.MembershipExpires != nil && !c.now.Before(*i.MembershipExpires)
-	switch i.StoredState {
+	switch i.StoredState { //nolint:exhaustive // time ends no other state
 	case invitation.Pending, invitation.Requested:
 		if pastEnd || pastMembership {
 			return invitation.Expired
@@ -348,7 +348,6 @@ func (c *randomEnv) state(i invitation.Invitation) invitation.State {
 		if (i.ExpiresAt != nil && pastEnd) || pastMembership {
 			return invitation.Expired
 		}
-	default: // time ends no other state
 	}
 	return i.StoredState
 }

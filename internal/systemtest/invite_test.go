@@ -137,7 +137,7 @@ func TestInviteCommandSurvivesRestart(t *testing.T) {
 		server.WaitUntil("some rows are done", func() bool { return storedInvitations(env) > 0 })
 		server.Kill()
 		before := storedInvitations(env)
-		server = env.Serve()
+		env.Serve()
 		require.Equal(t, 1, wait(), stderr.String())
 		require.Equal(t, "1000 rows: 960 created, 40 invalid\n", stdout.String(), stderr.String())
 		require.Equal(t, 960, storedInvitations(env))
