@@ -3980,11 +3980,6 @@ type UserInvitationsListParams struct {
 
 	// State The invitation is in one of these states. Repeat the parameter for more than one.
 	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
-
-	// IfNoneMatch The `ETag` of a response that the client has, or several separated by commas. If the response would be the same, the
-	// answer is 304 without a body. `*` is answered by 304 if there is any response. A value that is no list of tags is
-	// ignored.
-	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // UserInvitationsCountParams defines parameters for UserInvitationsCount.
@@ -4097,25 +4092,12 @@ type UserInvitationsMineListParams struct {
 
 	// State The invitation is in one of these states. Repeat the parameter for more than one.
 	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
-
-	// IfNoneMatch The `ETag` of a response that the client has, or several separated by commas. If the response would be the same, the
-	// answer is 304 without a body. `*` is answered by 304 if there is any response. A value that is no list of tags is
-	// ignored.
-	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // UserInvitationsMineCountParams defines parameters for UserInvitationsMineCount.
 type UserInvitationsMineCountParams struct {
 	// State The invitation is in one of these states. Repeat the parameter for more than one.
 	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
-}
-
-// UserInvitationsRetrieveParams defines parameters for UserInvitationsRetrieve.
-type UserInvitationsRetrieveParams struct {
-	// IfNoneMatch The `ETag` of a response that the client has, or several separated by commas. If the response would be the same, the
-	// answer is 304 without a body. `*` is answered by 304 if there is any response. A value that is no list of tags is
-	// ignored.
-	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // UserInvitationsEventsListParams defines parameters for UserInvitationsEventsList.
@@ -5251,7 +5233,7 @@ type ClientInterface interface {
 	// `user_invitations_list`.
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
-	UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUID, params *UserInvitationsRetrieveParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsPartialUpdateWithBody Change e-mail, role or ends of an invitation
 	//
@@ -7171,8 +7153,8 @@ func (c *Client) UserInvitationsDestroy(ctx context.Context, uuid InvitationUUID
 // `user_invitations_list`.
 //
 // Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
-func (c *Client) UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUID, params *UserInvitationsRetrieveParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUserInvitationsRetrieveRequest(c.Server, uuid, params)
+func (c *Client) UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsRetrieveRequest(c.Server, uuid)
 	if err != nil {
 		return nil, err
 	}
@@ -11298,21 +11280,6 @@ func NewUserInvitationsListRequest(server string, params *UserInvitationsListPar
 		return nil, err
 	}
 
-	if params != nil {
-
-		if params.IfNoneMatch != nil {
-			var headerParam0 string
-
-			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-			if err != nil {
-				return nil, err
-			}
-
-			req.Header.Set("If-None-Match", headerParam0)
-		}
-
-	}
-
 	return req, nil
 }
 
@@ -12173,21 +12140,6 @@ func NewUserInvitationsMineListRequest(server string, params *UserInvitationsMin
 		return nil, err
 	}
 
-	if params != nil {
-
-		if params.IfNoneMatch != nil {
-			var headerParam0 string
-
-			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-			if err != nil {
-				return nil, err
-			}
-
-			req.Header.Set("If-None-Match", headerParam0)
-		}
-
-	}
-
 	return req, nil
 }
 
@@ -12320,7 +12272,7 @@ func NewUserInvitationsDestroyRequest(server string, uuid InvitationUUID) (*http
 }
 
 // NewUserInvitationsRetrieveRequest constructs an http.Request for the UserInvitationsRetrieve method
-func NewUserInvitationsRetrieveRequest(server string, uuid InvitationUUID, params *UserInvitationsRetrieveParams) (*http.Request, error) {
+func NewUserInvitationsRetrieveRequest(server string, uuid InvitationUUID) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -12348,21 +12300,6 @@ func NewUserInvitationsRetrieveRequest(server string, uuid InvitationUUID, param
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
-	}
-
-	if params != nil {
-
-		if params.IfNoneMatch != nil {
-			var headerParam0 string
-
-			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-			if err != nil {
-				return nil, err
-			}
-
-			req.Header.Set("If-None-Match", headerParam0)
-		}
-
 	}
 
 	return req, nil
@@ -14906,7 +14843,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
-	UserInvitationsRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, params *UserInvitationsRetrieveParams, reqEditors ...RequestEditorFn) (*UserInvitationsRetrieveResponse, error)
+	UserInvitationsRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsRetrieveResponse, error)
 
 	// UserInvitationsPartialUpdateWithBodyWithResponse Change e-mail, role or ends of an invitation
 	//
@@ -32079,8 +32016,8 @@ func (c *ClientWithResponses) UserInvitationsDestroyWithResponse(ctx context.Con
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
-func (c *ClientWithResponses) UserInvitationsRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, params *UserInvitationsRetrieveParams, reqEditors ...RequestEditorFn) (*UserInvitationsRetrieveResponse, error) {
-	rsp, err := c.UserInvitationsRetrieve(ctx, uuid, params, reqEditors...)
+func (c *ClientWithResponses) UserInvitationsRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsRetrieveResponse, error) {
+	rsp, err := c.UserInvitationsRetrieve(ctx, uuid, reqEditors...)
 	if err != nil {
 		return nil, err
 	}

@@ -146,7 +146,7 @@ func (e env) checkState(ctx context.Context, id uuid.UUID, want client.Invitatio
 	if err != nil {
 		return err
 	}
-	retrieved, err := api.UserInvitationsRetrieveWithResponse(ctx, id, nil)
+	retrieved, err := api.UserInvitationsRetrieveWithResponse(ctx, id)
 	if err != nil {
 		return err
 	}
