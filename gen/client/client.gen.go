@@ -2552,8 +2552,11 @@ type OwnInvitation struct {
 
 	// ExtraInvitationText What the inviter wrote.
 	ExtraInvitationText string `json:"extra_invitation_text"`
-	RoleDescription     string `json:"role_description"`
-	RoleName            string `json:"role_name"`
+
+	// MembershipExpires When the role ends that the invitee gets. Null if it does not end.
+	MembershipExpires *time.Time `json:"membership_expires"`
+	RoleDescription   string     `json:"role_description"`
+	RoleName          string     `json:"role_name"`
 
 	// ScopeDescription Empty if the scope has none.
 	ScopeDescription string `json:"scope_description"`

@@ -59,7 +59,7 @@ func ownInvitation(v invitation.View) server.OwnInvitation {
 		CustomerUUID: d.CustomerUUID, CustomerName: d.CustomerName, RoleName: d.RoleName, RoleDescription: d.RoleDescription,
 		CreatedByFullName: d.CreatedByFullName, CreatedByUsername: d.CreatedByUsername, CreatedByImage: d.CreatedByImage,
 		Email: d.Email, State: d.State, Created: timestamp(v.Created), Expires: timestamp(v.Expires),
-		ExtraInvitationText: v.ExtraInvitationText, DeclinedAt: d.DeclinedAt,
+		MembershipExpires: d.MembershipExpires, ExtraInvitationText: v.ExtraInvitationText, DeclinedAt: d.DeclinedAt,
 	}
 	if until := v.UndoUntil(); until != nil {
 		own.UndoUntil = new(timestamp(*until))
