@@ -15,14 +15,14 @@ func TestFaultKilledDuringBulk(t *testing.T) {
 		f.env.Run(laterFile, "directory", "apply", "-f", "-").OK()
 		count := 450 // three batches
 		if f.env.OnSQLite() {
-			count = 80 // four
+			count = 110 // five
 		}
 		p := f.env.With("INVITED_WORKERS=false").Serve()
-		made := decodeBulk(t, p.Do("POST", bulkPath, "olivia", bulkBody("one", count, laterUUID), "X-Request-ID", "the-request").Is(202))
+		made := decodeBulk(f.t, p.Do("POST", bulkPath, "olivia", bulkBody("one", count, laterUUID), "X-Request-ID", "the-request").Is(202))
 		p.Kill()
 		killed := 0
 		const done = "SELECT uuid FROM bulk_invitations WHERE finished IS NOT NULL"
-		for statement := 3; len(f.column(done)) == 0; statement += 9 {
+		for statement := 3; len(f.column(done)) == 0; statement += 4 {
 			p = withKiller(f.env, "write:"+strconv.Itoa(statement)).Start()
 			p.WaitUntil("it dies, or all is done", func() bool { return p.HasExited() || len(f.column(done)) > 0 })
 			if p.HasExited() {
@@ -30,18 +30,18 @@ func TestFaultKilledDuringBulk(t *testing.T) {
 			}
 			p.Kill()
 		}
-		require.Greater(t, killed, 5)
+		require.Greater(f.t, killed, 5)
 		f.markHealed()
 		p = f.env.Serve()
-		found := decodeBulk(t, p.Do("GET", bulkPath+made.UUID+"/?page_size=300", "olivia", "").Is(200))
-		require.Equal(t, "done", found.State)
-		require.Equal(t, count, found.Counts["created"])
+		found := decodeBulk(f.t, p.Do("GET", bulkPath+made.UUID+"/?page_size=300", "olivia", "").Is(200))
+		require.Equal(f.t, "done", found.State)
+		require.Equal(f.t, count, found.Counts["created"])
 		emails := f.column("SELECT email FROM invitations ORDER BY email")
-		require.Len(t, emails, count)
-		require.Len(t, f.column("SELECT DISTINCT email FROM invitations"), count)
-		require.Len(t, f.column("SELECT uuid FROM invitations JOIN bulk_invitation_rows ON invitation_uuid = uuid"), count)
-		require.Len(t, f.column("SELECT invitation_uuid FROM invitation_events WHERE event_type = 'created' AND request_id = 'the-request'"), count)
-		require.Equal(t, []string{fmt.Sprint(count)}, f.column("SELECT sum(project) FROM invitation_counts"))
+		require.Len(f.t, emails, count)
+		require.Len(f.t, f.column("SELECT DISTINCT email FROM invitations"), count)
+		require.Len(f.t, f.column("SELECT uuid FROM invitations JOIN bulk_invitation_rows ON invitation_uuid = uuid"), count)
+		require.Len(f.t, f.column("SELECT invitation_uuid FROM invitation_events WHERE event_type = 'created' AND request_id = 'the-request'"), count)
+		require.Equal(f.t, []string{fmt.Sprint(count)}, f.column("SELECT sum(project) FROM invitation_counts"))
 		p.Stop()
 	})
 }
