@@ -121,7 +121,7 @@ func callInBulk(action string) func(*env, persona, int, string) response {
 		case result.Result == server.BulkInvitationActionNotFound:
 			answer.Status, answer.Body = 404, detailBody("Not found.")
 		case slices.Contains(result.Errors["non_field_errors"], "You do not have permission to perform this action."):
-			answer.Status = 403
+			answer.Status, answer.Body = 403, forbidden
 		case result.Result == server.BulkInvitationActionRefused:
 			answer.Status = 400
 		default:
