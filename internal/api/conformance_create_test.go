@@ -29,7 +29,7 @@ func TestCreateReturnsInvitation(t *testing.T) {
 			"phone_number": "+372 555", "organization": "Alpha", "job_title": "Head", "civil_number": "1234",
 			"extra_invitation_text": "Hi!\nCome.",
 			"state": "pending", "execution_state": "Scheduled", "error_message": "",
-			"declined_at": null, "decline_reason": ""}`)
+			"declined_at": null, "decline_reason": "", "membership_expires": null}`)
 		require.Equal(e.t, "https://api.example/api/user-invitations/"+id+"/", answer.Header.Get("Location"))
 		e.request("GET", at(id), "owner", nil).is(http.StatusOK, answer.Body)
 		e.request("GET", at(strings.ReplaceAll(id, "-", "")), "owner", nil).is(http.StatusOK, answer.Body)

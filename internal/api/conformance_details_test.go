@@ -29,7 +29,7 @@ func TestDetailsBody(t *testing.T) {
 			"created_by_full_name": "Olivia Owner", "created_by_username": "owner",
 			"created_by_image": "https://example.com/olivia.png",
 			"email": "Anna@Alpha.example", "error_message": "", "execution_state": "Scheduled", "state": "pending",
-			"declined_at": null}`)
+			"declined_at": null, "membership_expires": null}`)
 	})
 }
 

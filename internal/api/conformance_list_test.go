@@ -27,7 +27,7 @@ func TestListFields(t *testing.T) {
 		}
 		require.Equal(e.t, [][]string{{"email"}, {"email"}}, names("field=email"))
 		require.Equal(e.t, [][]string{{"email", "uuid"}}, names("field=uuid&field=email&field=uuid&email=b@x"))
-		require.Len(e.t, names("")[0], 29)
+		require.Len(e.t, names("")[0], 30)
 		require.Nil(e.t, names("field=email&email=nobody"))
 
 		whole, cut := e.request("GET", base+"?o=email", "owner", nil), e.request("GET", base+"?o=email&field=extra_invitation_text", "owner", nil)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -57,6 +58,7 @@ func feedLines(events []server.LifecycleEvent) (lines []string) {
 func TestFeed(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		a, b := e.create("owner", "a@example.org", admin, apollo), e.create("owner", "b@example.org", admin, apollo)
+		e.clock.Advance(time.Second) // a sweep takes the older ones first
 		c := e.create("rival", "c@example.org", admin, hydra)
 		require.Empty(e.t, e.follow("staff", ""), "nobody has given them a place")
 		e.dispatch()

@@ -217,6 +217,15 @@ func (db *DB) TryLock(tx *gorm.DB, number int64) (locked bool, err error) {
 	return locked, tx.Raw("SELECT pg_try_advisory_xact_lock(?)", number).Row().Scan(&locked)
 }
 
+// IndexedBy returns a table for FROM of which SQLite reads an index. SQLite, which has no statistics of a table, may choose
+// another index; PostgreSQL chooses by itself.
+func (db *DB) IndexedBy(table, index string) string {
+	if db.IsPostgres() {
+		return table
+	}
+	return table + " INDEXED BY " + index
+}
+
 // SetLocal sets a parameter that triggers on PostgreSQL read, for the length of the transaction. SQLite has none.
 func (db *DB) SetLocal(tx *gorm.DB, name, value string) error {
 	if !db.IsPostgres() {

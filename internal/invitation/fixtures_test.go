@@ -101,6 +101,7 @@ func wantEvent(kind EventType, user *directory.User, from, to State, i Invitatio
 		InvitationUUID: i.UUID, Type: kind, FromState: from, ToState: to,
 		Email: i.Email, RoleUUID: i.RoleUUID, RoleName: i.Role.Name,
 		ExecutionState: i.ExecutionState, ErrorMessage: i.ErrorMessage,
+		ScopeUUID: &i.ScopeUUID, CustomerUUID: &i.CustomerUUID,
 	}
 	if user != nil {
 		e.UserUUID, e.UserUsername, e.UserFullName = &user.UUID, user.Username, user.FullName

@@ -40,7 +40,9 @@ func TestFindReadsTheWholeInvitation(t *testing.T) {
 			require.Equal(t, want, open)
 			rows, total, err := tx.List(invitation.Query{Visible: everything, Window: directory.Window{Limit: 1}})
 			require.NoError(t, err)
-			require.Equal(t, []invitation.Invitation{want}, rows)
+			listed := want
+			listed.FirstCreated = want.Created
+			require.Equal(t, []invitation.Invitation{listed}, rows)
 			require.Equal(t, 1, total)
 			linked, err := tx.FindByLink(link)
 			require.NoError(t, err)

@@ -207,7 +207,11 @@ const canBeReminded = "invitations.state = 'pending' AND NOT invitations.reminde
 // LockDue implements invitation.Tx. Nothing is joined: PostgreSQL, which plans without knowing how many rows are due,
 // would read the whole directory for each batch.
 func (tx *Tx) LockDue(what invitation.Due, cutoff, from time.Time, limit int) ([]invitation.Invitation, error) {
-	query := tx.db.Table("invitations").Select("invitations.uuid, invitations.state, invitations.created," +
+	table := "invitations"
+	if what == invitation.DueFixedExpiry || what == invitation.DueFixedReminder {
+		table = tx.engine.IndexedBy(table, "invitations_fixed_end")
+	}
+	query := tx.db.Table(table).Select("invitations.uuid, invitations.state, invitations.created," +
 		" invitations.delivery, invitations.execution_state, invitations.error_message, invitations.reminded," +
 		" invitations.inviter_notified, invitations.declined_at, invitations.decline_reason, invitations.renewal_asked_at," +
 		" invitations.expires_at, invitations.membership_expires," +

@@ -51,6 +51,7 @@ func TestSweepOfManyTakesNoMoreStatementsThanOfTwo(t *testing.T) {
 					ID: event.ID, InvitationUUID: one.UUID, Created: clock.Now(), Type: invitation.EventExpired,
 					FromState: invitation.Pending, ToState: invitation.Expired, Email: one.Email, RoleUUID: adminRoleID, RoleName: "PROJECT.ADMIN",
 					ExecutionState: one.ExecutionState, ErrorMessage: one.ErrorMessage,
+					ScopeUUID: new(projectID), CustomerUUID: new(customerID),
 				}, event)
 			}
 			jobs += many
