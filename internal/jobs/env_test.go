@@ -20,6 +20,7 @@ import (
 	"invited/internal/invitation"
 	"invited/internal/jobs"
 	"invited/internal/joining"
+	"invited/internal/lifecycle"
 	"invited/internal/mail"
 	"invited/internal/store"
 	"invited/internal/storetest"
@@ -116,8 +117,9 @@ func (env *testEnv) newWorkers(configure ...func(*jobs.Config)) *jobs.Workers {
 	require.NoError(env.t, err)
 	c := jobs.Config{
 		Queue: env.db.QueueDriver(), Now: env.db.Now, Service: env.service, Joining: &joining.Service{Store: env.db.Joining()},
-		Bulk:     &bulk.Service{Store: env.db.Bulk(), Invitations: env.service},
-		Renderer: renderer, Transport: env.smtp.transport(),
+		Bulk:      &bulk.Service{Store: env.db.Bulk(), Invitations: env.service},
+		Lifecycle: &lifecycle.Service{Store: env.db.Lifecycle()},
+		Renderer:  renderer, Transport: env.smtp.transport(),
 		Mails: jobs.MailSettings{Host: "mail.example", ReplyToInviter: true}, Sweep: time.Hour, Poll: 20 * time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(env.log, nil)),
 	}

@@ -43,7 +43,7 @@ var maxWorkers = map[string]int{
 	lifecycle.QueueEvents:   8,
 }
 
-// Config holds the parts that New needs. Every field is required but Lifecycle, Webhook, EventsWebhook,
+// Config holds the parts that New needs. Every field is required but Webhook, EventsWebhook,
 // MailInterval, Sweep and Poll.
 type Config struct {
 	Queue       Queue
@@ -53,7 +53,7 @@ type Config struct {
 	Bulk        *bulk.Service
 	Identity    *identity.Service
 	Idempotency *idempotency.Service
-	Lifecycle   *lifecycle.Service // nil: events get no place in the feed
+	Lifecycle   *lifecycle.Service
 	Renderer    *mail.Renderer
 	Transport   mail.Transport
 	Webhook     *webhook.Client // delivers invitations into projects; nil: every invitation is a mail
@@ -116,9 +116,7 @@ func (w *Workers) Start(ctx context.Context) error {
 		return fmt.Errorf("starting the workers: %w", err)
 	}
 	w.stopClock = stop
-	if w.config.Lifecycle != nil {
-		w.stopDispatching = w.startDispatching(ctx)
-	}
+	w.stopDispatching = w.startDispatching(ctx)
 	w.running.Store(true)
 	return nil
 }

@@ -229,6 +229,19 @@ func TestWebhookOfEventsIsDownForAnHour(t *testing.T) {
 	})
 }
 
+// Events whose job was deleted go out after the next start.
+func TestEventsWhoseJobIsGone(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, env *testEnv) {
+		id := env.invite("ina@university.example")
+		_, err := env.lifecycle().Dispatch(t.Context())
+		require.NoError(t, err)
+		env.exec("DELETE FROM river_job WHERE kind = '" + eventsKind + "'")
+		hook := newEventRecorder(t)
+		env.startWorkers(env.sendEventsTo(hook.URL))
+		env.waitFor("the events", func() bool { return len(hook.taken(&id)) == 2 })
+	})
+}
+
 // An event that the webhook refuses holds up no other invitation. It is given up after three days; then those behind it
 // go out, and the operator can send it again.
 func TestRefusedEventIsGivenUp(t *testing.T) {

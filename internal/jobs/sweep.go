@@ -38,6 +38,6 @@ func (w *Workers) sweep(ctx context.Context) error {
 		w.barrier.running.Store(nil)
 		close(running)
 	}()
-	return errors.Join(w.config.Service.Sweep(ctx), w.config.Joining.Sweep(ctx), w.config.Identity.Sweep(ctx),
-		w.config.Idempotency.Sweep(ctx), w.config.Bulk.Sweep(ctx))
+	return errors.Join(w.config.Service.Sweep(ctx), w.config.Joining.Sweep(ctx), w.config.Lifecycle.Sweep(ctx),
+		w.config.Identity.Sweep(ctx), w.config.Idempotency.Sweep(ctx), w.config.Bulk.Sweep(ctx))
 }

@@ -16,6 +16,9 @@ const GiveUpAfter = 3 * 24 * time.Hour
 // dispatchBatch is the number of events that one transaction numbers.
 const dispatchBatch = 1_000
 
+// restoreBatch is the number of jobs that one transaction of a sweep writes.
+const restoreBatch = 1_000
+
 // QueueEvents is the queue of the jobs that send events.
 const QueueEvents = "events"
 
@@ -90,6 +93,16 @@ func (s *Service) Dispatch(ctx context.Context) (found bool, err error) {
 		n, err = s.Store.Number(ctx, dispatchBatch, deliver)
 	}
 	return true, err
+}
+
+// Sweep writes the jobs of invitations whose deliveries are pending while their job is gone, for example by hand.
+func (s *Service) Sweep(ctx context.Context) error {
+	for {
+		n, err := s.Store.RestoreJobs(ctx, restoreBatch)
+		if err != nil || n < restoreBatch {
+			return err
+		}
+	}
 }
 
 // Next returns the delivery of an invitation that is to be made next, with its event; nil: there is none.

@@ -21,6 +21,9 @@ type Store interface {
 	// number. It writes a pending delivery for each event that deliver picks, and a job for each invitation that has no
 	// other pending delivery. A nil deliver picks none. Number returns 0 while another transaction numbers.
 	Number(ctx context.Context, limit int, deliver func(invitation.Event) bool) (int, error)
+	// RestoreJobs writes a job for each of at most limit invitations that have a pending delivery and no job, and returns
+	// their number.
+	RestoreJobs(ctx context.Context, limit int) (int, error)
 	// NextDelivery returns the pending delivery of an invitation with the lowest position, with its event; nil: there is
 	// none.
 	NextDelivery(ctx context.Context, invitation uuid.UUID) (*Delivery, error)

@@ -130,6 +130,35 @@ func (tx *Tx) makePending(deliveries []lifecycle.Delivery, write func(positions 
 	return tx.enqueue(jobs)
 }
 
+// unfinishedJobs are the states of a job that runs, or will.
+var unfinishedJobs = []string{"available", "pending", "retryable", "running", "scheduled"}
+
+// RestoreJobs implements lifecycle.Store. It reads before it writes, so that nobody waits for it where nothing is lost. Two
+// calls at once may write two jobs of one invitation, which do no harm: see FinishDelivery.
+func (s lifecycleStore) RestoreJobs(ctx context.Context, limit int) (n int, err error) {
+	invitationOf := "CAST(args AS text) ->> 'invitation'" // SQLite's column has bytes
+	if s.IsPostgres() {
+		invitationOf = "args ->> 'invitation'"
+	}
+	var jobs []invitation.Job
+	err = s.read(ctx, func(tx *Tx) error {
+		var lost []uuid.UUID
+		err := tx.db.Raw("SELECT CAST(invitation_uuid AS text) FROM event_deliveries WHERE state = 'pending'"+
+			" EXCEPT SELECT "+invitationOf+" FROM river_job WHERE queue = ? AND kind = ? AND state IN ? LIMIT ?",
+			lifecycle.QueueEvents, lifecycle.Deliver{}.Kind(), unfinishedJobs, limit).Scan(&lost).Error
+		for _, id := range lost {
+			jobs = append(jobs, lifecycle.Deliver{Invitation: id})
+		}
+		return err
+	})
+	if err != nil || len(jobs) == 0 {
+		return 0, err
+	}
+	return len(jobs), s.Write(ctx, func(db *gorm.DB, now time.Time) error {
+		return (&Tx{db: db, engine: s.DB, now: now}).enqueue(jobs)
+	})
+}
+
 // NextDelivery implements lifecycle.Store.
 func (s lifecycleStore) NextDelivery(ctx context.Context, id uuid.UUID) (next *lifecycle.Delivery, err error) {
 	err = s.read(ctx, func(tx *Tx) error {

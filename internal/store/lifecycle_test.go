@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"sync"
 	"testing"
@@ -196,6 +197,33 @@ func TestDeliveriesHaveOneJob(t *testing.T) {
 		deliveries, _, err = s.Redeliver(t.Context(), again, false)
 		require.NoError(t, err)
 		require.Zero(t, deliveries)
+	})
+}
+
+// An invitation whose job is gone, or was cancelled, while deliveries wait has one again after a sweep. Others have no other.
+func TestSweepRestoresJobs(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		s := &lifecycle.Service{Store: e.db.Lifecycle(), Webhook: true}
+		done, waiting, lost, canceled := uuid.New(), uuid.New(), uuid.New(), uuid.New()
+		e.write(invitation.EventCreated, done, waiting, lost, canceled, lost)
+		dispatch(t, s)
+		next, err := s.Next(t.Context(), lifecycle.Deliver{Invitation: done})
+		require.NoError(t, err)
+		_, _, err = s.Finish(t.Context(), *next, false)
+		require.NoError(t, err)
+		of := func(id uuid.UUID) string { return "CAST(args AS text) LIKE '%" + id.String() + "%'" }
+		require.NoError(t, e.exec("DELETE FROM river_job WHERE %s OR %s", of(done), of(lost)))
+		require.NoError(t, e.exec("UPDATE river_job SET state = 'cancelled', finalized_at = created_at WHERE %s", of(canceled)))
+		for range 2 {
+			require.NoError(t, s.Sweep(t.Context()))
+			jobs := map[uuid.UUID]int{}
+			for _, job := range storetest.Jobs(t, e.db, lifecycle.Deliver{}.Kind()) {
+				var args lifecycle.Deliver
+				require.NoError(t, json.Unmarshal(job.EncodedArgs, &args))
+				jobs[args.Invitation]++
+			}
+			require.Equal(t, map[uuid.UUID]int{waiting: 1, lost: 1, canceled: 2}, jobs)
+		}
 	})
 }
 
