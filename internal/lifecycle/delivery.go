@@ -74,8 +74,14 @@ func fail(d Delivery, now time.Time) Delivery {
 		d.FirstFailed = &now
 	}
 	if now.Sub(*d.FirstFailed) >= GiveUpAfter {
-		d.State, d.Ended = GivenUp, &now
+		return giveUp(d, now)
 	}
+	return d
+}
+
+// giveUp returns a delivery that is tried no more.
+func giveUp(d Delivery, now time.Time) Delivery {
+	d.State, d.Ended = GivenUp, &now
 	return d
 }
 
@@ -107,16 +113,37 @@ func (s *Service) Sweep(ctx context.Context) error {
 
 // Next returns the delivery of an invitation that is to be made next, with its event; nil: there is none.
 func (s *Service) Next(ctx context.Context, job Deliver) (*Delivery, error) {
-	return s.Store.NextDelivery(ctx, job.Invitation)
+	next, err := s.Store.NextDelivery(ctx, job.Invitation)
+	if err != nil {
+		return nil, err
+	}
+	return s.withEvent(ctx, next)
+}
+
+// withEvent gives up a delivery whose event is gone, and those behind it, and returns the next one that has its event.
+func (s *Service) withEvent(ctx context.Context, next *Delivery) (*Delivery, error) {
+	for next != nil && next.Event.Position == nil {
+		var err error
+		if _, next, err = s.Store.FinishDelivery(ctx, *next, giveUp); err != nil {
+			return nil, err
+		}
+	}
+	return next, nil
 }
 
 // Finish records how an attempt at a delivery ended. It returns the delivery as it is then, and the next one of its
-// invitation, which is the same one where it is to be tried again; nil: there is none, and the job is done.
+// invitation, which is the same one where it is to be tried again; nil: there is none, and the job is done. Where another
+// job has ended the delivery, Finish returns what that one has recorded; no state: the delivery was deleted.
 func (s *Service) Finish(ctx context.Context, d Delivery, failed bool) (finished Delivery, next *Delivery, err error) {
+	finish := succeed
 	if failed {
-		return s.Store.FinishDelivery(ctx, d, fail)
+		finish = fail
 	}
-	return s.Store.FinishDelivery(ctx, d, succeed)
+	if finished, next, err = s.Store.FinishDelivery(ctx, d, finish); err != nil {
+		return finished, nil, err
+	}
+	next, err = s.withEvent(ctx, next)
+	return finished, next, err
 }
 
 // Redeliver has the deliveries made again that were made or given up in a period, in their order and with their

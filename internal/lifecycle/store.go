@@ -24,12 +24,13 @@ type Store interface {
 	// RestoreJobs writes a job for each of at most limit invitations that have a pending delivery and no job, and returns
 	// their number.
 	RestoreJobs(ctx context.Context, limit int) (int, error)
-	// NextDelivery returns the pending delivery of an invitation with the lowest position, with its event; nil: there is
-	// none.
+	// NextDelivery returns the pending delivery of an invitation with the lowest position, with its event, which is the zero
+	// Event where it is gone; nil: there is no pending delivery.
 	NextDelivery(ctx context.Context, invitation uuid.UUID) (*Delivery, error)
 	// FinishDelivery writes what finish makes of a delivery at the present time, and returns it with the next delivery of
-	// its invitation; nil: there is none, and Number and Redeliver write another job with the next one. FinishDelivery
-	// writes nothing where the delivery is not pending any more.
+	// its invitation; nil: there is none, and Number and Redeliver write another job with the next one. Where
+	// the delivery is not pending any more FinishDelivery writes nothing, and returns the stored delivery; the zero Delivery
+	// where that is gone.
 	FinishDelivery(ctx context.Context, d Delivery, finish func(Delivery, time.Time) Delivery) (finished Delivery, next *Delivery, err error)
 	// Redeliver makes the deliveries that have ended in a period pending again, with the jobs that Number would write, and
 	// returns how many deliveries of how many invitations. It writes nothing where dry is true.

@@ -175,7 +175,7 @@ func (tx *Tx) nextDelivery(id uuid.UUID) (*lifecycle.Delivery, error) {
 		return nil, err
 	}
 	next := &found[0]
-	err = tx.db.Where("position = ?", next.Position).Take(&next.Event).Error
+	err = tx.db.Where("position = ?", next.Position).Limit(1).Find(&next.Event).Error // the event may be gone
 	next.Event.Created, next.FirstFailed = next.Event.Created.UTC(), utc(next.FirstFailed)
 	return next, err
 }
@@ -187,7 +187,13 @@ func (s lifecycleStore) FinishDelivery(
 ) (finished lifecycle.Delivery, next *lifecycle.Delivery, err error) {
 	err = s.Write(ctx, func(db *gorm.DB, now time.Time) error {
 		finished = finish(d, now)
-		err := db.Model(&finished).Where("state = 'pending'").Select("state", "failures", "first_failed", "ended").Updates(&finished).Error
+		written := db.Model(&finished).Where("state = 'pending'").Select("state", "failures", "first_failed", "ended").Updates(&finished)
+		err := written.Error
+		if err == nil && written.RowsAffected == 0 { // another job of the invitation was faster
+			finished = lifecycle.Delivery{Event: d.Event}
+			err = db.Where("position = ?", d.Position).Limit(1).Find(&finished).Error
+			finished.FirstFailed, finished.Ended = utc(finished.FirstFailed), utc(finished.Ended)
+		}
 		if err == nil {
 			next, err = (&Tx{db: db, engine: s.DB, now: now}).nextDelivery(d.InvitationUUID)
 		}

@@ -227,6 +227,68 @@ func TestSweepRestoresJobs(t *testing.T) {
 	})
 }
 
+// Of two jobs of one invitation that make the same delivery, the one that comes last gets what the first has recorded, and
+// goes on.
+func TestTwoJobsOfOneInvitation(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		s, id := &lifecycle.Service{Store: e.db.Lifecycle(), Webhook: true}, uuid.New()
+		e.write(invitation.EventCreated, id, id, id)
+		dispatch(t, s)
+		take := func() lifecycle.Delivery {
+			next, err := s.Next(t.Context(), lifecycle.Deliver{Invitation: id})
+			require.NoError(t, err)
+			return *next
+		}
+		both := take()
+		sent, _, err := s.Finish(t.Context(), both, false)
+		require.NoError(t, err)
+		for _, failed := range []bool{true, false} {
+			finished, next, err := s.Finish(t.Context(), both, failed)
+			require.NoError(t, err)
+			require.Equal(t, []any{lifecycle.Delivered, 0, int64(1)}, []any{finished.State, finished.Failures, finished.Position})
+			require.WithinDuration(t, *sent.Ended, *finished.Ended, time.Millisecond)
+			require.Equal(t, int64(2), next.Position)
+		}
+		// Given up by the one, it is not sent for the other.
+		both = take()
+		both.FirstFailed = new(time.Now().Add(-2 * lifecycle.GiveUpAfter))
+		finished, _, err := s.Finish(t.Context(), both, true)
+		require.NoError(t, err)
+		require.Equal(t, lifecycle.GivenUp, finished.State)
+		finished, next, err := s.Finish(t.Context(), both, false)
+		require.NoError(t, err)
+		require.Equal(t, []any{lifecycle.GivenUp, int64(3)}, []any{finished.State, next.Position})
+		require.Equal(t, []string{"given_up", "pending", "sent"}, e.texts("SELECT state FROM event_deliveries ORDER BY state"))
+
+		require.NoError(t, e.exec("DELETE FROM event_deliveries"))
+		finished, next, err = s.Finish(t.Context(), both, true)
+		require.NoError(t, err)
+		require.Empty(t, finished.State)
+		require.Nil(t, next)
+	})
+}
+
+// A delivery whose event was deleted is given up, and holds up no other.
+func TestEventsOfDeliveriesAreGone(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		s, id := &lifecycle.Service{Store: e.db.Lifecycle(), Webhook: true}, uuid.New()
+		e.write(invitation.EventCreated, id, id, id, id, id, id)
+		dispatch(t, s)
+		require.NoError(t, e.exec("DELETE FROM invitation_events WHERE position IN (1, 2, 4, 6)"))
+		next, err := s.Next(t.Context(), lifecycle.Deliver{Invitation: id})
+		require.NoError(t, err)
+		require.Equal(t, int64(3), next.Position)
+		_, next, err = s.Finish(t.Context(), *next, false)
+		require.NoError(t, err)
+		require.Equal(t, int64(5), next.Position)
+		_, next, err = s.Finish(t.Context(), *next, false)
+		require.NoError(t, err)
+		require.Nil(t, next)
+		require.Equal(t, []string{"1 given_up", "2 given_up", "3 sent", "4 given_up", "5 sent", "6 given_up"},
+			e.texts("SELECT position || ' ' || state FROM event_deliveries ORDER BY position"))
+	})
+}
+
 // A delivery that ends while another event of its invitation is dispatched leaves a job that finds the other one.
 func TestDispatchRacesWithTheLastDelivery(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {

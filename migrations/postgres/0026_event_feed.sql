@@ -20,8 +20,8 @@ CREATE TABLE event_feed (
 INSERT INTO event_feed SELECT 1, COALESCE(max(id), 0) FROM invitation_events;
 
 CREATE TABLE event_deliveries (
-    position        bigint      PRIMARY KEY, -- of the event; no key: with an event its delivery is deleted
-    invitation_uuid uuid        NOT NULL,    -- no key: it outlives the invitation
+    position        bigint      PRIMARY KEY, -- of the event; no foreign key: whoever deletes events deletes these
+    invitation_uuid uuid        NOT NULL,    -- no foreign key: it outlives the invitation
     state           text        COLLATE "C" NOT NULL
                                 CHECK (state IN ('pending', 'sent', 'given_up')),
     failures        integer     NOT NULL,
