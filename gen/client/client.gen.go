@@ -1491,7 +1491,8 @@ type BulkInvitationReport struct {
 	Total int `json:"total"`
 }
 
-// BulkInvitationRequest A request to invite many people.
+// BulkInvitationRequest A request to invite many people. `dry_run`, `on_duplicate`, `role` and `scope` are parameters of the query: beside `rows`
+// they are a 400. Other members that are not known are ignored.
 type BulkInvitationRequest struct {
 	// Defaults The values of the fields that a row leaves out, or has empty.
 	//
@@ -4060,10 +4061,10 @@ type UserInvitationsBulkCreateParams struct {
 	// pending one again, as `user_invitations_send` would.
 	OnDuplicate *BulkInvitationOnDuplicate `form:"on_duplicate,omitempty" json:"on_duplicate,omitempty"`
 
-	// Role The role of the rows of a `text/csv` table that name none, by uuid or name.
+	// Role The role of the rows that name none, by uuid or name. In JSON, that of `defaults` comes first.
 	Role *string `form:"role,omitempty" json:"role,omitempty"`
 
-	// Scope The scope of the rows of a `text/csv` table that name none, by URL or uuid.
+	// Scope The scope of the rows that name none, by URL or uuid. In JSON, that of `defaults` comes first.
 	Scope *string `form:"scope,omitempty" json:"scope,omitempty"`
 }
 

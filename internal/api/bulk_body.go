@@ -108,15 +108,13 @@ func (m bulkMemory) readRows(next echo.HandlerFunc) echo.HandlerFunc {
 		if !ok {
 			return errors.New("api: the body of a bulk invitation was not read")
 		}
+		query := r.URL.Query()
+		defaults := bulk.Row{Role: query.Get("role"), Scope: query.Get("scope")}
 		var rows []bulk.Row
 		if format.isTable {
-			query := r.URL.Query()
-			rows, err = bulk.ReadCSV(body.content, bulk.TableOptions{
-				Charset:  format.charset,
-				Defaults: bulk.Row{Role: query.Get("role"), Scope: query.Get("scope")},
-			})
+			rows, err = bulk.ReadCSV(body.content, bulk.TableOptions{Charset: format.charset, Defaults: defaults})
 		} else {
-			rows, err = readBulkJSON(body.content)
+			rows, err = readBulkJSON(body.content, defaults)
 		}
 		if err != nil {
 			return err

@@ -25,7 +25,7 @@ func TestReadBulkJSON(t *testing.T) {
 			{"email": true, "full_name": null, "role": {"a": [1, 2]}, "scope": [], "job_title": [], "organization": {}, "expires": 1, "membership_expires": []},
 			{"email": "", "role": " ", "scope": ""},
 			null, 7, []
-		], "defaults": {"role": "PROJECT.MEMBER", "job_title": "Researcher"}}`))
+		], "defaults": {"role": "PROJECT.MEMBER", "job_title": "Researcher"}}`), bulk.Row{})
 	require.NoError(t, err)
 	const member, researcher = "PROJECT.MEMBER", "Researcher"
 	require.Equal(t, []bulk.Row{
@@ -41,15 +41,23 @@ func TestReadBulkJSON(t *testing.T) {
 		{Role: member, JobTitle: researcher, Wrong: fault.Fields{fault.NonField: {"Invalid data. Expected a dictionary."}}},
 	}, rows)
 
-	rows, err = readBulkJSON([]byte(`{"rows": [{"role": "", "email": "a@b.example"}, {"x": "` + strings.Repeat("x", maxRowSize) + `"}]}`))
+	rows, err = readBulkJSON([]byte(`{"rows": [{"role": "", "email": "a@b.example"}, {"x": "`+strings.Repeat("x", maxRowSize)+`"}]}`), bulk.Row{})
 	require.NoError(t, err)
 	require.Equal(t, []bulk.Row{
 		{Email: "a@b.example", Wrong: fault.Fields{"role": {"This field may not be null."}}},
 		{Wrong: fault.Fields{fault.NonField: {"Ensure this row is no larger than 64 KiB."}}},
 	}, rows)
-	rows, err = readBulkJSON([]byte(`{"rows": [` + strings.Repeat("{},", bulk.MaxRows-1) + `{}]}`))
+	rows, err = readBulkJSON([]byte(`{"rows": [`+strings.Repeat("{},", bulk.MaxRows-1)+`{}]}`), bulk.Row{})
 	require.NoError(t, err)
 	require.Len(t, rows, bulk.MaxRows)
+
+	// What the query says comes behind what the body says.
+	rows, err = readBulkJSON([]byte(`{"rows": [{"role": "a"}, {"scope": "b"}], "defaults": {"scope": "c"}}`), bulk.Row{Role: "role", Scope: "scope"})
+	require.NoError(t, err)
+	require.Equal(t, []bulk.Row{{Role: "a", Scope: "c"}, {Role: "role", Scope: "b"}}, rows)
+	rows, err = readBulkJSON([]byte(`{"rows": [{"role": "", "scope": ""}], "defaults": {"role": ""}}`), bulk.Row{Role: "role"})
+	require.NoError(t, err)
+	require.Equal(t, []bulk.Row{{Role: "role", Wrong: fault.Fields{"scope": {msgBlank}}}}, rows)
 }
 
 func TestReadBulkJSONRefuses(t *testing.T) {
@@ -69,19 +77,21 @@ func TestReadBulkJSONRefuses(t *testing.T) {
 		`{"rows": [{}], "defaults": {"role": null, "full_name": []}}`: "defaults: full_name: Not a valid string.",
 		`{"rows": [` + strings.Repeat(`{},`, bulk.MaxRows) + `{}]}`:   "rows: Ensure this field has no more than 10000 elements.",
 		`{"rows": [` + strings.Repeat(`{},`, bulk.MaxRows) + `{"a": `: "rows: Ensure this field has no more than 10000 elements.",
-		`{"rows": [{}]} {}`:                                 "non_field_errors: JSON parse error - more than one value.",
-		`{"rows": [{}], "rows": [{}]}`:                      `non_field_errors: JSON parse error - duplicate object member name at /rows.`,
-		`{"rows": [{}, {"email": "a", "\u0065mail": "b"}]}`: `non_field_errors: JSON parse error - duplicate object member name at /rows/1/email.`,
-		`{"rows": [{}, {"shoe": {"a": 1, "a": 2}}]}`:        `non_field_errors: JSON parse error - duplicate object member name at /rows/1/shoe/a.`,
-		`{"rows": [{"email": "\ud800"}]}`:                   "non_field_errors: JSON parse error - invalid surrogate pair `\\ud800\"}]}` in string at /rows/0/email.",
-		"{\"rows\": [{\"email\": \"\xff\"}]}":               "non_field_errors: JSON parse error - invalid UTF-8 at /rows/0/email.",
-		`{"rows": [{}`:                                      "non_field_errors: JSON parse error - unexpected end.",
-		`{"rows": [{},]}`:                                   "non_field_errors: JSON parse error - invalid character ',' at start of value at /rows.",
-		`{`:                                                 "non_field_errors: JSON parse error - unexpected end.",
-		`x`:                                                 "non_field_errors: JSON parse error - invalid character 'x' at start of value at character 0.",
-		`{"rows": [` + strings.Repeat("[", 20_000):          "non_field_errors: JSON parse error - exceeded max depth.",
+		`{"rows": [{}], "dry_run": true, "on_duplicate": "send"}`:     "dry_run: Send this as a query parameter: ?dry_run=true.; on_duplicate: Send this as a query parameter: ?on_duplicate=send.",
+		`{"role": 1, "scope": {}, "rows": [{}]}`:                      "role: Send this in defaults, or as a query parameter.; scope: Send this in defaults, or as a query parameter.",
+		`{"rows": [{}]} {}`:                                           "non_field_errors: JSON parse error - more than one value.",
+		`{"rows": [{}], "rows": [{}]}`:                                `non_field_errors: JSON parse error - duplicate object member name at /rows.`,
+		`{"rows": [{}, {"email": "a", "\u0065mail": "b"}]}`:           `non_field_errors: JSON parse error - duplicate object member name at /rows/1/email.`,
+		`{"rows": [{}, {"shoe": {"a": 1, "a": 2}}]}`:                  `non_field_errors: JSON parse error - duplicate object member name at /rows/1/shoe/a.`,
+		`{"rows": [{"email": "\ud800"}]}`:                             "non_field_errors: JSON parse error - invalid surrogate pair `\\ud800\"}]}` in string at /rows/0/email.",
+		"{\"rows\": [{\"email\": \"\xff\"}]}":                         "non_field_errors: JSON parse error - invalid UTF-8 at /rows/0/email.",
+		`{"rows": [{}`:                                                "non_field_errors: JSON parse error - unexpected end.",
+		`{"rows": [{},]}`:                                             "non_field_errors: JSON parse error - invalid character ',' at start of value at /rows.",
+		`{`:                                                           "non_field_errors: JSON parse error - unexpected end.",
+		`x`:                                                           "non_field_errors: JSON parse error - invalid character 'x' at start of value at character 0.",
+		`{"rows": [` + strings.Repeat("[", 20_000):                    "non_field_errors: JSON parse error - exceeded max depth.",
 	} {
-		rows, err := readBulkJSON([]byte(body))
+		rows, err := readBulkJSON([]byte(body), bulk.Row{})
 		require.Error(t, err, "%.80s", body)
 		if strings.Contains(want, "max depth") {
 			require.Contains(t, err.Error(), "exceeded max depth")
@@ -170,7 +180,7 @@ func FuzzReadBulkJSON(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		sent := bytes.Clone(body)
-		rows, err := readBulkJSON(body)
+		rows, err := readBulkJSON(body, bulk.Row{})
 		require.Equal(t, sent, body)
 		if err != nil {
 			require.True(t, fault.Is(err, fault.KindInvalid), "%v", err)

@@ -29,11 +29,20 @@ const (
 	msgNoObject = "Invalid data. Expected a dictionary."
 )
 
-// readBulkJSON returns the rows of a BulkInvitationRequest, with the defaults filled in. It reads one row after the other, so
-// that a large body costs little more memory than its rows do. The body has to be as strict JSON as sanitizeJSON wants. It
-// returns an invalid-field error where the request as a whole can't be read: a value that is wrong in one row only is for that
-// row to tell.
-func readBulkJSON(body []byte) ([]bulk.Row, error) {
+// elsewhere has the messages about members of the request that belong elsewhere. All others that the contract does not know
+// are ignored, which for a dry run would mean to invite everybody.
+var elsewhere = map[string]string{
+	"dry_run":      "Send this as a query parameter: ?dry_run=true.",
+	"on_duplicate": "Send this as a query parameter: ?on_duplicate=send.",
+	"role":         "Send this in defaults, or as a query parameter.",
+	"scope":        "Send this in defaults, or as a query parameter.",
+}
+
+// readBulkJSON returns the rows of a BulkInvitationRequest, with its defaults filled in, and then those of the query. It
+// reads one row after the other, so that a large body costs little more memory than its rows do. The body has to be as strict
+// JSON as sanitizeJSON wants. It returns an invalid-field error where the request as a whole can't be read: a value that is
+// wrong in one row only is for that row to tell.
+func readBulkJSON(body []byte, query bulk.Row) ([]bulk.Row, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")
 	}
@@ -56,6 +65,7 @@ func readBulkJSON(body []byte) ([]bulk.Row, error) {
 	if err := b.invalid.Err(); err != nil {
 		return nil, err
 	}
+	b.defaults.FillIn(&query)
 	for i := range b.rows {
 		b.rows[i].FillIn(&b.defaults)
 		b.blank[i].report(&b.rows[i])
@@ -139,6 +149,9 @@ func (b *bulkDecoder) read() error {
 		case "rows":
 			err = b.readRows()
 		default:
+			if message := elsewhere[name]; message != "" {
+				b.invalid.Add(name, message)
+			}
 			err = b.in.SkipValue()
 		}
 		if err != nil {

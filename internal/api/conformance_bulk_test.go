@@ -423,6 +423,7 @@ func TestBulkInvitationRefusesWhatIsNoRows(t *testing.T) {
 			{"application/json; charset=latin1", `{"rows": [{}]}`, 415, ""},
 			{"application/json", "", 400, fieldError("rows", msgRequired)},
 			{"application/json", head, 400, ""},
+			{"application/json", `{"dry_run": true, "rows": [{"email": "a@example.org"}]}`, 400, fieldError("dry_run", "Send this as a query parameter: ?dry_run=true.")},
 			{"application/json", `{"rows": []}`, 400, fieldError("rows", "This list may not be empty.")},
 			{"application/json", `{"rows": [{"email": "a", "email": "b"}]}`, 400, fields("JSON parse error - duplicate object member name at /rows/0/email.")},
 			{"application/json", `{"rows": [` + strings.Repeat("{},", 10_000) + `{}]}`, 400, fieldError("rows", "Ensure this field has no more than 10000 elements.")},
