@@ -160,12 +160,15 @@ func TestEndsOfAProjectThatStartsLater(t *testing.T) {
 	})
 }
 
+// milliseconds returns a timestamp of a response as clients send it back whose clocks have no microseconds.
+func milliseconds(timestamp string) string { return timestamp[:len("2026-11-23T09:30:00.000")] + "Z" }
+
 // Another end is an event, and mails nobody. Null takes it away, and what is left out stays.
 func TestUpdateOfEnds(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		made := e.create("owner", "invitee@university.example", admin, apollo)
 		jobs, events := len(e.deliveryJobs(made.UUID)), len(e.events(made.UUID))
-		end, last := e.after(10*day), e.after(20*day)
+		end, last := e.after(10*day+1999*time.Microsecond), e.after(20*day+1999*time.Microsecond)
 		updated := func(body string) server.Invitation {
 			e.t.Helper()
 			events++
@@ -183,6 +186,9 @@ func TestUpdateOfEnds(t *testing.T) {
 			`{}`, `{"role": "` + admin + `"}`, fmt.Sprintf(`{"expires": %q}`, end), fmt.Sprintf(`{"membership_expires": %q, "email": "invitee@university.example"}`, last),
 		} {
 			require.Equal(e.t, edited, e.patch("owner", made.UUID, unchanged).is(http.StatusOK, "").invitation())
+		}
+		for _, echo := range []string{fmt.Sprintf(`{"expires": %q}`, milliseconds(end)), fmt.Sprintf(`{"membership_expires": %q}`, milliseconds(last))} {
+			require.Equal(e.t, edited, e.patch("owner", made.UUID, echo).is(http.StatusOK, "").invitation())
 		}
 		put := e.request("PUT", at(made.UUID.String()), "owner", map[string]string{"email": "invitee@university.example"})
 		require.Equal(e.t, edited, put.is(http.StatusOK, "").invitation(), "a client that knows no ends takes none away")
@@ -205,7 +211,7 @@ func TestUpdateOfEnds(t *testing.T) {
 		e.patch("owner", made.UUID, `{"expires": null}`).is(http.StatusBadRequest,
 			fieldError("expires", "Enter a time: without one, the invitation would have ended already."))
 		e.patch("member", made.UUID, `{"expires": null}`).is(http.StatusNotFound, notFound)
-		e.clock.Advance(3 * day)
+		e.clock.Advance(3*day + time.Second)
 		e.patch("owner", made.UUID, fmt.Sprintf(`{"expires": %q}`, e.after(day))).
 			is(http.StatusBadRequest, ruleError("Only pending invitations can be edited."))
 	})
@@ -214,11 +220,16 @@ func TestUpdateOfEnds(t *testing.T) {
 // A client that sends back what it has read changes nothing by the end that it sends, although the end is near.
 func TestUpdateWithTheEndThatItHas(t *testing.T) {
 	onEachEngine(t, func(e *env) {
+		e.clock.Advance(1999 * time.Microsecond)
 		made := e.create("owner", "invitee@university.example", admin, apollo)
 		e.clock.Advance(lifetime - time.Minute)
-		body, err := json.Marshal(e.retrieve(made.UUID))
-		require.NoError(e.t, err)
-		e.request("PUT", at(made.UUID.String()), "owner", string(body)).is(http.StatusOK, "")
+		read := e.retrieve(made.UUID)
+		for _, end := range []string{read.Expires, milliseconds(read.Expires)} {
+			read.Expires = end
+			body, err := json.Marshal(read)
+			require.NoError(e.t, err)
+			e.request("PUT", at(made.UUID.String()), "owner", string(body)).is(http.StatusOK, "")
+		}
 		require.Nil(e.t, e.stored(made.UUID).ExpiresAt)
 		require.Len(e.t, e.events(made.UUID), 1)
 	})

@@ -44,7 +44,7 @@ func (i Invitation) isPastFixedEnd(now time.Time) bool {
 }
 
 // checkEnds adds what is wrong with those ends of an invitation that differ from the ends it had before. A new invitation had
-// none. An end that stays as it is is not checked: its window has moved on.
+// none. An unchanged end is not checked: the time since it was set could make it too early.
 //
 // The life of an invitation with an end of its own is at least MinLifetime and at most MaxLifetime, counted from now or from
 // the start of its project where that is later. The membership ends no earlier than the least life, and no earlier than
@@ -93,8 +93,16 @@ func sameTime(a, b *time.Time) bool {
 	return a.Equal(*b)
 }
 
-// beginLife gives an invitation another life that begins now. An end of the invitation's own moves: the life is as long as
-// the former one was, at least MinLifetime and at most MaxLifetime, and ends no later than the membership.
+// sameMillisecond reports whether two times are within the same millisecond, or both are missing.
+func sameMillisecond(a, b *time.Time) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Truncate(time.Millisecond).Equal(b.Truncate(time.Millisecond))
+}
+
+// beginLife starts another life of an invitation, now. ExpiresAt moves, so that the new life is as long as the former one,
+// within MinLifetime and MaxLifetime, and ends no later than the membership.
 // beginLife returns fault.KindRejected where the membership would end before that least life.
 func (p Policy) beginLife(i Invitation, now time.Time) (Invitation, error) {
 	from := lifeStart(i.Scope, now)
@@ -119,8 +127,8 @@ func (p Policy) beginLife(i Invitation, now time.Time) (Invitation, error) {
 
 const msgMembershipEnds = "The role would end before anybody could accept: invite again, with a later end of the role."
 
-// needsNoReminder reports whether the invitee of an invitation with a fixed end first hears of it when the reminder would be
-// due, or later. Without a fixed end, the sweep knows from the policy alone.
+// needsNoReminder reports whether an invitation with a fixed end begins within ReminderPeriod of that end. Without
+// a fixed end, the sweep knows from the policy alone.
 func (p Policy) needsNoReminder(i Invitation, now time.Time) bool {
 	return i.fixedEnd() != nil && !now.Before(p.view(i, now).Expires.Add(-ReminderPeriod))
 }

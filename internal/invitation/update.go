@@ -16,7 +16,8 @@ import (
 type Edit struct {
 	Email *string
 	Role  *uuid.UUID
-	// Expires and MembershipExpires are those of Draft; a pointer to nil takes the end away.
+	// Expires and MembershipExpires are those of Draft; a pointer to nil takes the end away. An end within the
+	// millisecond of the present one changes nothing: clients without microseconds send back what they have read.
 	Expires           **time.Time
 	MembershipExpires **time.Time
 }
@@ -71,10 +72,10 @@ func (s *Service) edit(tx Tx, admits admitter, v View, e Edit) (Invitation, []Ch
 	if e.Email != nil {
 		edited.Email, edited.EmailFolded = *e.Email, directory.FoldEmail(*e.Email)
 	}
-	if e.Expires != nil && !sameTime(*e.Expires, &v.Expires) { // clients send back what they have read
+	if e.Expires != nil && !sameMillisecond(*e.Expires, &v.Expires) {
 		edited.ExpiresAt = *e.Expires
 	}
-	if e.MembershipExpires != nil {
+	if e.MembershipExpires != nil && !sameMillisecond(*e.MembershipExpires, v.MembershipExpires) {
 		edited.MembershipExpires = *e.MembershipExpires
 	}
 	wrong := fault.Fields{}
