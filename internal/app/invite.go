@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/google/uuid"
@@ -30,18 +31,24 @@ func (p Process) inviteCommand() *cobra.Command {
 file has the names of fields: email, and where it has them role, scope, full_name and so on. --role and --scope are for the
 rows that name none.
 
-The server is INVITED_SERVER_URL, else the one of this machine. The token is INVITED_TOKEN, or stands in the file that
---token-file names. Rows that were not invited are written into another CSV file with the reason of each, to be corrected
-and sent again; the command then exits with 1.`,
+The server is --server, else INVITED_SERVER_URL, else INVITED_PUBLIC_URL, else http://127.0.0.1:8080. The token is
+INVITED_TOKEN, or stands in the file that --token-file names.
+
+Prints how many rows were created, sent, duplicate (invited already), member, invalid or refused. Rows that were not
+invited are written into another CSV file with the reason of each, to be corrected and sent again. A file that is there
+already is kept: the new one then has a number in its name. With --dry-run the same is printed and written, as it would be.
+
+Exit code 0: everybody is invited, or was before. 1: rows were not invited, or would not be, or the command failed.
+2: the arguments are wrong.`,
 		func(ctx context.Context) error { return p.invite(ctx, f) })
 	flags := c.Flags()
 	flags.StringVar(&f.role, "role", "", "role of the rows that name none, by name or uuid, such as PROJECT.MEMBER")
 	flags.StringVar(&f.scope, "scope", "", "scope of the rows that name none, by `URL` or uuid")
 	flags.StringVarP(&f.file, "file", "f", "", "CSV `file` with the people; - reads standard input")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would become of each row, and invite nobody")
-	flags.StringVar(&f.onDuplicate, "on-duplicate", "skip", "`what` to do where an invitation is open already: skip, or send it again")
-	flags.StringVarP(&f.output, "output", "o", "", "`file` for the rows that were not invited (default: FILE.failed.csv)")
-	flags.StringVar(&f.server, "server", "", "`URL` of the server (default: INVITED_SERVER_URL)")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would become of the rows, and invite nobody")
+	flags.StringVar(&f.onDuplicate, "on-duplicate", "", "`what` to do where an invitation is open already: skip it (default), or send it again")
+	flags.StringVarP(&f.output, "output", "o", "", "`file` for the rows that were not invited, which is replaced (default: a new file, such as people.failed.csv)")
+	flags.StringVar(&f.server, "server", "", "`URL` of the server (default: INVITED_SERVER_URL, else INVITED_PUBLIC_URL)")
 	flags.StringVar(&f.tokenFile, "token-file", "", "`file` with the API token (default: INVITED_TOKEN)")
 	flags.BoolVar(&f.insecureHTTP, "insecure-http", false, "send the token and the people without TLS to another machine")
 	flags.StringVar(&f.follow, "follow", "", "wait for the bulk invitation with this `uuid`, which was begun before")
@@ -59,7 +66,7 @@ func (p Process) invite(ctx context.Context, f inviteFlags) error {
 	if err != nil {
 		return err
 	}
-	out := invite.Output{Counts: p.Stdout, Progress: p.Stderr, Failed: cmp.Or(f.output, f.failedFile())}
+	out := invite.Output{Counts: p.Stdout, Progress: p.Stderr, Failed: cmp.Or(f.output, f.failedFile()), Replace: f.output != ""}
 	switch {
 	case f.cancel != "":
 		return caller.Cancel(ctx, id, out)
@@ -92,7 +99,9 @@ func (f inviteFlags) check() (id uuid.UUID, err error) {
 		return id, errors.New("-f FILE is missing: it names the CSV file with the people; -f - reads standard input")
 	case named > 1:
 		return id, errors.New("-f, --follow and --cancel exclude each other")
-	case f.onDuplicate != "skip" && f.onDuplicate != "send":
+	case f.file == "" && (f.dryRun || f.role != "" || f.scope != "" || f.onDuplicate != ""):
+		return id, errors.New("--dry-run, --role, --scope and --on-duplicate go with -f only")
+	case f.onDuplicate != "" && f.onDuplicate != "skip" && f.onDuplicate != "send":
 		return id, fmt.Errorf("--on-duplicate is skip or send, not %q", f.onDuplicate)
 	case f.output != "" && f.file != "" && filepath.Clean(f.output) == filepath.Clean(f.file):
 		return id, errors.New("-o names the file that is read: name another one")
@@ -104,6 +113,9 @@ func (f inviteFlags) check() (id uuid.UUID, err error) {
 	return id, err
 }
 
+// tableSuffix is the end of a table's name, also where the table has the rows that failed before.
+var tableSuffix = regexp.MustCompile(`(?i)(\.failed(-\d+)?)?\.(csv|tsv|tab|txt)$`)
+
 // failedFile returns the path of the file for the rows that were not invited, where no flag names it.
 func (f inviteFlags) failedFile() string {
 	switch {
@@ -112,7 +124,7 @@ func (f inviteFlags) failedFile() string {
 	case f.file == "-":
 		return "invite.failed.csv"
 	default:
-		return strings.TrimSuffix(f.file, ".csv") + ".failed.csv"
+		return tableSuffix.ReplaceAllString(f.file, "") + ".failed.csv"
 	}
 }
 

@@ -30,8 +30,11 @@ type Output struct {
 	Counts   io.Writer // gets a line with the number of rows of each result
 	Progress io.Writer // a terminal gets a progress bar, anything else some lines
 	// Failed is the path of the file that gets the rows which were not invited, with the reasons. It is written only where there
-	// are such rows.
+	// are such rows. It ends in ".csv" unless Replace is set.
 	Failed string
+	// Replace is set where a file that is there already is replaced. Otherwise that one stays, because somebody may be correcting
+	// it, and the new one gets a number: people.failed-2.csv.
+	Replace bool
 }
 
 // Invite sends a table to the server, and waits until each row has its result. It returns an error where a row was not invited,
@@ -82,7 +85,7 @@ func (c *Client) Follow(ctx context.Context, id uuid.UUID, out Output) error {
 	case answer.StatusCode() != http.StatusOK:
 		return c.refusal(id.String(), answer.HTTPResponse, answer.Body)
 	}
-	return writeFailed(out.Failed, answer.Body, found.Total, found.Counts, false)
+	return writeFailed(out, answer.Body, found.Total, found.Counts, false)
 }
 
 // wait returns a bulk invitation when each of its rows has a result, and shows the progress until then.

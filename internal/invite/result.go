@@ -2,8 +2,10 @@ package invite
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,11 +43,19 @@ func writeCounts(to io.Writer, total int, c client.BulkInvitationCounts, dryRun 
 			parts = append(parts, fmt.Sprint(each.count, " ", each.word))
 		}
 	}
-	about := "rows"
+	about := rowsOf(total)
 	if dryRun {
-		about = "rows, and nothing was written"
+		about += ", and nothing was written"
 	}
-	fmt.Fprintf(to, "%d %s: %s\n", total, about, strings.Join(parts, ", "))
+	fmt.Fprintf(to, "%s: %s\n", about, strings.Join(parts, ", "))
+}
+
+// rowsOf returns a number of rows in words.
+func rowsOf(total int) string {
+	if total == 1 {
+		return "1 row"
+	}
+	return fmt.Sprint(total, " rows")
 }
 
 // report writes the results of a table that the server has done at once.
@@ -68,34 +78,63 @@ func (c *Client) report(t Table, found client.BulkInvitationReport, out Output) 
 	if err := bulk.WriteCSV(&table, results); err != nil {
 		return err
 	}
-	return writeFailed(out.Failed, table.Bytes(), found.Total, found.Counts, t.DryRun)
+	return writeFailed(out, table.Bytes(), found.Total, found.Counts, t.DryRun)
 }
 
-// writeFailed writes the file with the rows that were not invited, and returns the error that says so. The file is replaced as
-// a whole, and only its owner can read it: it has people's addresses.
-func writeFailed(path string, table []byte, total int, counts client.BulkInvitationCounts, dryRun bool) error {
-	if err := replaceFile(path, table); err != nil {
-		return fmt.Errorf("%d of %d rows failed, and the file that says why can't be written: %w", failed(counts), total, err)
+// writeFailed writes the file with the rows that were not invited, and returns the error that says so. Only its owner can read
+// the file: it has people's addresses.
+func writeFailed(out Output, table []byte, total int, counts client.BulkInvitationCounts, dryRun bool) error {
+	write := writeNewFile
+	if out.Replace {
+		write = replaceFile
+	}
+	path, err := write(out.Failed, table)
+	if err != nil {
+		return fmt.Errorf("%d of %s failed, and the file that says why can't be written: %w", failed(counts), rowsOf(total), err)
 	}
 	were := "were not invited"
-	if dryRun {
+	switch {
+	case dryRun:
 		were = "would not be invited"
+	case failed(counts) == 1:
+		were = "was not invited"
 	}
-	return fmt.Errorf("%d of %d rows %s: %s has them with the reasons; correct them there, and send that file", failed(counts), total, were, path)
+	return fmt.Errorf("%d of %s %s: %s has each with its reason; correct that file, and send it", failed(counts), rowsOf(total), were, path)
 }
 
-func replaceFile(path string, content []byte) error {
+// writeNewFile writes a file that was not there, with a number in its name where one of this name was, and returns its path.
+func writeNewFile(path string, content []byte) (string, error) {
+	base := strings.TrimSuffix(path, ".csv")
+	for n := 2; ; n++ {
+		file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			path = fmt.Sprintf("%s-%d.csv", base, n)
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return path, writeAndClose(file, content)
+	}
+}
+
+// replaceFile writes a file as a whole, in place of one that is there, and returns its path.
+func replaceFile(path string, content []byte) (string, error) {
 	file, err := os.CreateTemp(filepath.Dir(path), ".invited-*") // with mode 0600
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer os.Remove(file.Name())
-	_, err = file.Write(content)
+	if err := writeAndClose(file, content); err != nil {
+		return "", err
+	}
+	return path, os.Rename(file.Name(), path)
+}
+
+func writeAndClose(file *os.File, content []byte) error {
+	_, err := file.Write(content)
 	if closing := file.Close(); err == nil {
 		err = closing
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), path)
 	}
 	return err
 }

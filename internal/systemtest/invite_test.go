@@ -57,7 +57,7 @@ func requireFailed(env *harness.Env, got harness.Result, counts, failed, file st
 	require.Equal(env.T, 1, got.Code, "%s%s", got.Stdout, got.Stderr)
 	require.Equal(env.T, counts+"\n", got.Stdout)
 	lines := strings.Split(strings.TrimSpace(got.Stderr), "\n")
-	require.Equal(env.T, "invited: "+failed+": "+file+" has them with the reasons; correct them there, and send that file", lines[len(lines)-1])
+	require.Equal(env.T, "invited: "+failed+": "+file+" has each with its reason; correct that file, and send it", lines[len(lines)-1])
 	path := filepath.Join(env.Dir, file)
 	content, err := os.ReadFile(path)
 	require.NoError(env.T, err)
@@ -87,7 +87,7 @@ func TestInviteCommand(t *testing.T) {
 		require.Contains(t, rows[0], "Guest, 3")
 		require.Contains(t, strings.Join(rows[0], " "), "Enter a valid email address.")
 
-		rows = requireFailed(client, invite(client, "", append(file, "-o", "wrong.csv")...), "4 rows: 3 created, 1 invalid", "1 of 4 rows were not invited", "wrong.csv")
+		rows = requireFailed(client, invite(client, "", append(file, "-o", "wrong.csv")...), "4 rows: 3 created, 1 invalid", "1 of 4 rows was not invited", "wrong.csv")
 		require.Len(t, rows, 1)
 		require.Equal(t, 3, storedInvitations(env))
 
@@ -95,9 +95,26 @@ func TestInviteCommand(t *testing.T) {
 		wrong, err := os.ReadFile(filepath.Join(client.Dir, "wrong.csv"))
 		require.NoError(t, err)
 		client.WriteFile("right.csv", strings.Replace(string(wrong), "guest3@example", "guest3@example.net", 1))
-		require.Equal(t, "1 rows: 1 created\n", invite(client, "", "-f", "right.csv").OK())
+		require.Equal(t, "1 row: 1 created\n", invite(client, "", "-f", "right.csv").OK())
 		require.Equal(t, "3 rows: 3 duplicate\n", invite(client, people(3, 0), append(intoApollo, "-f", "-")...).OK())
 		require.Equal(t, "3 rows: 3 sent\n", invite(client, people(3, 0), append(intoApollo, "-f", "-", "--on-duplicate", "send")...).OK())
+
+		// A file with rows that failed is kept, since somebody may be correcting it. One that -o names is replaced.
+		corrections := "email\nguest3@example.test\nguest4@example\n"
+		client.WriteFile("people.failed.csv", corrections)
+		failed := append([]string{"-f", "people.failed.csv"}, intoApollo...)
+		requireFailed(client, invite(client, "", append(failed, "--dry-run")...), "2 rows, and nothing was written: 1 created, 1 invalid",
+			"1 of 2 rows would not be invited", "people.failed-2.csv")
+		client.WriteFile("people.tsv", "email\nguest4@example\n")
+		requireFailed(client, invite(client, "", append([]string{"-f", "people.tsv"}, intoApollo...)...), "1 row: 1 invalid",
+			"1 of 1 row was not invited", "people.failed-3.csv")
+		requireFailed(client, invite(client, "", append([]string{"-f", "people.failed-2.csv"}, intoApollo...)...), "1 row: 1 invalid",
+			"1 of 1 row was not invited", "people.failed-4.csv")
+		requireFailed(client, invite(client, "", append(failed, "-o", "wrong.csv", "--dry-run")...), "2 rows, and nothing was written: 1 created, 1 invalid",
+			"1 of 2 rows would not be invited", "wrong.csv")
+		kept, err := os.ReadFile(filepath.Join(client.Dir, "people.failed.csv"))
+		require.NoError(t, err)
+		require.Equal(t, corrections, string(kept))
 
 		client.WriteFile("many.csv", people(1000, 40))
 		many := append([]string{"-f", "many.csv"}, intoApollo...)
@@ -106,7 +123,7 @@ func TestInviteCommand(t *testing.T) {
 			"1000 rows, and nothing was written: 957 created, 3 duplicate, 40 invalid", "40 of 1000 rows would not be invited", "many.failed.csv")
 		t.Logf("dry run of 1,000 rows: %s", time.Since(began))
 		began = time.Now()
-		rows = requireFailed(client, invite(client, "", many...), "1000 rows: 957 created, 3 duplicate, 40 invalid", "40 of 1000 rows were not invited", "many.failed.csv")
+		rows = requireFailed(client, invite(client, "", many...), "1000 rows: 957 created, 3 duplicate, 40 invalid", "40 of 1000 rows were not invited", "many.failed-2.csv")
 		t.Logf("1,000 rows with 40 bad ones: %s", time.Since(began))
 		require.Len(t, rows, 40)
 		require.Equal(t, 961, storedInvitations(env))
