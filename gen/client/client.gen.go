@@ -5140,8 +5140,9 @@ type ClientInterface interface {
 
 	// UserInvitationsBulkCsvRetrieve Download the results of a bulk invitation
 	//
-	// Returns the rows of a bulk invitation as they were sent, with `result`, `reason` and `uuid` as further columns. Whoever
-	// corrects the rows can send the table again: these three columns are ignored then. The caller has to be the creator of the
+	// Returns the rows of a bulk invitation as they were sent, with `result`, `reason`, `uuid` and `line` as further columns;
+	// `line` is that of the table that was sent, and empty for rows in JSON. Whoever corrects the rows can send the table again:
+	// these columns are ignored then. The caller has to be the creator of the
 	// bulk invitation or staff. A cell that a spreadsheet would take for a formula has an apostrophe before it.
 	//
 	// Corresponds with GET /api/user-invitations/bulk/{uuid}/csv/ (the `UserInvitationsBulkCsvRetrieve` operationId).
@@ -6980,8 +6981,9 @@ func (c *Client) UserInvitationsBulkCancel(ctx context.Context, uuid BulkInvitat
 
 // UserInvitationsBulkCsvRetrieve Download the results of a bulk invitation
 //
-// Returns the rows of a bulk invitation as they were sent, with `result`, `reason` and `uuid` as further columns. Whoever
-// corrects the rows can send the table again: these three columns are ignored then. The caller has to be the creator of the
+// Returns the rows of a bulk invitation as they were sent, with `result`, `reason`, `uuid` and `line` as further columns;
+// `line` is that of the table that was sent, and empty for rows in JSON. Whoever corrects the rows can send the table again:
+// these columns are ignored then. The caller has to be the creator of the
 // bulk invitation or staff. A cell that a spreadsheet would take for a formula has an apostrophe before it.
 //
 // Corresponds with GET /api/user-invitations/bulk/{uuid}/csv/ (the `UserInvitationsBulkCsvRetrieve` operationId).
@@ -14740,8 +14742,9 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsBulkCsvRetrieveWithResponse Download the results of a bulk invitation
 	//
-	// Returns the rows of a bulk invitation as they were sent, with `result`, `reason` and `uuid` as further columns. Whoever
-	// corrects the rows can send the table again: these three columns are ignored then. The caller has to be the creator of the
+	// Returns the rows of a bulk invitation as they were sent, with `result`, `reason`, `uuid` and `line` as further columns;
+	// `line` is that of the table that was sent, and empty for rows in JSON. Whoever corrects the rows can send the table again:
+	// these columns are ignored then. The caller has to be the creator of the
 	// bulk invitation or staff. A cell that a spreadsheet would take for a formula has an apostrophe before it.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -31865,8 +31868,9 @@ func (c *ClientWithResponses) UserInvitationsBulkCancelWithResponse(ctx context.
 
 // UserInvitationsBulkCsvRetrieveWithResponse Download the results of a bulk invitation
 //
-// Returns the rows of a bulk invitation as they were sent, with `result`, `reason` and `uuid` as further columns. Whoever
-// corrects the rows can send the table again: these three columns are ignored then. The caller has to be the creator of the
+// Returns the rows of a bulk invitation as they were sent, with `result`, `reason`, `uuid` and `line` as further columns;
+// `line` is that of the table that was sent, and empty for rows in JSON. Whoever corrects the rows can send the table again:
+// these columns are ignored then. The caller has to be the creator of the
 // bulk invitation or staff. A cell that a spreadsheet would take for a formula has an apostrophe before it.
 //
 // Returns a wrapper object for the known response body format(s).

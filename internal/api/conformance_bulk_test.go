@@ -224,10 +224,10 @@ func TestBulkInvitationInTheBackground(t *testing.T) {
 		require.Equal(e.t, `attachment; filename="invitations-`+id+`.csv"`, file.Header.Get("Content-Disposition"))
 		require.Equal(e.t, "nosniff", file.Header.Get("X-Content-Type-Options"))
 		require.Equal(e.t, "no-store", file.Header.Get("Cache-Control"))
-		require.Equal(e.t, "\ufeffemail,full_name,role,scope,result,reason,uuid\n"+
-			"'=cmd|' /C calc'!A0,\"Evil; \"\"=1+1\"\"\",PROJECT.ADMIN,"+scopeURL(apollo)+",invalid,email: "+msgBadEmail+",\n"+
+		require.Equal(e.t, "\ufeffemail,full_name,role,scope,result,reason,uuid,line\n"+
+			"'=cmd|' /C calc'!A0,\"Evil; \"\"=1+1\"\"\",PROJECT.ADMIN,"+scopeURL(apollo)+",invalid,email: "+msgBadEmail+",,9\n"+
 			"guest50@example.org,"+strings.Repeat("x", 101)+",PROJECT.ADMIN,"+scopeURL(apollo)+
-			",invalid,full_name: Ensure this field has no more than 100 characters.,\n", file.Body)
+			",invalid,full_name: Ensure this field has no more than 100 characters.,,52\n", file.Body)
 		corrected := strings.NewReplacer("'=cmd|' /C calc'!A0", "guest7@example.org", strings.Repeat("x", 101), "Guest").Replace(file.Body)
 		require.Equal(e.t, []string{"0 2 guest7@example.org created", "1 3 guest50@example.org created"},
 			shortResults(e.sendTable("owner", "", corrected).report().Results))

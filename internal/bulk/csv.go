@@ -10,6 +10,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -31,7 +32,7 @@ const (
 )
 
 // resultColumns are the columns that WriteCSV adds, and that ReadCSV ignores.
-var resultColumns = []string{"result", "reason", "uuid"}
+var resultColumns = []string{"result", "reason", "uuid", "line"}
 
 // TableOptions are what somebody says of a table beside its text.
 type TableOptions struct {
@@ -338,7 +339,7 @@ func escape(value string) string { return formula.ReplaceAllString(value, "$1'$2
 func unescape(cell string) string { return escaped.ReplaceAllString(cell, "$1$2") }
 
 // WriteCSV writes results as a table in UTF-8 with a byte order mark, which Excel needs: the rows with the columns that any
-// of them has a value in, and what became of each. ReadCSV reads the same rows from the table, with line feeds for
+// of them has a value in, what became of each, and the line of the table that it comes from. ReadCSV reads the same rows from the table, with line feeds for
 // line breaks of any kind. WriteCSV returns the errors of the writer.
 func WriteCSV(to io.Writer, results []Result) error {
 	if _, err := io.WriteString(to, markUTF8); err != nil {
@@ -364,7 +365,11 @@ func WriteCSV(to io.Writer, results []Result) error {
 		if r.UUID != nil {
 			id = r.UUID.String()
 		}
-		if err := table.Write(append(line, string(r.Code), escape(reason(r.Errors)), id)); err != nil {
+		at := ""
+		if r.Row.Line > 0 {
+			at = strconv.Itoa(r.Row.Line)
+		}
+		if err := table.Write(append(line, string(r.Code), escape(reason(r.Errors)), id, at)); err != nil {
 			return err
 		}
 	}

@@ -34,7 +34,7 @@ func TestReadCSV(t *testing.T) {
 		"mark":                 "\ufeffemail,full_name,organization\nada@example.com,Ada Example,Übung\n",
 		"quotes":               "\"email\",\"full_name\",\"organization\"\n\"ada@example.com\",\"Ada Example\",\"Übung\"\n",
 		"order and case":       " Organization , EMAIL,Full_Name\nÜbung, ada@example.com ,Ada Example\n",
-		"unknown columns":      "shoe size,email,full_name,organization,result,reason,uuid\n42,ada@example.com,Ada Example,Übung,invalid,x,y\n",
+		"unknown columns":      "shoe size,email,full_name,organization,result,reason,uuid,line\n42,ada@example.com,Ada Example,Übung,invalid,x,y,7\n",
 		"unnamed columns":      "email,,full_name,,organization\nada@example.com,1,Ada Example,2,Übung\n",
 		"empty lines":          "email,full_name,organization\nada@example.com,Ada Example,Übung\n\n,,\n  \n",
 		"empty cells too many": "email,full_name,organization\nada@example.com,Ada Example,Übung,,,\n",
@@ -158,16 +158,16 @@ func write(t testing.TB, results []bulk.Result) string {
 func TestWriteCSV(t *testing.T) {
 	t.Parallel()
 	id := uuid.MustParse("0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11")
-	require.Equal(t, "\ufeffemail,full_name,phone_number,result,reason,uuid\n"+
-		"ada@example.com,,'+372 555 0100,created,,0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11\n"+
-		"'=cmd|' /C calc'!A0,\"A \"\"B\"\", C\",,invalid,Nobody. email: Enter a valid email address. role: One. Two.,\n",
+	require.Equal(t, "\ufeffemail,full_name,phone_number,result,reason,uuid,line\n"+
+		"ada@example.com,,'+372 555 0100,created,,0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11,\n"+
+		"'=cmd|' /C calc'!A0,\"A \"\"B\"\", C\",,invalid,Nobody. email: Enter a valid email address. role: One. Two.,,12\n",
 		write(t, []bulk.Result{
 			{Row: bulk.Row{Email: "ada@example.com", PhoneNumber: "+372 555 0100"}, Code: bulk.Created, UUID: &id},
-			{Row: bulk.Row{Email: "=cmd|' /C calc'!A0", FullName: `A "B", C`}, Code: bulk.Invalid, Errors: fault.Fields{
+			{Row: bulk.Row{Email: "=cmd|' /C calc'!A0", FullName: `A "B", C`, Line: 12}, Code: bulk.Invalid, Errors: fault.Fields{
 				"role": {"One.", "Two."}, "email": {"Enter a valid email address."}, fault.NonField: {"Nobody."},
 			}},
 		}))
-	require.Equal(t, "\ufeffemail,result,reason,uuid\n", write(t, nil))
+	require.Equal(t, "\ufeffemail,result,reason,uuid,line\n", write(t, nil))
 }
 
 // A cell begins with no character that begins a formula, for programs that separate cells by a comma, a semicolon or a tab.

@@ -9,9 +9,9 @@ import (
 // Where the value of a variable comes from.
 const (
 	FromEnvironment = "environment"
-	FromProfile     = "profile"   // the default of the profile that INVITED_PROFILE names
-	FromDefault     = "default"   // the default of the variable, which may be empty
-	FromOther       = "by others" // the values of other variables
+	FromProfile     = "profile" // the default of the profile that INVITED_PROFILE names
+	FromDefault     = "default" // the default of the variable, which may be empty
+	FromOther       = "derived" // from the values of other variables
 )
 
 // Setting is a variable with the value that it has.

@@ -143,8 +143,7 @@ func (c *Client) unreachable(err error) error {
 	return fmt.Errorf("can't reach %s: %w", c.server.Host, err)
 }
 
-// refusal returns the error of an answer that is none of those hoped for. subject is what a message about the request is
-// about, such as the name of the file.
+// refusal returns the error of an unexpected answer. subject begins messages about the request, such as the file's name.
 func (c *Client) refusal(subject string, response *http.Response, body []byte) error {
 	words := wordsOf(body)
 	switch status := response.StatusCode; {
