@@ -107,7 +107,11 @@ func (p *pages) askMany(r *request) error {
 	}
 	choices.ForMany = &manyStart{Total: earlier.Total}
 	for _, each := range earlier.Bulks {
-		choices.ForMany.Earlier = append(choices.ForMany.Earlier, bulkView{each})
+		common, _, err := p.aimOf(r, each.UUID)
+		if err != nil && !fault.Is(err, fault.KindNotFound) { // deleted meanwhile
+			return err
+		}
+		choices.ForMany.Earlier = append(choices.ForMany.Earlier, bulkView{each, common})
 	}
 	choices.ForMany.Previous, choices.ForMany.Following = r.pageLinksOf(earlierSize, strings.TrimPrefix(manyPath, "/"), url.Values{}, page, earlier.Total)
 	return r.render(http.StatusOK, "choose", manyTitle, choices)
@@ -149,7 +153,7 @@ func (p *pages) checkMany(r *request) error {
 		rest := slices.DeleteFunc(report.Results, func(each bulk.Result) bool { return isGood(each.Code) })
 		return r.download("not-invited.csv", rest)
 	}
-	return r.renderStep(http.StatusOK, step, report, checkPage{})
+	return p.renderStep(r, http.StatusOK, step, report, checkPage{})
 }
 
 // readTable reads the table of the form, and shows what would become of each row.
@@ -162,7 +166,7 @@ func (p *pages) readTable(r *request) error {
 	if err == nil {
 		var report bulk.Report
 		if report, err = p.Bulk.DryRun(r.Context(), r.user.Actor, step.submission()); err == nil {
-			return r.renderStep(http.StatusOK, step, report, checkPage{})
+			return p.renderStep(r, http.StatusOK, step, report, checkPage{})
 		}
 	}
 	if problem := refusal(err); problem != "" {
@@ -325,7 +329,7 @@ func (p *pages) sendMany(r *request, step manyStep) error {
 		left.Results, step.rows = append(left.Results, each), append(step.rows, each.Row)
 	}
 	left.Counts[bulk.Created], left.Counts[bulk.Sent] = 0, 0
-	return r.renderStep(http.StatusOK, step, left, out)
+	return p.renderStep(r, http.StatusOK, step, left, out)
 }
 
 // sendRefused shows the rows once more where none of them was sent.
@@ -338,13 +342,14 @@ func (p *pages) sendRefused(r *request, step manyStep, err error) error {
 	if err != nil {
 		return err
 	}
-	return r.renderStep(http.StatusBadRequest, step, report, checkPage{Problem: problem})
+	return p.renderStep(r, http.StatusBadRequest, step, report, checkPage{Problem: problem})
 }
 
 // checkPage is the content of the page that says what would become of each row, and takes corrections.
 type checkPage struct {
 	Rows                string // all of them, for fieldRows
 	SendsAgain          bool
+	Aim                 aim // of most rows
 	Total, Good         int
 	Kinds               []resultKind
 	Shown               []manyRow
@@ -365,7 +370,7 @@ func (c checkPage) Before() int { return c.Total + len(c.Sent) }
 func (c checkPage) Direct() bool { return c.Total <= bulk.DirectRows }
 
 // renderStep answers with the page of a step.
-func (r *request) renderStep(status int, step manyStep, report bulk.Report, out checkPage) (err error) {
+func (p *pages) renderStep(r *request, status int, step manyStep, report bulk.Report, out checkPage) (err error) {
 	if out.Rows, err = encodeRows(step.rows); err != nil {
 		return err
 	}
@@ -383,6 +388,13 @@ func (r *request) renderStep(status int, step manyStep, report bulk.Report, out 
 	last := min(first+consolePageSize, len(found))
 	for _, each := range found[first:last] {
 		out.Shown = append(out.Shown, newCheckRow(each))
+	}
+	aims := p.aimReader(r)
+	if out.Aim, err = aims.common(step.rows); err == nil {
+		err = aims.fillIn(out.Shown, out.Aim)
+	}
+	if err != nil {
+		return err
 	}
 	out.First, out.Last, out.Of = first+1, last, len(found)
 	if page > 1 {

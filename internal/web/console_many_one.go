@@ -103,6 +103,8 @@ type manyRow struct {
 	bulk.Result
 	Before bool // it was not sent yet
 	Cells  []cell
+	// What is another than for most rows; empty: it is not.
+	OwnRole, OwnPlace string
 }
 
 // Word returns the code as people call it.
@@ -152,7 +154,10 @@ var bulkStates = map[bulk.State]string{
 }
 
 // bulkView is a bulk invitation as a page shows it.
-type bulkView struct{ bulk.Bulk }
+type bulkView struct {
+	bulk.Bulk
+	Aim *aim // of most rows; nil: it is not known yet
+}
 
 // StateWord returns the state as people call it.
 func (b bulkView) StateWord() string { return bulkStates[b.State] }
@@ -201,9 +206,17 @@ func (p *pages) oneMany(r *request) error {
 
 func (p *pages) showMany(r *request, status int, id uuid.UUID, problem string) error {
 	page := r.pageNumber()
+	common, begun, err := p.aimOf(r, id)
+	if err != nil {
+		return err
+	}
+	byDefault := filterAll
+	if now := (bulkView{Bulk: begun}); !now.IsRunning() && now.Rest() > 0 {
+		byDefault = filterRest
+	}
 	chosen, ok := filterOf(r.FormValue("result"))
 	if !ok {
-		chosen = filterAll
+		chosen = byDefault
 	}
 	found, err := p.Bulk.Retrieve(r.Context(), r.user.Actor, id, chosen.Codes, page, consolePageSize)
 	path := strings.TrimPrefix(manyPath, "/") + id.String() + "/"
@@ -213,15 +226,20 @@ func (p *pages) showMany(r *request, status int, id uuid.UUID, problem string) e
 		return err
 	}
 	out := manyOne{
-		bulkView: bulkView{found.Bulk}, Chosen: chosen.Name, Kinds: resultKinds(found.Counts, chosen, false), MayInvite: r.mayInvite(),
+		bulkView: bulkView{found.Bulk, common}, Chosen: chosen.Name, Kinds: resultKinds(found.Counts, chosen, false), MayInvite: r.mayInvite(),
 		First: (page-1)*consolePageSize + 1, Last: (page-1)*consolePageSize + len(found.Results), Of: found.Matches,
 		Problem: problem,
 	}
 	for _, each := range found.Results {
 		out.Rows = append(out.Rows, manyRow{Result: each})
 	}
+	if common != nil {
+		if err := p.aimReader(r).fillIn(out.Rows, *common); err != nil {
+			return err
+		}
+	}
 	values := url.Values{}
-	if chosen.Name != filterAll.Name {
+	if chosen.Name != byDefault.Name {
 		values.Set("result", chosen.Name)
 	}
 	out.Previous, out.Following = r.pageLinks(path, values, page, found.Matches)
@@ -254,7 +272,7 @@ func (p *pages) restOfMany(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.renderStep(http.StatusOK, step, report, checkPage{})
+	return p.renderStep(r, http.StatusOK, step, report, checkPage{})
 }
 
 // downloadMany answers with the results of a bulk invitation as a table.

@@ -223,8 +223,8 @@ func TestManyInTheBackground(t *testing.T) {
 		require.Equal(e, map[string]string{"All rows": "122", "Not invited": "2", "Invited": "120", "To correct": "2"}, done.kinds())
 		require.Equal(e, 120, e.invited())
 		require.NotContains(e, done.body, "<progress")
-		require.Contains(e, done.body, "1 to 50 of 122")
-		require.Contains(e, done.body, `href="`+sent.location+`?page=2" rel="next"`)
+		require.Contains(e, done.body, "1 to 2 of 2", "it opens on what was not sent")
+		require.Contains(e, b.get(sent.location+"?result=all").body, `href="`+sent.location+`?page=2&amp;result=all" rel="next"`)
 		rest := b.get(sent.location + "?result=rest")
 		require.Contains(e, rest.body, "E-mail address: Enter a valid email address.")
 		require.NotContains(e, rest.body, "guest1@example.org")
@@ -388,5 +388,34 @@ func TestTablesOfOthers(t *testing.T) {
 		require.Equal(e, http.StatusNotFound, answer.Code)
 		require.Less(e, size-body.Len(), 200<<10, "of "+strconv.Itoa(size))
 		require.Zero(e, e.invited())
+	})
+}
+
+// The pages say as what and where to, and of each row that names another role or place which.
+func TestAimsOfATable(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		b := e.browser()
+		b.signIn("olivia@acme.example")
+		const common = "As System administrator, to the project Apollo of the organization Acme"
+		require.Contains(e, b.paste("email\na@example.org\n").text(), common+".")
+		var table strings.Builder
+		table.WriteString("email,role,scope\n")
+		for i := range 100 {
+			fmt.Fprintf(&table, "guest%d@example.org,,\n", i)
+		}
+		table.WriteString("owner@example.org,CUSTOMER.OWNER," + e.organization().UUID.String() + "\nx@example.org,NO.SUCH,nowhere\n")
+		checked := b.paste(table.String())
+		require.Contains(e, checked.text(), common+", unless a row names its own.")
+		require.Contains(e, checked.text(), "line 103 · as NO.SUCH · to nowhere")
+		require.Contains(e, b.next(checked, "go", "all:3").text(), "line 102 · as CUSTOMER.OWNER · to Acme Can be")
+		require.Contains(e, b.upload("/console/bulk/?scope=rows", "", "", "table", "email,role,scope\n"+
+			"a@example.org,PROJECT.ADMIN,"+apollo+"\nb@example.org,CUSTOMER.OWNER,"+e.organization().UUID.String()+"\n").text(), "Each row names its own role and place.")
+
+		sent := b.next(checked, "step", "send")
+		require.NotContains(e, b.get(sent.location).text(), "As ", "it is not known yet")
+		e.work()
+		require.Contains(e, b.get(sent.location).text(), common+".")
+		require.Contains(e, b.get(sent.location+"?page=3&result=all").text(), "line 102 · as CUSTOMER.OWNER · to Acme Invited")
+		require.Regexp(e, `102 people, [^<]* UTC as System administrator, to Apollo of Acme Done`, b.get("/console/bulk/").text())
 	})
 }

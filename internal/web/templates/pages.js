@@ -102,7 +102,7 @@ if (document.querySelector("[data-live]")) {
         main.querySelector("h1").focus();
         return;
       }
-      for (const id of ["progress", "status"]) {
+      for (const id of ["progress", "status", "aim"]) {
         const old = document.getElementById(id);
         const changed = page.getElementById(id);
         if (old.innerHTML !== changed.innerHTML) old.replaceChildren(...changed.childNodes);
