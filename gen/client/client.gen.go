@@ -3396,6 +3396,9 @@ type Forbidden = Detail
 // InternalServerError One sentence about the outcome.
 type InternalServerError = Detail
 
+// MayInviteNowhere One sentence about the outcome.
+type MayInviteNowhere = Detail
+
 // MethodNotAllowed One sentence about the outcome.
 type MethodNotAllowed = Detail
 
@@ -23429,7 +23432,7 @@ type UserInvitationsBulkCreateResponse struct {
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *TokenScope
+	JSON403 *MayInviteNowhere
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -23507,7 +23510,7 @@ func (r UserInvitationsBulkCreateResponse) GetJSON401() *Unauthorized {
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r UserInvitationsBulkCreateResponse) GetJSON403() *TokenScope {
+func (r UserInvitationsBulkCreateResponse) GetJSON403() *MayInviteNowhere {
 	return r.JSON403
 }
 
@@ -42940,7 +42943,7 @@ func ParseUserInvitationsBulkCreateResponse(rsp *http.Response) (*UserInvitation
 		response.JSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest TokenScope
+		var dest MayInviteNowhere
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -135,7 +135,7 @@ func limitBody(limit int64, read bodyReader) echo.MiddlewareFunc {
 			switch {
 			case errors.As(err, &tooLarge):
 				return errBodyTooLarge(limit)
-			case fault.Is(err, fault.KindUnavailable):
+			case fault.Is(err, fault.KindUnavailable), fault.Is(err, fault.KindThrottled):
 				return err
 			case err != nil && read != nil:
 				return fault.Field(fault.NonField, "The request body ended too early.")
@@ -149,13 +149,12 @@ func limitBody(limit int64, read bodyReader) echo.MiddlewareFunc {
 // readBody reads a body into a buffer. Where the body is larger than smallBody, it waits for one of the places for large
 // bodies, before it reads on. The caller calls release when the request is over.
 func (m bodyMemory) readBody(r *http.Request, buffer *bytes.Buffer, body io.Reader) (release func(), err error) {
-	return readBody(r, buffer, body, m.large, 1)
+	return readBody(r, buffer, body, func(ctx context.Context) (func(), error) { return reserve(ctx, m.large, 1) })
 }
 
-// readBody reads a body into a buffer. Where the body is larger than smallBody, it waits for n units of a limit, before it
-// reads on.
+// readBody reads a body into a buffer. Where the body is larger than smallBody, it waits for its place before it reads on.
 func readBody(
-	r *http.Request, buffer *bytes.Buffer, body io.Reader, limit *semaphore.Weighted, n int64,
+	r *http.Request, buffer *bytes.Buffer, body io.Reader, wait func(context.Context) (release func(), err error),
 ) (release func(), err error) {
 	release = func() {}
 	if r.ContentLength <= smallBody {
@@ -166,7 +165,7 @@ func readBody(
 			return release, err
 		}
 	}
-	place, err := reserve(r.Context(), limit, n)
+	place, err := wait(r.Context())
 	if err != nil {
 		return release, err
 	}

@@ -46,7 +46,9 @@ func (h handlers) UserInvitationsBulkCount(
 func (h handlers) UserInvitationsBulkCreate(
 	ctx context.Context, request server.UserInvitationsBulkCreateRequestObject,
 ) (server.UserInvitationsBulkCreateResponseObject, error) {
-	submission := bulk.Submission{Rows: rowsOf(ctx), OnDuplicate: bulk.Skip}
+	held := bulkRequestOf(ctx)
+	defer held.release()
+	submission := bulk.Submission{Rows: held.rows, OnDuplicate: bulk.Skip}
 	if request.Params.OnDuplicate != nil {
 		submission.OnDuplicate = bulk.OnDuplicate(*request.Params.OnDuplicate)
 	}

@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/semaphore"
 
 	"invited/internal/bulk"
+	"invited/internal/fault"
 )
 
 // bulkCreate is the operation whose body has many rows. A validator that decodes such a body would take up to forty times the
@@ -23,27 +25,104 @@ const bulkCreate = "user_invitations_bulk_create"
 // Limits of what bodies with rows take of the memory, all requests together.
 const (
 	maxBulkBody  = 8 << 20
-	bulkBodies   = 2 * maxBulkBody  // bytes of the bodies of more than smallBody bytes, each from its first bytes to its response
-	bulkRows     = 2 * bulk.MaxRows // rows, each from when it is read to the response
+	bulkBodies   = 2 * maxBulkBody  // bytes of the bodies of more than smallBody bytes, each from its first bytes until the rows are done
+	bulkRows     = 2 * bulk.MaxRows // rows, each from when it is read until it is done
 	leastRowSize = 2                // bytes: of a table, a letter and a line end
 )
 
 const mimeCSV = "text/csv"
 
-// bulkMemory limits what bodies with rows take of the memory.
-type bulkMemory struct{ bodies, rows *semaphore.Weighted }
-
-func newBulkMemory() bulkMemory {
-	return bulkMemory{semaphore.NewWeighted(bulkBodies), semaphore.NewWeighted(bulkRows)}
+// bulkMemory limits what bodies with rows take of the memory. Of each caller, it holds one large body at a time, or the rows of one
+// bulk invitation that is not done at once: nobody can keep everybody else out.
+type bulkMemory struct {
+	bodies, rows *semaphore.Weighted
+	callers      *sync.Map // has the UUID of each caller of whom one is held
 }
 
-// readBody is bodyMemory.readBody for a body with rows. A larger body waits until there is room for all of it.
+func newBulkMemory() bulkMemory {
+	return bulkMemory{semaphore.NewWeighted(bulkBodies), semaphore.NewWeighted(bulkRows), &sync.Map{}}
+}
+
+// bulkRequest is what a request with rows holds of the memory.
+type bulkRequest struct {
+	rows    []bulk.Row
+	content []byte // of the body
+	free    []func()
+	isLarge bool // the request is the one of its caller in bulkMemory.callers
+}
+
+// release gives up the rows, the body and the room for them. A client that reads the response slowly keeps no room from others.
+func (b *bulkRequest) release() {
+	for _, free := range b.free {
+		free()
+	}
+	b.rows, b.content, b.free = nil, nil, nil
+}
+
+type bulkRequestKey struct{}
+
+// bulkRequestOf returns what a request with rows holds.
+func bulkRequestOf(ctx context.Context) *bulkRequest {
+	held, _ := ctx.Value(bulkRequestKey{}).(*bulkRequest)
+	return held
+}
+
+// admit refuses what needs no body to be refused: a caller who may invite nowhere, and a content type that no rows can be read
+// from. What the request holds is released after it.
+func (m bulkMemory) admit(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		caller := caller(r.Context())
+		if caller.Manages().IsEmpty() {
+			return fault.Forbidden()
+		}
+		if _, err := bulkFormat(r); err != nil {
+			return err
+		}
+		held := &bulkRequest{}
+		defer func() {
+			held.release()
+			if held.isLarge {
+				m.callers.Delete(caller.UUID)
+			}
+		}()
+		c.SetRequest(r.WithContext(context.WithValue(r.Context(), bulkRequestKey{}, held)))
+		return next(c)
+	}
+}
+
+// enter makes a request the one large request of its caller. It returns fault.KindThrottled where there is another.
+func (m bulkMemory) enter(ctx context.Context) error {
+	held := bulkRequestOf(ctx)
+	if held.isLarge {
+		return nil
+	}
+	if _, busy := m.callers.LoadOrStore(caller(ctx).UUID, true); busy {
+		return fault.Throttled(bodyWait)
+	}
+	held.isLarge = true
+	return nil
+}
+
+// readBody is bodyMemory.readBody for a body with rows. A larger body waits until there is room for all of it, which admit
+// releases.
 func (m bulkMemory) readBody(r *http.Request, buffer *bytes.Buffer, body io.Reader) (release func(), err error) {
 	size := r.ContentLength
 	if size < 0 {
 		size = maxBulkBody
 	}
-	return readBody(r, buffer, body, m.bodies, size)
+	return readBody(r, buffer, body, func(ctx context.Context) (release func(), err error) {
+		if err := m.enter(ctx); err != nil {
+			return nil, err
+		}
+		free, err := reserve(ctx, m.bodies, size)
+		if err != nil {
+			return nil, err
+		}
+		held := bulkRequestOf(ctx)
+		held.free = append(held.free, free)
+		return func() {}, nil
+	})
 }
 
 // A bodyFormat is the form of a body with rows.
@@ -72,26 +151,8 @@ func bulkFormat(r *http.Request) (bodyFormat, error) {
 	return bodyFormat{}, echo.ErrUnsupportedMediaType
 }
 
-// requireBulkFormat answers 415 to a content type that no rows can be read from, before the body is read.
-func requireBulkFormat(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if _, err := bulkFormat(c.Request()); err != nil {
-			return err
-		}
-		return next(c)
-	}
-}
-
-type rowsKey struct{}
-
-// rowsOf returns the rows of a request's body.
-func rowsOf(ctx context.Context) []bulk.Row {
-	rows, _ := ctx.Value(rowsKey{}).([]bulk.Row)
-	return rows
-}
-
-// readRows reads the rows of a body into the request's context, and leaves the request an empty body, which the generated
-// code decodes. GetBody still returns the body that was sent. The validator has checked the query.
+// readRows reads the rows of a body, and leaves the request an empty body, which the generated code decodes. GetBody still returns
+// the body that was sent. The validator has checked the query.
 func (m bulkMemory) readRows(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -99,30 +160,34 @@ func (m bulkMemory) readRows(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		held := min(r.ContentLength/leastRowSize+1, bulk.MaxRows)
-		if _, err := reserve(r.Context(), m.rows, held); err != nil {
-			return err
-		}
-		defer func() { m.rows.Release(held) }()
 		body, ok := r.Body.(heldBody) // limitBody has set it
 		if !ok {
 			return errors.New("api: the body of a bulk invitation was not read")
 		}
+		held := bulkRequestOf(r.Context())
+		held.content = body.content
+		room := min(r.ContentLength/leastRowSize+1, bulk.MaxRows)
+		if _, err := reserve(r.Context(), m.rows, room); err != nil {
+			return err
+		}
+		held.free = append(held.free, func() { m.rows.Release(room) })
 		query := r.URL.Query()
 		defaults := bulk.Row{Role: query.Get("role"), Scope: query.Get("scope")}
-		var rows []bulk.Row
 		if format.isTable {
-			rows, err = bulk.ReadCSV(body.content, bulk.TableOptions{Charset: format.charset, Defaults: defaults})
+			held.rows, err = bulk.ReadCSV(body.content, bulk.TableOptions{Charset: format.charset, Defaults: defaults})
 		} else {
-			rows, err = readBulkJSON(body.content, defaults)
+			held.rows, err = readBulkJSON(body.content, defaults)
+		}
+		if err == nil && len(held.rows) > bulk.DirectRows {
+			err = m.enter(r.Context())
 		}
 		if err != nil {
 			return err
 		}
-		m.rows.Release(held - int64(len(rows)))
-		held = int64(len(rows))
+		m.rows.Release(room - int64(len(held.rows)))
+		room = int64(len(held.rows))
 		r.Body, r.ContentLength = http.NoBody, 0
-		c.SetRequest(r.WithContext(context.WithValue(r.Context(), rowsKey{}, rows)))
+		r.GetBody = func() (io.ReadCloser, error) { return heldBody{bytes.NewReader(held.content), held.content}, nil }
 		return next(c)
 	}
 }

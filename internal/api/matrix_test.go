@@ -79,6 +79,8 @@ func (p persona) known() bool { return p.rights[0] != "?" }
 
 func (p persona) may(scope int, right string) bool { return strings.Contains(p.rights[scope], right) }
 
+func (p persona) mayAnywhere(right string) bool { return strings.Contains(strings.Join(p.rights, " "), right) }
+
 func personas() []persona {
 	var all []persona
 	for _, line := range strings.Split(rights, "\n")[1:] {
@@ -256,7 +258,9 @@ var matrixOperations = []matrixOperation{
 		}
 		return answer
 	}},
-	{"bulk create", orUnauthorized(func(persona, int) int { return 200 }), func(e *env, p persona, scope int, _ string) response {
+	{"bulk create", orUnauthorized(func(p persona, _ int) int {
+		return either(p.mayAnywhere("m"), 200, 403)
+	}), func(e *env, p persona, scope int, _ string) response {
 		body := draft("new@example.org", matrixRoles[scope], matrixScopes[scope])
 		answer := e.request("POST", bulks+"?dry_run=true", p.name, map[string]any{"rows": []any{body}})
 		if answer.Status == 200 {

@@ -64,7 +64,7 @@ func operationMiddlewares(
 				}
 				switch {
 				case operation.OperationID == bulkCreate:
-					chain = append(chain, requireBulkFormat, limitBody(limit, memoryOfRows.readBody))
+					chain = append(chain, memoryOfRows.admit, limitBody(limit, memoryOfRows.readBody))
 					complete.RequestBody = nil // readRows checks it
 				case operation.RequestBody != nil:
 					chain = append(chain, limitBody(limit, memory.readBody))
