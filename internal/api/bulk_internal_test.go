@@ -78,6 +78,8 @@ func TestReadBulkJSONRefuses(t *testing.T) {
 		`{"rows": [], "defaults": 1}`:      "defaults: Invalid data. Expected a dictionary.; rows: This list may not be empty.",
 		`{"rows": [{}], "defaults": null}`: "defaults: This field may not be null.",
 		`{"rows": [{}], "defaults": {"role": null, "full_name": []}}`: "defaults: full_name: Not a valid string.",
+		`{"rows": [{}], "defaults": {"full_name": "` + strings.Repeat("x", 101) + `", "job_title": "` + strings.Repeat("x", 121) + `"}}`://
+		"defaults: full_name: Ensure this field has no more than 100 characters.",
 		`{"rows": [` + strings.Repeat(`{},`, bulk.MaxRows) + `{}]}`:   "rows: Ensure this field has no more than 10000 elements.",
 		`{"rows": [` + strings.Repeat(`{},`, bulk.MaxRows) + `{"a": `: "rows: Ensure this field has no more than 10000 elements.",
 		`{"rows": [{}], "dry_run": true, "on_duplicate": "send"}`:     "dry_run: Send this as a query parameter: ?dry_run=true.; on_duplicate: Send this as a query parameter: ?on_duplicate=send.",

@@ -174,9 +174,14 @@ func (b *bulkDecoder) readDefaults() error {
 	if err := b.readRow("/defaults", &b.defaults, &blank); err != nil {
 		return err
 	}
-	if len(b.defaults.Wrong) > 0 { // a second message says nothing new
-		name := slices.Min(slices.Collect(maps.Keys(b.defaults.Wrong)))
-		text := b.defaults.Wrong[name][0]
+	// Each row would have what is wrong again. A long value would be stored with each.
+	wrong := b.defaults.Wrong
+	if len(wrong) == 0 {
+		wrong = b.defaults.TooLong()
+	}
+	if len(wrong) > 0 { // a second message says nothing new
+		name := slices.Min(slices.Collect(maps.Keys(wrong)))
+		text := wrong[name][0]
 		if name != fault.NonField {
 			text = itemPrefix([]string{name}) + text
 		}

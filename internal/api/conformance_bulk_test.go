@@ -554,6 +554,8 @@ func largeBulks() []string {
 		`{"rows":[` + strings.Repeat(row(20), 9_999) + `{}]}`,
 		`{"rows":[` + strings.Repeat(row(750), 9_999) + `{}]}`,
 		`{"rows":[` + strings.Repeat("{},", 9_999) + `{}]}`,
+		`{"rows":[` + strings.Repeat("{},", 9_999) + `{}],"defaults":{"extra_invitation_text":"` + strings.Repeat("x", 60<<10) + `"}}`,
+		`{"rows":[` + strings.Repeat("{},", 9_999) + `{}],"defaults":{"extra_invitation_text":"` + strings.Repeat("x", 2000) + `"}}`,
 		`{"rows":` + strings.Repeat("[", 8<<20-8),
 		`{"rows":[{"` + strings.Repeat("x", 8<<20-40) + `":1}]}`,
 	}

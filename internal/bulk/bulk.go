@@ -56,6 +56,7 @@ type Bulk struct {
 	Created       time.Time
 	Finished      *time.Time
 	Total         int    // rows
+	Size          int    // of the JSON of the rows, in bytes
 	Counts        Counts // of the rows that are done
 	IsCanceled    bool
 	RequestID     string // of the request that made it

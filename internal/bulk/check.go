@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strings"
@@ -15,7 +16,7 @@ import (
 // A rule is what InvitationRequest in the contract says of one field.
 type rule struct {
 	required  bool
-	maxLength int                 // characters; 0: any number
+	maxLength int                 // characters; 0: message refuses a value of more than maxShort
 	refuses   func(rune) bool     // control characters; nil: none
 	message   func(string) string // about a value that has no valid form; empty: it has
 }
@@ -25,7 +26,7 @@ var rules = map[string]rule{
 		return unless(directory.ValidEmail(value), "Enter a valid email address.")
 	}},
 	"role": {required: true, message: func(value string) string { // any text that is not too long may be the name of a role
-		return unless(utf8.RuneCountInString(value) <= maxRoleName, "Object with name="+truncate(value)+" does not exist.")
+		return unless(utf8.RuneCountInString(value) <= maxShort, "Object with name="+truncate(value)+" does not exist.")
 	}},
 	"scope": {required: true, maxLength: 2000, refuses: isASCIIControl, message: func(value string) string {
 		_, _, isURL := directory.ParseScopeURL(value)
@@ -46,8 +47,8 @@ var rules = map[string]rule{
 }
 
 const (
-	maxRoleName = 255 // characters
-	maxQuoted   = 200 // bytes of a value that a message repeats
+	maxShort  = 255 // characters of the name of a role, and of a date and time, which may have any number of digits
+	maxQuoted = 200 // bytes of a value that a message repeats
 )
 
 func truncate(text string) string {
@@ -59,7 +60,7 @@ func truncate(text string) string {
 
 func timeMessage(value string) string {
 	_, err := time.Parse(time.RFC3339, value)
-	return unless(err == nil, "Enter a date and time such as 2026-11-23T09:30:00Z.")
+	return unless(err == nil && len(value) <= maxShort, "Enter a date and time such as 2026-11-23T09:30:00Z.")
 }
 
 func unless(valid bool, message string) string {
@@ -90,6 +91,41 @@ func (r Row) Check() fault.Fields {
 		invitation.CheckCivilNumber(wrong, r.CivilNumber)
 	}
 	return wrong
+}
+
+// TooLong returns the messages of Check about values that are too long.
+func (r Row) TooLong() fault.Fields {
+	wrong := fault.Fields{}
+	for _, field := range rowFields {
+		if value, rule := *field.of(&r), rules[field.name]; utf8.RuneCountInString(value) > rule.limit() {
+			wrong.Add(field.name, rule.check(value))
+		}
+	}
+	return wrong
+}
+
+// cut returns the row with so little of each value that is too long that Check still says so.
+func (r Row) cut() Row {
+	for _, field := range rowFields {
+		value := field.of(&r)
+		*value = rules[field.name].cut(*value)
+	}
+	return r
+}
+
+// limit is the length of the longest value that may be valid, in characters.
+func (u rule) limit() int { return cmp.Or(u.maxLength, maxShort) }
+
+// cut returns the first characters of a value, one more than the longest valid value has.
+func (u rule) cut(value string) string {
+	n, limit := 0, u.limit()
+	for at := range value {
+		if n > limit {
+			return value[:at]
+		}
+		n++
+	}
+	return value
 }
 
 // check returns the message about a value; empty where the value is valid.

@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -15,8 +16,10 @@ import (
 const (
 	// maxUnfinished is the number of bulk invitations of one user that may be unfinished at once.
 	maxUnfinished = 10
-	// maxStoredRows is the number of rows of one user that are kept. At most, that is about 100 MB.
+	// maxStoredRows is the number of rows of one user that are kept. Their results take up to 300 MB.
 	maxStoredRows = 300_000
+	// maxStoredSize is the size of the JSON of these rows, in bytes.
+	maxStoredSize = 100_000_000
 )
 
 // Service has the use cases. A refusal is a *fault.Error: beside those that a method names, fault.KindUnauthenticated where the
@@ -101,8 +104,12 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, sub Submis
 	if len(sub.Rows) > MaxRows {
 		return Bulk{}, fmt.Errorf("bulk: %d rows are too many", len(sub.Rows))
 	}
+	rows, size, err := stored(sub.Rows)
+	if err != nil {
+		return Bulk{}, err
+	}
 	var made Bulk
-	err := s.Store.Change(ctx, func(tx Tx) (Change, error) {
+	err = s.Store.Change(ctx, func(tx Tx) (Change, error) {
 		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
 			return Change{}, err
@@ -110,25 +117,43 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, sub Submis
 		if _, err := tx.LockUser(actor.UUID); err != nil {
 			return Change{}, err
 		}
-		unfinished, rows, err := tx.StoredBy(actor.UUID)
+		kept, err := tx.StoredBy(actor.UUID)
 		switch {
 		case err != nil:
 			return Change{}, err
-		case unfinished >= maxUnfinished:
+		case kept.Unfinished >= maxUnfinished:
 			return Change{}, fault.Rejected(fmt.Sprintf(
-				"%d bulk invitations of yours are not done yet: wait until one is done, or cancel one.", unfinished))
-		case rows+len(sub.Rows) > maxStoredRows:
+				"%d bulk invitations of yours are not done yet: wait until one is done, or cancel one.", kept.Unfinished))
+		case kept.Rows+len(rows) > maxStoredRows:
 			return Change{}, fault.Rejected(fmt.Sprintf(
 				"%d rows of your bulk invitations of the last 30 days are kept, and %d can be: send fewer rows, or wait.",
-				rows, maxStoredRows))
+				kept.Rows, maxStoredRows))
+		case kept.Size+size > maxStoredSize:
+			return Change{}, fault.Rejected(fmt.Sprintf(
+				"%d MB of rows of your bulk invitations of the last 30 days are kept, these are %d MB, and %d MB can be kept: "+
+					"send fewer rows or shorter texts, or wait.", kept.Size/1_000_000, size/1_000_000, maxStoredSize/1_000_000))
 		}
 		made = Bulk{
 			UUID: uuid.New(), OnDuplicate: sub.OnDuplicate, CreatedByUUID: &actor.UUID, CreatedBy: &actor.User, Created: tx.Now(),
-			Total: len(sub.Rows), Counts: Counts{}, RequestID: invitation.RequestID(ctx),
+			Total: len(rows), Size: size, Counts: Counts{}, RequestID: invitation.RequestID(ctx),
 		}.WithState()
-		return Change{New: &made, Rows: sub.Rows, Jobs: []invitation.Job{Job{Bulk: made.UUID}}}, nil
+		return Change{New: &made, Rows: rows, Jobs: []invitation.Job{Job{Bulk: made.UUID}}}, nil
 	})
 	return made, err
+}
+
+// stored returns rows as they are stored, and the size of their JSON in bytes.
+func stored(rows []Row) (out []Row, size int, err error) {
+	out = make([]Row, len(rows))
+	for i, row := range rows {
+		out[i] = row.cut()
+		text, err := json.Marshal(out[i])
+		if err != nil {
+			return nil, 0, err
+		}
+		size += len(text)
+	}
+	return out, size, nil
 }
 
 // Page is one page of a list of bulk invitations.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -331,6 +333,68 @@ func TestLimitsOfBulkInvitations(t *testing.T) {
 		require.False(e, e.step(found.UUID), "its job ends")
 		e.find(*found.Results[0].UUID)
 	})
+}
+
+// A row is stored with no more of a value that is too long than it takes to say so, also when the row is corrected.
+func TestLongValuesAreCut(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		long := strings.Repeat("ö", 20_000)
+		rows := people("one", 2)
+		rows[0] = bulk.Row{
+			Email: long, Role: long, Scope: long, FullName: long, NativeName: long, PhoneNumber: long, Organization: long, JobTitle: long,
+			CivilNumber: long, ExtraInvitationText: long, Expires: long, MembershipExpires: "2026-12-24T09:30:00." + strings.Repeat("0", 20_000) + "Z",
+		}
+		wrong := rows[0].Check()
+		require.Len(e, wrong, 12)
+		require.Equal(e, wrong, rows[0].TooLong())
+		made := e.submit("olivia", rows, bulk.Skip)
+		require.Less(e, made.Size, 12_000)
+		found := e.finish(made.UUID).Results[0]
+		require.Equal(e, bulk.Invalid, found.Code)
+		require.Equal(e, wrong, found.Errors)
+		require.Equal(e, wrong, found.Row.Check())
+		require.Equal(e, strings.Repeat("ö", 2001), found.Row.ExtraInvitationText)
+		require.Less(e, len(encode(e, found.Row)), 12_000)
+		require.Len(e, rows[0].Email, 40_000, "the caller's rows stay")
+	})
+}
+
+func TestLimitOfStoredText(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.submit("olivia", people("one", 2), bulk.Skip)
+		require.Equal(e, len(encode(e, people("one", 2)))-len("[,]"), made.Size)
+		e.finish(made.UUID)
+		submit := func(left int) error {
+			require.NoError(e, e.db.QueueDriver().GetExecutor().Exec(t.Context(), fmt.Sprintf("UPDATE bulk_invitations SET size = %d", 100_000_000-left)))
+			_, err := e.bulk.Submit(t.Context(), e.user("olivia"), bulk.Submission{Rows: people("one", 2), OnDuplicate: bulk.Skip})
+			return err
+		}
+		err := submit(made.Size - 1)
+		require.True(e, fault.Is(err, fault.KindRejected))
+		require.EqualError(e, err, "99 MB of rows of your bulk invitations of the last 30 days are kept, these are 0 MB, and 100 MB can be kept: "+
+			"send fewer rows or shorter texts, or wait.")
+		require.NoError(e, submit(made.Size))
+	})
+}
+
+// The test is not parallel, since it counts what the process allocates.
+func TestSubmitTakesLittleMemory(t *testing.T) { //nolint:paralleltest // as above
+	e := newEnv(t, storetest.Engines[0])
+	text := strings.Repeat("x", 64<<10)
+	rows := make([]bulk.Row, bulk.MaxRows)
+	for i := range rows {
+		rows[i] = bulk.Row{ExtraInvitationText: text}
+	}
+	olivia := e.user("olivia")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	made, err := e.bulk.Submit(t.Context(), olivia, bulk.Submission{Rows: rows, OnDuplicate: bulk.Skip})
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	allocated := (after.TotalAlloc - before.TotalAlloc) / 1e6
+	t.Logf("%d bytes stored, %d MB allocated", made.Size, allocated)
+	require.Less(t, made.Size, 25_000_000)
+	require.Less(t, allocated, uint64(300))
 }
 
 // Patterns are compared outside of the transaction, and those that have changed meanwhile are compared again.

@@ -37,6 +37,13 @@ type Change struct {
 	Jobs        []invitation.Job
 }
 
+// Kept is what is stored of one user's bulk invitations.
+type Kept struct {
+	Unfinished int // bulk invitations
+	Rows       int // of all bulk invitations
+	Size       int // of the JSON of these rows, in bytes
+}
+
 // Tx reads the database within one Read or Change. Methods that find one row return fault.KindNotFound where the row is
 // missing.
 type Tx interface {
@@ -49,8 +56,8 @@ type Tx interface {
 	// LockBulk is FindBulk without the creator's user, and makes other transactions wait that lock the same bulk invitation,
 	// until this transaction ends.
 	LockBulk(id uuid.UUID) (Bulk, error)
-	// StoredBy returns the number of bulk invitations of a user that are not finished, and of the rows of all that are stored.
-	StoredBy(user uuid.UUID) (unfinished, rows int, err error)
+	// StoredBy returns what is stored of a user.
+	StoredBy(user uuid.UUID) (Kept, error)
 	// ListBulks returns the bulk invitations of a user, or of everybody, of a window, the newest first, and the number of all
 	// of them; 0 for a window past the end.
 	ListBulks(creator *uuid.UUID, w directory.Window) ([]Bulk, int, error)

@@ -69,6 +69,7 @@ type bulkRow struct {
 	RequestID     string
 	OnDuplicate   bulk.OnDuplicate
 	Total         int
+	Size          int
 	Counts        bulk.Counts `gorm:"serializer:json"`
 	Finished      *time.Time
 	IsCanceled    bool
@@ -79,14 +80,14 @@ func (bulkRow) TableName() string { return "bulk_invitations" }
 func newBulkRow(b bulk.Bulk) bulkRow {
 	return bulkRow{
 		UUID: b.UUID, Created: b.Created, CreatedByUUID: b.CreatedByUUID, RequestID: b.RequestID, OnDuplicate: b.OnDuplicate,
-		Total: b.Total, Counts: b.Counts, Finished: b.Finished, IsCanceled: b.IsCanceled,
+		Total: b.Total, Size: b.Size, Counts: b.Counts, Finished: b.Finished, IsCanceled: b.IsCanceled,
 	}
 }
 
 func (r bulkRow) bulk() bulk.Bulk {
 	return bulk.Bulk{
 		UUID: r.UUID, OnDuplicate: r.OnDuplicate, CreatedByUUID: r.CreatedByUUID, CreatedBy: r.CreatedBy, Created: r.Created.UTC(),
-		Finished: utc(r.Finished), Total: r.Total, Counts: r.Counts, IsCanceled: r.IsCanceled, RequestID: r.RequestID,
+		Finished: utc(r.Finished), Total: r.Total, Size: r.Size, Counts: r.Counts, IsCanceled: r.IsCanceled, RequestID: r.RequestID,
 	}.WithState()
 }
 
@@ -124,12 +125,16 @@ func (tx *Tx) saveBulk(c bulk.Change) (err error) {
 	return err
 }
 
+// bulkRowsPerStatement is the number of rows of a bulk invitation that one statement writes. Their texts have up to 20 KB each, and
+// are in memory three times.
+const bulkRowsPerStatement = 250
+
 func (tx *Tx) insertBulk(b bulk.Bulk, rows []bulk.Row) error {
 	if err := tx.db.Omit(clause.Associations).Create(new(newBulkRow(b))).Error; err != nil {
 		return err
 	}
 	position := 0
-	for part := range slices.Chunk(rows, rowsPerStatement) {
+	for part := range slices.Chunk(rows, bulkRowsPerStatement) {
 		values := make([][]any, len(part))
 		for i, row := range part {
 			content, err := json.Marshal(row)
@@ -205,11 +210,13 @@ func (tx *Tx) LockBulk(id uuid.UUID) (bulk.Bulk, error) {
 }
 
 // StoredBy implements bulk.Tx.
-func (tx *Tx) StoredBy(user uuid.UUID) (unfinished, rows int, err error) {
-	_, err = collectOne(tx.db.Table("bulk_invitations").
-		Select("count(*) - count(finished), COALESCE(sum(total), 0)").Where("created_by_uuid = ?", user),
-		func(scan scanFunc) (struct{}, error) { return struct{}{}, scan(&unfinished, &rows) })
-	return unfinished, rows, err
+func (tx *Tx) StoredBy(user uuid.UUID) (bulk.Kept, error) {
+	return collectOne(tx.db.Table("bulk_invitations").
+		Select("count(*) - count(finished), COALESCE(sum(total), 0), COALESCE(sum(size), 0)").Where("created_by_uuid = ?", user),
+		func(scan scanFunc) (k bulk.Kept, err error) {
+			err = scan(&k.Unfinished, &k.Rows, &k.Size)
+			return k, err
+		})
 }
 
 // ListBulks implements bulk.Tx.

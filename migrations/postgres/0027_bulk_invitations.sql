@@ -8,6 +8,7 @@ CREATE TABLE bulk_invitations (
     request_id      text        NOT NULL,
     on_duplicate    text        NOT NULL CHECK (on_duplicate IN ('skip', 'send')),
     total           integer     NOT NULL, -- rows
+    size            integer     NOT NULL, -- of the JSON of the rows, in bytes
     counts          text        NOT NULL, -- JSON: the number of rows of each result
     finished        timestamptz,          -- null: rows are left
     is_canceled     boolean     NOT NULL

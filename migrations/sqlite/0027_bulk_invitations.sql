@@ -8,6 +8,7 @@ CREATE TABLE bulk_invitations (
     request_id      TEXT      NOT NULL,
     on_duplicate    TEXT      NOT NULL CHECK (on_duplicate IN ('skip', 'send')),
     total           INTEGER   NOT NULL, -- rows
+    size            INTEGER   NOT NULL, -- of the JSON of the rows, in bytes
     counts          TEXT      NOT NULL, -- JSON: the number of rows of each result
     finished        TIMESTAMP,          -- null: rows are left
     is_canceled     BOOLEAN   NOT NULL
