@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,7 +58,7 @@ func (tx *Tx) record(events []invitation.Event) error {
 	return insertAll(tx, events, "").Error
 }
 
-// columnTypes are the types on PostgreSQL of the fields that insertAll writes.
+// columnTypes are the types on PostgreSQL of the fields that insertAll writes, beside texts.
 var columnTypes = map[reflect.Type]string{
 	reflect.TypeFor[uuid.UUID](): "uuid",
 	reflect.TypeFor[time.Time](): "timestamptz",
@@ -78,8 +80,12 @@ func insertAll[Row any](tx *Tx, rows []Row, onConflict string) *gorm.DB {
 			continue
 		}
 		kind, known := columnTypes[field.IndirectFieldType]
-		if !known {
+		switch {
+		case known:
+		case field.IndirectFieldType.Kind() == reflect.String:
 			kind = "text"
+		default:
+			return &gorm.DB{Error: fmt.Errorf("store: no type is known for the column %s", field.DBName)}
 		}
 		names, types = append(names, field.DBName), append(types, kind)
 		for i := range rows {
@@ -99,6 +105,7 @@ func insertAll[Row any](tx *Tx, rows []Row, onConflict string) *gorm.DB {
 	if err != nil {
 		return &gorm.DB{Error: err}
 	}
+	// Without WHERE, SQLite takes the ON of ON CONFLICT for that of a join.
 	return tx.db.Exec(fmt.Sprintf("INSERT INTO %s (%s) ? WHERE TRUE %s", statement.Schema.Table, strings.Join(names, ", "), onConflict),
 		tx.engine.List(list, types...))
 }
@@ -124,6 +131,18 @@ func (tx *Tx) saveRows(changes []invitation.Change) error {
 	return tx.insertMany(creations)
 }
 
+// invitationRow is the row of a new invitation.
+type invitationRow struct {
+	invitation.Invitation            `gorm:"embedded"`
+	FullNameFolded, NativeNameFolded string // names do not change afterwards
+}
+
+func (invitationRow) TableName() string { return "invitations" }
+
+func newInvitationRow(i invitation.Invitation) invitationRow {
+	return invitationRow{i, directory.Fold(i.FullName), directory.Fold(i.NativeName)}
+}
+
 // insertMany writes new invitations in one statement, after all other rows: an invitation may take the place of one that another
 // change ends. It returns invitation.ErrDuplicate where one of them has a duplicate. Like updateSwept, it updates the counts by
 // state once, after which the transaction must wait for nobody.
@@ -134,12 +153,19 @@ func (tx *Tx) insertMany(made []invitation.Invitation) error {
 	case 1:
 		return tx.insert(made[0])
 	}
-	// Two transactions that insert the same addresses in different orders would wait for each other.
-	slices.SortFunc(made, func(a, b invitation.Invitation) int { return strings.Compare(a.EmailFolded, b.EmailFolded) })
+	// Two transactions that insert the same keys in different orders would wait for each other.
+	slices.SortFunc(made, func(a, b invitation.Invitation) int {
+		return cmp.Or(strings.Compare(a.EmailFolded, b.EmailFolded),
+			bytes.Compare(a.RoleUUID[:], b.RoleUUID[:]), bytes.Compare(a.ScopeUUID[:], b.ScopeUUID[:]))
+	})
+	rows := make([]invitationRow, len(made))
+	for i, each := range made {
+		rows[i] = newInvitationRow(each)
+	}
 	if err := tx.engine.SetLocal(tx.db, "invited.batch", "on"); err != nil {
 		return err
 	}
-	result := insertAll(tx, made, "ON CONFLICT (email_folded, role_uuid, scope_uuid) WHERE "+isOpen+" DO NOTHING")
+	result := insertAll(tx, rows, "ON CONFLICT (email_folded, role_uuid, scope_uuid) WHERE "+isOpen+" DO NOTHING")
 	if result.Error == nil && result.RowsAffected != int64(len(made)) {
 		return invitation.ErrDuplicate
 	}
@@ -175,11 +201,8 @@ func (tx *Tx) saveRow(c invitation.Change) error {
 // insert writes a new invitation. The conflict is asked for rather than caught, because on PostgreSQL an error ends the
 // transaction and writes the address into the server's log.
 func (tx *Tx) insert(i invitation.Invitation) error {
-	row := struct {
-		invitation.Invitation            `gorm:"embedded"`
-		FullNameFolded, NativeNameFolded string // names do not change afterwards
-	}{i, directory.Fold(i.FullName), directory.Fold(i.NativeName)}
-	result := tx.db.Table("invitations").Omit(clause.Associations).Clauses(clause.OnConflict{
+	row := newInvitationRow(i)
+	result := tx.db.Omit(clause.Associations).Clauses(clause.OnConflict{
 		Columns:     []clause.Column{{Name: "email_folded"}, {Name: "role_uuid"}, {Name: "scope_uuid"}},
 		TargetWhere: clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: isOpen}}},
 		DoNothing:   true,

@@ -19,6 +19,53 @@ import (
 
 var errOnPurpose = errors.New("on purpose")
 
+// Invitations that are made together have the rows of those that are made one by one.
+func TestInvitationsMadeTogether(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		model := e.newInvitation("one@university.example")
+		now := time.Date(2026, 11, 23, 9, 30, 0, 123456000, time.UTC)
+		model.Created, model.ExpiresAt, model.MembershipExpires = now, new(now.Add(time.Hour)), new(now.Add(2*time.Hour))
+		model.Delivery, model.FullName, model.NativeName, model.PhoneNumber = 1, "Ada ÖZIL", "Äda", "+372 555 0100"
+		model.Organization, model.JobTitle, model.CivilNumber, model.ExtraInvitationText = "University", "Professor", "EE1", "Hello!\n"
+		another := func() *invitation.Invitation {
+			i := model
+			i.UUID, i.LinkUUID, i.Email = uuid.New(), new(uuid.New()), uuid.NewString()+"@university.example"
+			i.EmailFolded = i.Email
+			return &i
+		}
+		single, first, second := another(), another(), another()
+		e.insert(*single)
+		require.NoError(t, e.change(invitation.Change{After: first}, invitation.Change{After: second}))
+		row := func(i *invitation.Invitation) map[string]any {
+			found, err := e.outside.QueryContext(t.Context(), "SELECT * FROM invitations WHERE uuid = '"+i.UUID.String()+"'")
+			require.NoError(t, err)
+			defer func() { require.NoError(t, found.Close()) }()
+			require.True(t, found.Next())
+			columns, err := found.Columns()
+			require.NoError(t, err)
+			values, targets := make([]any, len(columns)), make([]any, len(columns))
+			for n := range values {
+				targets[n] = &values[n]
+			}
+			require.NoError(t, found.Scan(targets...))
+			out := map[string]any{}
+			for n, column := range columns {
+				out[column] = values[n]
+			}
+			require.NotNil(t, out["link_uuid"])
+			for _, own := range []string{"uuid", "link_uuid", "email", "email_folded"} {
+				delete(out, own)
+			}
+			require.NoError(t, found.Err())
+			return out
+		}
+		want := row(single)
+		require.Equal(t, "ada özil", want["full_name_folded"])
+		require.Equal(t, want, row(first))
+		require.Equal(t, want, row(second))
+	})
+}
+
 // A change is refused where the row is not what Before says, and then nothing of the change is written.
 func TestChangeComparesTheRow(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
