@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +16,9 @@ const GiveUpAfter = 3 * 24 * time.Hour
 
 // dispatchBatch is the number of events that one transaction numbers.
 const dispatchBatch = 1_000
+
+// redeliverBatch is the number of deliveries that one transaction makes pending again.
+const redeliverBatch = 1_000
 
 // restoreBatch is the number of jobs that one transaction of a sweep writes.
 const restoreBatch = 1_000
@@ -146,8 +150,24 @@ func (s *Service) Finish(ctx context.Context, d Delivery, failed bool) (finished
 	return finished, next, err
 }
 
-// Redeliver has the deliveries made again that were made or given up in a period, in their order and with their
-// webhook-ids. It returns how many deliveries of how many invitations those are. It changes nothing where dry is true.
+// Redeliver makes ended deliveries of a period pending again. They are made in their order and with their webhook-ids.
+// Redeliver returns how many deliveries of how many invitations those are. It changes nothing where dry is true. An error
+// leaves a part of them pending.
 func (s *Service) Redeliver(ctx context.Context, r Redelivery, dry bool) (deliveries, invitations int, err error) {
-	return s.Store.Redeliver(ctx, r, dry)
+	found, err := s.Store.FindEnded(ctx, r)
+	if err != nil {
+		return 0, 0, err
+	}
+	ids := map[uuid.UUID]bool{}
+	for _, d := range found {
+		ids[d.InvitationUUID] = true
+	}
+	if !dry {
+		for part := range slices.Chunk(found, redeliverBatch) {
+			if err := s.Store.Redeliver(ctx, part); err != nil {
+				return 0, 0, err
+			}
+		}
+	}
+	return len(found), len(ids), nil
 }

@@ -32,9 +32,10 @@ type Store interface {
 	// the delivery is not pending any more FinishDelivery writes nothing, and returns the stored delivery; the zero Delivery
 	// where that is gone.
 	FinishDelivery(ctx context.Context, d Delivery, finish func(Delivery, time.Time) Delivery) (finished Delivery, next *Delivery, err error)
-	// Redeliver makes the deliveries that have ended in a period pending again, with the jobs that Number would write, and
-	// returns how many deliveries of how many invitations. It writes nothing where dry is true.
-	Redeliver(ctx context.Context, r Redelivery, dry bool) (deliveries, invitations int, err error)
+	// FindEnded returns position and invitation of the deliveries that have ended in a period, in the order of their positions.
+	FindEnded(ctx context.Context, r Redelivery) ([]Delivery, error)
+	// Redeliver makes deliveries that have ended pending again, with the jobs that Number would write.
+	Redeliver(ctx context.Context, deliveries []Delivery) error
 }
 
 // Query asks for events of the feed.

@@ -202,32 +202,29 @@ func (s lifecycleStore) FinishDelivery(
 	return finished, next, err
 }
 
+// FindEnded implements lifecycle.Store.
+func (s lifecycleStore) FindEnded(ctx context.Context, r lifecycle.Redelivery) (found []lifecycle.Delivery, err error) {
+	err = s.read(ctx, func(tx *Tx) error {
+		query := tx.db.Select("position, invitation_uuid").Where("ended >= ?", r.Since).
+			Scopes(equalUUID("invitation_uuid", r.Invitation))
+		if r.Until != nil {
+			query = query.Where("ended < ?", *r.Until)
+		}
+		return query.Order("position").Find(&found).Error
+	})
+	return found, err
+}
+
 // Redeliver implements lifecycle.Store.
-func (s lifecycleStore) Redeliver(ctx context.Context, r lifecycle.Redelivery, dry bool) (deliveries, invitations int, err error) {
-	err = s.Write(ctx, func(db *gorm.DB, now time.Time) error {
+func (s lifecycleStore) Redeliver(ctx context.Context, deliveries []lifecycle.Delivery) error {
+	return s.Write(ctx, func(db *gorm.DB, now time.Time) error {
 		tx := &Tx{db: db, engine: s.DB, now: now}
 		if _, _, err := tx.lockFeed(""); err != nil {
 			return err
 		}
-		query := db.Where("ended >= ?", r.Since).Scopes(equalUUID("invitation_uuid", r.Invitation))
-		if r.Until != nil {
-			query = query.Where("ended < ?", *r.Until)
-		}
-		var found []lifecycle.Delivery
-		if err := query.Order("position").Find(&found).Error; err != nil {
-			return err
-		}
-		ids := map[uuid.UUID]bool{}
-		for _, d := range found {
-			ids[d.InvitationUUID] = true
-		}
-		if deliveries, invitations = len(found), len(ids); dry {
-			return nil
-		}
-		return tx.makePending(found, func(positions clause.Expr) error {
+		return tx.makePending(deliveries, func(positions clause.Expr) error {
 			return db.Exec("UPDATE event_deliveries SET state = 'pending', failures = 0, first_failed = NULL, ended = NULL"+
-				" WHERE position IN (?)", positions).Error
+				" WHERE state <> 'pending' AND position IN (?)", positions).Error
 		})
 	})
-	return deliveries, invitations, err
 }

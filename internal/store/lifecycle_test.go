@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 
 	"invited/internal/invitation"
 	"invited/internal/lifecycle"
@@ -286,6 +287,37 @@ func TestEventsOfDeliveriesAreGone(t *testing.T) {
 		require.Nil(t, next)
 		require.Equal(t, []string{"1 given_up", "2 given_up", "3 sent", "4 given_up", "5 sent", "6 given_up"},
 			e.texts("SELECT position || ' ' || state FROM event_deliveries ORDER BY position"))
+	})
+}
+
+// Deliveries are made pending again in parts, and in their order.
+func TestRedeliverMany(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		const n, invitations = 2_500, 700
+		ids := make([]uuid.UUID, invitations)
+		for i := range ids {
+			ids[i] = uuid.New()
+		}
+		require.NoError(t, e.db.Write(t.Context(), func(tx *gorm.DB, now time.Time) error {
+			deliveries := make([]lifecycle.Delivery, n)
+			for i := range deliveries {
+				deliveries[i] = lifecycle.Delivery{
+					Position: int64(i + 1), InvitationUUID: ids[i%invitations], State: lifecycle.Delivered, Ended: new(now.Add(-time.Hour)),
+				}
+			}
+			return tx.CreateInBatches(deliveries, 500).Error
+		}))
+		s := &lifecycle.Service{Store: e.db.Lifecycle(), Webhook: true}
+		for range 2 {
+			deliveries, of, err := s.Redeliver(t.Context(), lifecycle.Redelivery{Since: time.Now().Add(-2 * time.Hour)}, false)
+			require.NoError(t, err)
+			require.Equal(t, n, e.count("SELECT count(*) FROM event_deliveries WHERE state = 'pending' AND ended IS NULL"))
+			require.Len(t, storetest.Jobs(t, e.db, lifecycle.Deliver{}.Kind()), invitations)
+			if deliveries == 0 {
+				break // the second time
+			}
+			require.Equal(t, []int{n, invitations}, []int{deliveries, of})
+		}
 	})
 }
 

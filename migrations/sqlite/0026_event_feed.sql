@@ -29,6 +29,7 @@ CREATE TABLE event_deliveries (
     ended           TIMESTAMP              -- null: pending
 );
 CREATE INDEX event_deliveries_pending ON event_deliveries (invitation_uuid, position) WHERE state = 'pending';
+CREATE INDEX event_deliveries_ended ON event_deliveries (ended) WHERE ended IS NOT NULL;
 
 -- +goose Down
 DROP TABLE event_deliveries;
