@@ -293,7 +293,7 @@ func TestEventsOfDeliveriesAreGone(t *testing.T) {
 // Deliveries are made pending again in parts, and in their order.
 func TestRedeliverMany(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
-		const n, invitations = 2_500, 700
+		const n, invitations = 250, 70
 		ids := make([]uuid.UUID, invitations)
 		for i := range ids {
 			ids[i] = uuid.New()
