@@ -503,12 +503,12 @@ func TestBulkInvitationTableIsAccepted(t *testing.T) {
 // An Idempotency-Key is for the same table: another one with the key is refused, and no key is used up by what can't be read.
 func TestBulkInvitationWithAKey(t *testing.T) {
 	onEachEngine(t, func(e *env) {
-		send := func(table string) response {
+		sendAs := func(contentType, table string) response {
 			r := e.newRequest("POST", bulks, "owner", table)
-			r.Header.Set("Content-Type", "text/csv")
-			r.Header.Set("Idempotency-Key", `"a-key"`)
-			return e.send(r)
+			r.Header.Set("Content-Type", contentType)
+			return e.sendKeyed(`"a-key"`, r)
 		}
+		send := func(table string) response { return sendAs("text/csv; charset=utf-8", table) }
 		table := "email,role,scope\na@example.org,PROJECT.ADMIN," + scopeURL(apollo) + "\n"
 		send("mail\n").is(http.StatusBadRequest, "")
 		first := send(table)
@@ -517,7 +517,57 @@ func TestBulkInvitationWithAKey(t *testing.T) {
 		require.Equal(e.t, "true", again.Header.Get("Idempotent-Replayed"))
 		require.Equal(e.t, first.Body, again.Body)
 		require.Equal(e.t, http.StatusUnprocessableEntity, send(strings.ReplaceAll(table, "a@", "b@")).Status)
+		sendAs("Text/CSV;charset=UTF-8", table).isReplay(first)
+		for _, other := range []string{"text/csv", "text/csv; charset=windows-1252"} {
+			sendAs(other, table).is(http.StatusUnprocessableEntity, sameKeyUsed)
+		}
 		require.Equal(e.t, []string{"a@example.org"}, e.emails("owner", ""))
+	})
+}
+
+// A dry run is not kept, and uses no key up. Operations without dry runs know no such parameter.
+func TestDryRunWithAKey(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		rows := map[string]any{"rows": []any{draft("a@example.org", admin, apollo)}}
+		to := func(path string, body any) *http.Request { return e.newRequest("POST", path, "owner", body) }
+		for _, query := range []string{"?dry_run=true", "?dry_run=true", "?dry_run=true&on_duplicate=send"} {
+			answer := e.sendKeyed("k", to(bulks+query, rows))
+			require.True(e.t, answer.report().DryRun)
+			require.Empty(e.t, answer.Header.Get("Idempotent-Replayed"))
+		}
+		require.Equal(e.t, "0", e.countRows("idempotency_keys"))
+		for _, query := range []string{"?dry_run=false", "?dry_run="} {
+			first := e.sendKeyed("k"+query, to(bulks+query, rows))
+			require.False(e.t, first.report().DryRun)
+			e.sendKeyed("k"+query, to(bulks+query, rows)).isReplay(first)
+		}
+		single := to(base+"?dry_run=true", draft("b@example.org", admin, apollo))
+		first := e.sendKeyed("single", single).is(http.StatusCreated, "")
+		e.sendKeyed("single", single).isReplay(first)
+		require.Equal(e.t, "3", e.countRows("idempotency_keys"))
+	})
+}
+
+// An answer that is too large to be kept undoes its request. None of real rows is as large.
+func TestLargeAnswerWithAKey(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		send := func(row map[string]string) response {
+			rows := []any{draft("a@example.org", admin, apollo)}
+			for range bulk.DirectRows - 1 {
+				rows = append(rows, row)
+			}
+			return e.sendKeyed("k", e.newRequest("POST", bulks, "owner", map[string]any{"rows": rows}))
+		}
+		nothing := e.expectNoChange()
+		send(map[string]string{"email": strings.Repeat("x", 11_000)}).is(http.StatusBadRequest,
+			fieldError("non_field_errors", "The answer would be too large to be kept for the Idempotency-Key: send less at once. Nothing was changed."))
+		nothing()
+		first := send(map[string]string{
+			"email": strings.Repeat("x", 1000), "role": strings.Repeat("x", 1000), "scope": strings.Repeat("x", 3000),
+			"expires": strings.Repeat("x", 1000), "full_name": strings.Repeat("x", 1000), "phone_number": strings.Repeat("x", 1000),
+		})
+		require.Equal(e.t, 1, first.report().Counts.Created)
+		e.t.Logf("%d bytes", len(first.Body))
 	})
 }
 

@@ -9,6 +9,8 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -28,15 +30,16 @@ func checkKey(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// keepAnswer answers a request whose Idempotency-Key was used before with the answer of then. It stands between validation and
-// the handler: a request that does not conform to the contract uses no key up. A request without a key, or without a caller,
-// passes.
-func keepAnswer(service *idempotency.Service) echo.MiddlewareFunc {
+// keepAnswer answers a request whose Idempotency-Key was used before with the answer of then. It stands between
+// validation and the handler: a request that does not conform to the contract uses no key up. A request without a key,
+// or without a caller, passes, and so does a dry run, where the operation has them: it changes nothing, and its answer
+// can be large.
+func keepAnswer(service *idempotency.Service, hasDryRun bool) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			key, given, err := idempotency.ParseKey(c.Request().Header.Values(idempotency.Header))
 			user := callerOf(c.Request().Context())
-			if err != nil || !given || user == nil {
+			if err != nil || !given || user == nil || (hasDryRun && isDryRun(c)) {
 				return next(c)
 			}
 			content, err := digestRequest(c.Request())
@@ -57,15 +60,26 @@ func keepAnswer(service *idempotency.Service) echo.MiddlewareFunc {
 	}
 }
 
-// digestRequest returns a digest of everything that makes a request another one: method, path, query, the body and its type.
+// isDryRun reports whether the parameter `dry_run`, which the validator has checked, is true.
+func isDryRun(c echo.Context) bool {
+	asked, err := strconv.ParseBool(c.QueryParam("dry_run"))
+	return asked && err == nil
+}
+
+// digestRequest returns a digest of everything that makes a request another one: method, path, query, the body, its
+// type, and the character set of a table, without which the body means something else.
 func digestRequest(r *http.Request) ([]byte, error) {
 	body, err := r.GetBody() // limitBody has set it
 	if err != nil {
 		return nil, err
 	}
-	media, _, _ := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
+	media, parameters, _ := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
+	charset := ""
+	if media == mimeCSV {
+		charset = strings.ToLower(parameters["charset"])
+	}
 	digest := sha256.New()
-	_, _ = fmt.Fprintf(digest, "%s\n%q\n%q\n%q\n", r.Method, r.URL.Path, r.URL.RawQuery, media) // never fails
+	_, _ = fmt.Fprintf(digest, "%s\n%q\n%q\n%q\n%q\n", r.Method, r.URL.Path, r.URL.RawQuery, media, charset) // never fails
 	_, err = io.Copy(digest, body)
 	return digest.Sum(nil), err
 }

@@ -87,7 +87,7 @@ func operationMiddlewares(
 				chain = append(chain, memoryOfRows.readRows)
 			}
 			if keyed {
-				chain = append(chain, keepAnswer(keys))
+				chain = append(chain, keepAnswer(keys, operation.Parameters.GetByInAndName(openapi3.ParameterInQuery, "dry_run") != nil))
 			}
 			middlewares[operation.OperationID] = chain
 		}

@@ -25,6 +25,9 @@ type Answer struct {
 	Body   []byte              `json:"body"`
 }
 
+// MaxBody is the size of the largest body of an answer that is kept, in bytes.
+const MaxBody = 1 << 20
+
 // IsKept reports whether a repeated request gets the answer again. It does not where the client is asked to come again.
 func (a Answer) IsKept() bool {
 	return a.Status < http.StatusInternalServerError && a.Status != http.StatusTooManyRequests &&
@@ -52,7 +55,7 @@ type ID struct {
 // ErrTaken is the error of Store.Save where another answer is kept under the key.
 var ErrTaken = errors.New("idempotency: the key is taken")
 
-// Store is what the package needs of a database.
+// Store persists answers.
 type Store interface {
 	// Find returns the answer that is kept under a key, or nil where there is none.
 	Find(ctx context.Context, id ID) (answer []byte, err error)
@@ -89,14 +92,19 @@ func (r Request) id() ID { return ID{r.UserUUID, token.Digest(r.Key)} }
 // ErrRunning is the error where another request with the same key runs.
 var ErrRunning = fault.Conflict("A request with this Idempotency-Key is still running. Send it again when that one has its answer.")
 
+var errTooLarge = fault.Field(fault.NonField,
+	"The answer would be too large to be kept for the Idempotency-Key: send less at once. Nothing was changed.")
+
 var errContradiction = fault.Contradiction("This Idempotency-Key was used for another request. Use a new key for each new request.")
 
-// Do returns the answer that is kept for a request, or else runs the request, and keeps its answer. What run changes with its
-// context is committed together with the answer. Where run returns an error, nothing is changed or kept, and Do returns the
-// error. An answer that is not to be kept (Answer.IsKept) is returned all the same, and what run changed is committed.
+// Do returns the answer that is kept for a request, or else runs the request, and keeps its answer. What run changes
+// with its context is committed together with the answer. Where run returns an error, nothing is changed or kept, and
+// Do returns the error. An answer that is not to be kept (Answer.IsKept) is returned all the same, and what run changed
+// is committed.
 //
-// The errors of Do itself are ErrRunning, a fault.KindContradiction where the key was used for another request, and a
-// fault.KindThrottled where too much is kept of the user.
+// The errors of Do itself are ErrRunning, a fault.KindContradiction where the key was used for another request, a
+// fault.KindThrottled where too much is kept of the user, and a fault.KindInvalid where the answer's body is larger
+// than MaxBody.
 func (s *Service) Do(
 	ctx context.Context, r Request, run func(context.Context) (Answer, error),
 ) (answer Answer, replayed bool, err error) {
@@ -116,6 +124,9 @@ func (s *Service) Do(
 		var err error
 		if answer, err = run(ctx); err != nil || !answer.IsKept() {
 			return err
+		}
+		if len(answer.Body) > MaxBody {
+			return errTooLarge
 		}
 		sealed, err := s.seal(r, answer)
 		if err != nil {

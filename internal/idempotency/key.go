@@ -11,8 +11,8 @@ const Header = "Idempotency-Key"
 
 var keyPattern = regexp.MustCompile(`^(?:"([!#-\[\]-~]{1,255})"|([!#-\[\]-~]{1,255}))$`)
 
-// ParseKey returns the key of a header field's values; ok is false where there are none. The key may stand in quotes, as the
-// draft has it, or without: it is the same key. ParseKey returns a fault.KindInvalid for what is no key.
+// ParseKey returns the key of a header field's values; ok is false where there are none. The key may stand in quotes,
+// as the draft has it, or without: it is the same key. ParseKey returns a fault.KindInvalid for what is no key.
 func ParseKey(values []string) (key string, ok bool, err error) {
 	if len(values) == 0 {
 		return "", false, nil

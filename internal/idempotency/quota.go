@@ -16,14 +16,14 @@ const (
 	maxSize = 64 << 20 // bytes
 )
 
-// share is the part of the limits that a user may use up in one process before the user's answers are counted again: to count
-// them for each request takes longer than the request where there are many. Several processes exceed the limits by as much.
-const share = 10
+// grants is the number of parts that the limits are granted in: a process counts a user's answers after each part,
+// since to count many of them takes longer than a request. Each further process can exceed the limits by one part.
+const grants = 10
 
 // maxCounted is the number of users whose answers a process need not count for their next request.
 const maxCounted = 10_000
 
-// Usage is what is kept of one user.
+// Usage counts the answers stored for one user.
 type Usage struct {
 	Keys   int
 	Size   int       // of all answers, in bytes
@@ -57,7 +57,7 @@ func (q *quota) admit(ctx context.Context, store Store, user uuid.UUID) error {
 	if q.users == nil || len(q.users) >= maxCounted {
 		q.users = map[uuid.UUID]allowance{}
 	}
-	q.users[user] = allowance{min(maxKeys/share, maxKeys-used.Keys) - 1, min(maxSize/share, maxSize-used.Size)}
+	q.users[user] = allowance{min(maxKeys/grants, maxKeys-used.Keys) - 1, min(maxSize/grants, maxSize-used.Size)}
 	return nil
 }
 

@@ -46,7 +46,11 @@ func (c *Client) Invite(ctx context.Context, t Table, out Output) error {
 	if t.SendAgain {
 		params.OnDuplicate = new(client.BulkInvitationOnDuplicateSend)
 	}
-	answer, err := c.api.UserInvitationsBulkCreateWithBodyWithResponse(ctx, &params, "text/csv", bytes.NewReader(t.Text), withKey)
+	var editors []client.RequestEditorFn
+	if !t.DryRun {
+		editors = append(editors, withKey)
+	}
+	answer, err := c.api.UserInvitationsBulkCreateWithBodyWithResponse(ctx, &params, "text/csv", bytes.NewReader(t.Text), editors...)
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("interrupted: the server may have taken %s; send it again, and who was invited by then is left alone", t.Name)

@@ -46,8 +46,8 @@ func (s idempotencyStore) Usage(ctx context.Context, user uuid.UUID) (usage idem
 	return usage, err
 }
 
-// WriteTogether implements idempotency.Store. On PostgreSQL the transaction holds a lock of the key, so that another process
-// learns at once that the request runs. On SQLite another process waits for this one's transaction.
+// WriteTogether implements idempotency.Store. On PostgreSQL the transaction holds a lock of the key, so that another
+// process learns at once that the request runs. On SQLite another process waits for this one's transaction.
 func (s idempotencyStore) WriteTogether(ctx context.Context, id idempotency.ID, f func(context.Context) error) error {
 	return s.Store.WriteTogether(ctx, func(db *gorm.DB) error {
 		free, err := s.TryLock(db, lockNumber(id.UserUUID.String()+id.Digest))
@@ -58,7 +58,7 @@ func (s idempotencyStore) WriteTogether(ctx context.Context, id idempotency.ID, 
 	}, f)
 }
 
-// Save implements idempotency.Store. The conflict is asked for rather than caught; see Tx.insert.
+// Save implements idempotency.Store. The insert avoids the conflict instead of catching it: see Tx.insert.
 func (s idempotencyStore) Save(ctx context.Context, id idempotency.ID, answer []byte) error {
 	return s.Write(ctx, func(db *gorm.DB, now time.Time) error {
 		result := db.Clauses(clause.OnConflict{

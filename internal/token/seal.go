@@ -11,8 +11,8 @@ import (
 // sealLabel separates the keys of Seal from any other use of the signing keys.
 const sealLabel = "invited sealed text v1 "
 
-// Seal encrypts a text, with AES-256 in GCM, by a key that is derived (RFC 5869) from the server's secret and from phrase. Open
-// returns the text to whoever knows phrase and context, which are not stored with the text.
+// Seal encrypts text by AES-256-GCM with a key derived (RFC 5869) from the server's secret and phrase. Open returns the
+// text to whoever knows phrase and context, which are not stored with the text.
 func (s *Signer) Seal(phrase string, text, context []byte) ([]byte, error) {
 	sealer, err := newSealer(s.keys[0], phrase)
 	if err != nil {
@@ -21,8 +21,8 @@ func (s *Signer) Seal(phrase string, text, context []byte) ([]byte, error) {
 	return sealer.Seal(nil, nil, text, context), nil //nolint:gosec // G407: the cipher makes a random nonce itself
 }
 
-// Open returns the text that Seal encrypted with the same phrase and context, under any of the signer's keys; false where
-// something differs.
+// Open returns the text that Seal encrypted with the same phrase and context, under any of the signer's keys; false
+// where something differs.
 func (s *Signer) Open(phrase string, sealed, context []byte) (text []byte, ok bool) {
 	for _, key := range s.keys {
 		sealer, err := newSealer(key, phrase)
