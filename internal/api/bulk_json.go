@@ -15,8 +15,8 @@ import (
 	"invited/internal/fault"
 )
 
-// Limits of the JSON of a bulk invitation. A row that is decoded takes about twenty times its size of the memory where it has
-// nothing but names.
+// Limits of the JSON of a bulk invitation. A row that is decoded takes about twenty times its size of the memory where
+// it has nothing but names.
 const (
 	maxRowSize     = 64 << 10 // bytes of one row, or of the defaults
 	maxMemberNames = 100      // members of the object beside the rows
@@ -29,8 +29,8 @@ const (
 	msgNoObject = "Invalid data. Expected a dictionary."
 )
 
-// elsewhere has the messages about members of the request that belong elsewhere. All others that the contract does not know
-// are ignored, which for a dry run would mean to invite everybody.
+// elsewhere has the messages about members of the request that belong elsewhere. All others that the contract does not
+// know are ignored, which for a dry run would mean to invite everybody.
 var elsewhere = map[string]string{
 	"dry_run":      "Send this as a query parameter: ?dry_run=true.",
 	"on_duplicate": "Send this as a query parameter: ?on_duplicate=send.",
@@ -38,10 +38,10 @@ var elsewhere = map[string]string{
 	"scope":        "Send this in defaults, or as a query parameter.",
 }
 
-// readBulkJSON returns the rows of a BulkInvitationRequest, with its defaults filled in, and then those of the query. It
-// reads one row after the other, so that a large body costs little more memory than its rows do. The body has to be as strict
-// JSON as sanitizeJSON wants. It returns an invalid-field error where the request as a whole can't be read: a value that is
-// wrong in one row only is for that row to tell.
+// readBulkJSON returns the rows of a BulkInvitationRequest, with its defaults filled in, and then those of the query.
+// It reads one row after the other, so that a large body costs little more memory than its rows do. The body has to be
+// as strict JSON as sanitizeJSON wants. It returns an invalid-field error where the request as a whole can't be read: a
+// value that is wrong in one row only is for that row to tell.
 func readBulkJSON(body []byte, query bulk.Row) ([]bulk.Row, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")
@@ -280,8 +280,8 @@ func (b *bulkDecoder) readFields(row *bulk.Row, blank *blankFields) error {
 	return err
 }
 
-// readField returns the next value of the field that has a name, as sanitizeJSON would leave it, or the message about a value
-// that is no text.
+// readField returns the next value of the field that has a name, as sanitizeJSON would leave it, or the message about a
+// value that is no text.
 func (b *bulkDecoder) readField(name string) (text, message string, err error) {
 	isTime := name == "expires" || name == "membership_expires"
 	kind := b.row.PeekKind()

@@ -11,8 +11,8 @@ import (
 // maxEndYear is the last year, in UTC, that SQLite can read back: later ones have five digits.
 const maxEndYear = 9999
 
-// lifeStart returns the moment from which a life in a scope counts that begins now: now, or the start of the project where
-// the start is later.
+// lifeStart returns the moment from which a life in a scope counts that begins now: now, or the start of the project
+// where the start is later.
 func lifeStart(scope directory.Scope, now time.Time) time.Time {
 	if start := scope.StartDate; scope.Type == directory.Project && start != nil && start.After(now) {
 		return *start
@@ -43,12 +43,12 @@ func (i Invitation) isPastFixedEnd(now time.Time) bool {
 	return end != nil && i.StoredState.isOpen() && !now.Before(*end)
 }
 
-// checkEnds adds what is wrong with those ends of an invitation that differ from the ends it had before. A new invitation had
-// none. An unchanged end is not checked: the time since it was set could make it too early.
+// checkEnds adds what is wrong with those ends of an invitation that differ from the ends it had before. A new
+// invitation had none. An unchanged end is not checked: the time since it was set could make it too early.
 //
-// The life of an invitation with an end of its own is at least MinLifetime and at most MaxLifetime, counted from now or from
-// the start of its project where that is later. The membership ends no earlier than the least life, and no earlier than
-// the invitation: nobody is to accept what has ended.
+// The life of an invitation with an end of its own is at least MinLifetime and at most MaxLifetime, counted from now or
+// from the start of its project where that is later. The membership ends no earlier than the least life, and no earlier
+// than the invitation: nobody is to accept what has ended.
 func (p Policy) checkEnds(wrong fault.Fields, before, after Invitation, now time.Time) {
 	var (
 		from          = lifeStart(after.Scope, now)
@@ -101,9 +101,9 @@ func sameMillisecond(a, b *time.Time) bool {
 	return a.Truncate(time.Millisecond).Equal(b.Truncate(time.Millisecond))
 }
 
-// beginLife starts another life of an invitation, now. ExpiresAt moves, so that the new life is as long as the former one,
-// within MinLifetime and MaxLifetime, and ends no later than the membership.
-// beginLife returns fault.KindRejected where the membership would end before that least life.
+// beginLife starts another life of an invitation, now. ExpiresAt moves, so that the new life is as long as the former
+// one, within MinLifetime and MaxLifetime, and ends no later than the membership. beginLife returns fault.KindRejected
+// where the membership would end before that least life.
 func (p Policy) beginLife(i Invitation, now time.Time) (Invitation, error) {
 	from := lifeStart(i.Scope, now)
 	if last := i.MembershipExpires; last != nil && last.Before(from.Add(p.MinLifetime)) {
@@ -133,7 +133,8 @@ func (p Policy) needsNoReminder(i Invitation, now time.Time) bool {
 	return i.fixedEnd() != nil && !now.Before(p.view(i, now).Expires.Add(-ReminderPeriod))
 }
 
-// ParseEnd returns the time of a text in RFC 3339 as Draft has it, in UTC and whole microseconds, and whether the text is one.
+// ParseEnd returns the time of a text in RFC 3339 as Draft has it, in UTC and whole microseconds, and whether the text
+// is one.
 func ParseEnd(text string) (time.Time, bool) {
 	parsed, err := time.Parse(time.RFC3339, text)
 	return parsed.UTC().Truncate(time.Microsecond), err == nil

@@ -22,12 +22,12 @@ type Edit struct {
 	MembershipExpires **time.Time
 }
 
-// Update changes the address, the role and the ends of a pending or project invitation that the caller sees in the list and
-// may manage, and returns the invitation. An invitation whose address changes, case aside, gets another link and, where it
-// is pending, another delivery. Update returns fault.KindNotFound where the caller does not see or may not manage the
-// invitation, or may not offer the role that it has or gets (see Policy.RoleCeiling); fault.KindForbidden where only staff
-// may invite and they are not; fault.KindRejected in any other state; fault.KindInvalid where the role is missing or Create
-// would refuse the edited invitation; and fault.KindThrottled beyond a limit of the policy.
+// Update changes the address, the role and the ends of a pending or project invitation that the caller sees in the list
+// and may manage, and returns the invitation. An invitation whose address changes, case aside, gets another link and,
+// where it is pending, another delivery. Update returns fault.KindNotFound where the caller does not see or may not
+// manage the invitation, or may not offer the role that it has or gets (see Policy.RoleCeiling); fault.KindForbidden
+// where only staff may invite and they are not; fault.KindRejected in any other state; fault.KindInvalid where the role
+// is missing or Create would refuse the edited invitation; and fault.KindThrottled beyond a limit of the policy.
 func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UUID, e Edit) (View, error) {
 	var out View
 	err := s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
