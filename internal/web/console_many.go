@@ -142,7 +142,7 @@ func (p *pages) checkMany(r *request) error {
 	if err != nil {
 		return err
 	}
-	if r.PostFormValue("step") == "send" {
+	if r.PostFormValue("step") == "send" && !step.isChanged { // what was corrected since is checked first, and seen
 		return p.sendMany(r, step)
 	}
 	report, err := p.Bulk.DryRun(r.Context(), r.user.Actor, step.submission())
@@ -153,7 +153,7 @@ func (p *pages) checkMany(r *request) error {
 		rest := slices.DeleteFunc(report.Results, func(each bulk.Result) bool { return isGood(each.Code) })
 		return r.download("not-invited.csv", rest)
 	}
-	return p.renderStep(r, http.StatusOK, step, report, checkPage{})
+	return p.renderStep(r, http.StatusOK, step, report, checkPage{NotYet: r.PostFormValue("step") == "send"})
 }
 
 // readTable reads the table of the form, and shows what would become of each row.
@@ -165,6 +165,13 @@ func (p *pages) readTable(r *request) error {
 	step, err := form.read(r)
 	if err == nil {
 		var report bulk.Report
+		if field, problem := form.missing(step.rows); problem != "" {
+			if field == "" {
+				field = form.source(r)
+			}
+			form.Problems[field] = problem
+			return r.render(http.StatusBadRequest, "many", manyTitle, form)
+		}
 		if report, err = p.Bulk.DryRun(r.Context(), r.user.Actor, step.submission()); err == nil {
 			return p.renderStep(r, http.StatusOK, step, report, checkPage{})
 		}
@@ -218,11 +225,30 @@ func (f manyForm) read(r *request) (step manyStep, err error) {
 	return step, err
 }
 
+// missing returns what no row has, and what to do. field is the form's field for it; empty: the form has none.
+func (f manyForm) missing(rows []bulk.Row) (field, problem string) {
+	noRole := !slices.ContainsFunc(rows, func(row bulk.Row) bool { return row.Role != "" })
+	noScope := !slices.ContainsFunc(rows, func(row bulk.Row) bool { return row.Scope != "" })
+	switch {
+	case noRole && f.Scope != nil:
+		return fieldRole, "Choose a role, or add a column role."
+	case noRole && noScope:
+		return "", "Add the columns role and scope, or choose one place for all."
+	case noScope:
+		return "", "Add a column scope, or choose one place for all."
+	case noRole:
+		return "", "Add a column role, or choose one place and one role for all."
+	}
+	return "", ""
+}
+
 // manyStep is what a form carries along to the next step: what was sent, with what was corrected since. Nothing of it is kept
 // on the server, and each step checks all of it.
 type manyStep struct {
 	rows        []bulk.Row
 	onDuplicate bulk.OnDuplicate
+	before      int  // rows that were sent before these, of the same table
+	isChanged   bool // cells were corrected just now
 }
 
 func (s manyStep) submission() bulk.Submission {
@@ -277,20 +303,31 @@ func readStep(r *request) (manyStep, error) {
 	if err != nil {
 		return manyStep{}, errBadForm
 	}
+	isChanged := false
 	for name := range r.PostForm {
 		index, field, ok := cutCellName(name)
 		if !ok || index >= len(rows) {
 			continue
 		}
-		if cell := rows[index].Field(field); cell != nil {
-			*cell = directory.Trim(r.PostForm.Get(name))
+		value := directory.Trim(r.PostForm.Get(name))
+		if cell := rows[index].Field(field); cell != nil && !sameLines(*cell, value) {
+			*cell, isChanged = value, true
 		}
 	}
-	step := manyStep{rows: rows, onDuplicate: bulk.Skip}
+	step := manyStep{rows: rows, onDuplicate: bulk.Skip, isChanged: isChanged}
+	if step.before, _ = strconv.Atoi(r.PostFormValue("before")); step.before < 0 || step.before > bulk.MaxRows {
+		step.before = 0 // it is told, and nothing follows from it
+	}
 	if r.PostFormValue("again") != "" {
 		step.onDuplicate = bulk.Send
 	}
 	return step, nil
+}
+
+// sameLines reports whether texts are the same but for how their lines end: browsers send line breaks in a form of their own.
+func sameLines(a, b string) bool {
+	lines := strings.NewReplacer("\r\n", "\n", "\r", "\n")
+	return lines.Replace(a) == lines.Replace(b)
 }
 
 // cellName returns the name of the form's field for a cell.
@@ -317,13 +354,20 @@ func (p *pages) sendMany(r *request, step manyStep) error {
 	if err != nil {
 		return p.sendRefused(r, step, err)
 	}
-	out := checkPage{HasSent: true}
+	repeated, err := p.aimReader(r).repeats(report.Results)
+	if err != nil {
+		return err
+	}
+	out := checkPage{HasSent: true, repeated: map[int]bulk.Result{}}
 	left := bulk.Report{Counts: maps.Clone(report.Counts)}
 	step.rows = nil
 	for _, each := range report.Results {
 		if isGood(each.Code) {
 			out.Sent = append(out.Sent, each)
 			continue
+		}
+		if earlier, ok := repeated[each.Index]; ok {
+			out.repeated[len(step.rows)] = earlier
 		}
 		each.Index = len(step.rows)
 		left.Results, step.rows = append(left.Results, each), append(step.rows, each.Row)
@@ -355,13 +399,24 @@ type checkPage struct {
 	Shown               []manyRow
 	Previous, Following string // values of the buttons that lead to the other pages; empty: none
 	First, Last, Of     int    // of the rows of this kind, those that are shown
+	SentBefore          int    // rows of the same table
+	NotYet              bool   // corrections came with the order to send: they were checked, and nothing was sent
 	HasSent             bool   // rows were sent just now:
 	Sent                []bulk.Result
 	Problem             string // why nothing was sent
+	repeated            map[int]bulk.Result
 }
 
 // Bad returns the number of rows that can't be invited.
 func (c checkPage) Bad() int { return c.Total - c.Good }
+
+// Heading returns the heading of the page.
+func (c checkPage) Heading() string {
+	if c.HasSent {
+		return number(len(c.Sent)) + " of " + number(c.Before()) + " invited"
+	}
+	return number(c.Good) + " of " + number(c.Total) + " can be invited"
+}
 
 // Before returns the number of rows that there were before some were sent.
 func (c checkPage) Before() int { return c.Total + len(c.Sent) }
@@ -379,17 +434,35 @@ func (p *pages) renderStep(r *request, status int, step manyStep, report bulk.Re
 	}
 	out.SendsAgain, out.Total = step.onDuplicate == bulk.Send, len(step.rows)
 	out.Good = report.Counts[bulk.Created] + report.Counts[bulk.Sent]
+	out.SentBefore = step.before
+	aims := p.aimReader(r)
+	if out.repeated == nil {
+		if out.repeated, err = aims.repeats(report.Results); err != nil {
+			return err
+		}
+	}
 	chosen, page := readPlace(r.PostFormValue("go"), report.Counts)
 	out.Kinds = resultKinds(report.Counts, chosen, true)
+	for i, kind := range out.Kinds {
+		if kind.Name == string(bulk.Duplicate) && len(out.repeated) > 0 {
+			out.Kinds[i].Word = wordTwice
+			if len(out.repeated) < kind.Count {
+				out.Kinds[i].Word = "Twice, or invited already"
+			}
+		}
+	}
 	found := slices.DeleteFunc(slices.Clone(report.Results), func(each bulk.Result) bool { return !chosen.has(each.Code) })
 	slices.SortStableFunc(found, func(a, b bulk.Result) int { return chosen.place(a.Code) - chosen.place(b.Code) })
 	first := min((page-1)*consolePageSize, max(0, len(found)-1)/consolePageSize*consolePageSize)
 	page = first/consolePageSize + 1
 	last := min(first+consolePageSize, len(found))
 	for _, each := range found[first:last] {
-		out.Shown = append(out.Shown, newCheckRow(each))
+		row := newCheckRow(each)
+		if earlier, ok := out.repeated[each.Index]; ok {
+			row.Earlier = &earlier
+		}
+		out.Shown = append(out.Shown, row)
 	}
-	aims := p.aimReader(r)
 	if out.Aim, err = aims.common(step.rows); err == nil {
 		err = aims.fillIn(out.Shown, out.Aim)
 	}
@@ -403,11 +476,7 @@ func (p *pages) renderStep(r *request, status int, step manyStep, report bulk.Re
 	if last < len(found) {
 		out.Following = chosen.Name + ":" + strconv.Itoa(page+1)
 	}
-	title := "Check before you send"
-	if out.HasSent {
-		title = "Sent"
-	}
-	return r.render(status, "many-check", title, out)
+	return r.render(status, "many-check", out.Heading(), out)
 }
 
 // readPlace returns the kind and the page of a button that leads to other rows; the first page of what to look at else.
@@ -432,19 +501,22 @@ type cell struct {
 	IsLong                      bool // the text can have several lines
 }
 
-// newCheckRow returns a row with the cells to correct: the address, and each in which something is wrong.
+// newCheckRow returns a row with the cells to correct: the address, each in which something is wrong, and the role and the
+// place where the row as a whole is refused.
 func newCheckRow(result bulk.Result) manyRow {
 	out := manyRow{Result: result, Before: true}
 	if isGood(result.Code) {
 		return out
 	}
+	isRefused := result.Code == bulk.Refused || len(result.Errors[fault.NonField]) > 0
 	isWrong := result.Code != bulk.Duplicate && result.Code != bulk.Member // of both, Reasons speaks
 	for _, field := range cellLabels {
 		problem := ""
 		if isWrong {
-			problem = strings.Join(result.Errors[field.Name], " ")
+			problem = strings.Join(wordsOf(result.Errors, field.Name), " ")
 		}
-		if problem == "" && field.Name != "email" {
+		isAsked := field.Name == "email" || (isRefused && (field.Name == "role" || field.Name == "scope"))
+		if problem == "" && !isAsked {
 			continue
 		}
 		out.Cells = append(out.Cells, cell{

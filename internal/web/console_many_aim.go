@@ -126,19 +126,24 @@ func (a *aimReader) findRole(text string) (directory.Role, error) {
 	return a.roles[text], nil
 }
 
+// scopeID returns the UUID of the scope that a row names with it, or with its address.
+func scopeID(text string) (id uuid.UUID, ok bool) {
+	if id, ok = directory.ParseUUID(text); !ok {
+		_, id, ok = directory.ParseScopeURL(text)
+	}
+	return id, ok
+}
+
 // scope returns the scope that a row names; nil: the user sees none.
 func (a *aimReader) scope(text string) (*directory.Scope, error) {
 	if found, known := a.scopes[text]; known {
 		return found, nil
 	}
 	kinds := directory.ScopeTypes
-	id, ok := directory.ParseUUID(text)
-	if !ok {
-		var kind directory.ScopeType
-		if kind, id, ok = directory.ParseScopeURL(text); ok {
-			kinds = []directory.ScopeType{kind}
-		}
+	if kind, _, isURL := directory.ParseScopeURL(text); isURL {
+		kinds = []directory.ScopeType{kind}
 	}
+	id, ok := scopeID(text)
 	a.scopes[text] = nil
 	if !ok {
 		return nil, nil

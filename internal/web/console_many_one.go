@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -20,8 +21,12 @@ type resultFilter struct {
 	Codes []bulk.Code
 }
 
+// correctable are the codes of rows that can be sent after they were corrected, or as they are. Who is invited, or a member,
+// already stays that.
+var correctable = []bulk.Code{bulk.Invalid, bulk.Refused, bulk.Canceled}
+
 var (
-	filterRest = resultFilter{"rest", []bulk.Code{bulk.Invalid, bulk.Refused, bulk.Duplicate, bulk.Member, bulk.Canceled}}
+	filterRest = resultFilter{"rest", append(slices.Clone(correctable), bulk.Duplicate, bulk.Member)}
 	filterAll  = resultFilter{"all", bulk.Codes}
 )
 
@@ -72,7 +77,7 @@ func resultKinds(counts bulk.Counts, chosen resultFilter, before bool) (kinds []
 	if before {
 		add(filterRest, "To look at")
 	} else {
-		add(filterRest, "Not invited")
+		add(filterRest, "Not sent")
 	}
 	for _, code := range bulk.Codes {
 		add(resultFilter{string(code), []bulk.Code{code}}, codeWord(code, before))
@@ -93,9 +98,9 @@ var codeWords = map[bulk.Code]string{
 	bulk.Sent:      "Sent again",
 	bulk.Duplicate: "Invited already",
 	bulk.Member:    "Member already",
-	bulk.Invalid:   "To correct",
+	bulk.Invalid:   "Has a mistake",
 	bulk.Refused:   "Not allowed",
-	bulk.Canceled:  "Stopped before",
+	bulk.Canceled:  "Not reached",
 }
 
 // manyRow is the result of a row as a page shows it.
@@ -105,10 +110,21 @@ type manyRow struct {
 	Cells  []cell
 	// What is another than for most rows; empty: it is not.
 	OwnRole, OwnPlace string
+	Earlier           *bulk.Result // of the row in the same table that this one repeats; nil: there is none
 }
 
 // Word returns the code as people call it.
-func (m manyRow) Word() string { return codeWord(m.Code, m.Before) }
+func (m manyRow) Word() string {
+	if m.Earlier != nil {
+		return wordTwice
+	}
+	return codeWord(m.Code, m.Before)
+}
+
+const wordTwice = "Twice in the table"
+
+// NeedsNothing reports whether the row was not sent and nothing is wrong with it.
+func (m manyRow) NeedsNothing() bool { return m.Code == bulk.Duplicate || m.Code == bulk.Member }
 
 // IsGood reports whether the row was invited, or can be.
 func (m manyRow) IsGood() bool { return isGood(m.Code) }
@@ -127,16 +143,18 @@ func (m manyRow) Line() int { return m.Row.Line }
 // Reasons returns why the row was not invited, in words, without what stands at the cells.
 func (m manyRow) Reasons() (all []string) {
 	switch {
-	case m.Code == bulk.Duplicate && m.UUID == nil:
-		return []string{"An earlier row invites the same person."}
+	case m.Earlier != nil && m.Earlier.Row.Line > 0:
+		return []string{"Line " + strconv.Itoa(m.Earlier.Row.Line) + " has the same person."}
+	case m.Earlier != nil || (m.Code == bulk.Duplicate && m.UUID == nil):
+		return []string{"An earlier row has the same person."}
 	case m.Code == bulk.Duplicate:
 		return []string{"This address has an open invitation to this role."}
 	case m.Code == bulk.Member:
 		return []string{"Somebody with this address has this role."}
 	}
-	all = slices.Clone(m.Errors[fault.NonField])
+	all = wordsOf(m.Errors, fault.NonField)
 	for _, each := range cellLabels {
-		messages := m.Errors[each.Name]
+		messages := wordsOf(m.Errors, each.Name)
 		isShown := slices.ContainsFunc(m.Cells, func(c cell) bool { return c.Label == each.Value })
 		if len(messages) > 0 && !isShown {
 			all = append(all, each.Value+": "+strings.Join(messages, " "))
@@ -174,6 +192,17 @@ func (b bulkView) Invited() int { return b.Counts[bulk.Created] + b.Counts[bulk.
 // Rest returns the number of rows that were not.
 func (b bulkView) Rest() int { return b.Done() - b.Invited() }
 
+// Correctable returns the number of rows that were not, and can be sent after they were corrected, or as they are.
+func (b bulkView) Correctable() (n int) {
+	for _, code := range correctable {
+		n += b.Counts[code]
+	}
+	return n
+}
+
+// IsStopped reports whether it was stopped before all rows were done.
+func (b bulkView) IsStopped() bool { return b.Counts[bulk.Canceled] > 0 }
+
 // manyOne is the content of the page of one bulk invitation.
 type manyOne struct {
 	bulkView
@@ -184,6 +213,19 @@ type manyOne struct {
 	Previous, Following string // URLs of the other pages; empty: none
 	MayInvite           bool   // somewhere
 	Problem             string // why the last action was refused
+}
+
+// Heading returns the heading of the page.
+func (m manyOne) Heading() string {
+	if m.IsRunning() {
+		return "Inviting " + number(m.Total) + " people"
+	}
+	return number(m.Invited()) + " of " + number(m.Total) + " invited"
+}
+
+// IsShort reports whether it began and ended in the same minute, as pages write times.
+func (m manyOne) IsShort() bool {
+	return m.Finished != nil && m.Finished.UTC().Truncate(time.Minute).Equal(m.Created.UTC().Truncate(time.Minute))
 }
 
 // findMany returns the bulk invitation that a path names.
@@ -243,7 +285,7 @@ func (p *pages) showMany(r *request, status int, id uuid.UUID, problem string) e
 		values.Set("result", chosen.Name)
 	}
 	out.Previous, out.Following = r.pageLinks(path, values, page, found.Matches)
-	return r.render(status, "many-one", number(found.Total)+" invitations", out)
+	return r.render(status, "many-one", out.Heading(), out)
 }
 
 // restOfMany is the page on which the rows of a bulk invitation that were not invited are corrected and sent again.
@@ -252,18 +294,18 @@ func (p *pages) restOfMany(r *request) error {
 	if err != nil {
 		return err
 	}
-	made, err := p.Bulk.Retrieve(r.Context(), r.user.Actor, id, filterRest.Codes, 1, 1)
+	made, err := p.Bulk.Retrieve(r.Context(), r.user.Actor, id, correctable, 1, 1)
 	if err != nil {
 		return err
 	}
-	results, err := p.Bulk.Results(r.Context(), r.user.Actor, id, filterRest.Codes)
+	results, err := p.Bulk.Results(r.Context(), r.user.Actor, id, correctable)
 	if err != nil {
 		return err
 	}
 	if !r.mayInvite() || len(results) == 0 {
 		return r.redirect(manyPath + id.String() + "/")
 	}
-	step := manyStep{onDuplicate: made.OnDuplicate}
+	step := manyStep{onDuplicate: made.OnDuplicate, before: bulkView{Bulk: made.Bulk}.Invited()}
 	for _, each := range results {
 		each.Row.Wrong = nil
 		step.rows = append(step.rows, each.Row)

@@ -141,14 +141,16 @@ func TestTableOnTheConsole(t *testing.T) {
 		require.Equal(e, http.StatusOK, checked.status, checked.body)
 		require.Equal(e, "2 of 6 can be invited", checked.heading(e))
 		require.Equal(e, map[string]string{
-			"All rows": "6", "To look at": "4", "Can be invited": "2", "Invited already": "2", "To correct": "2",
+			"All rows": "6", "To look at": "4", "Can be invited": "2", "Twice, or invited already": "2", "Has a mistake": "2",
 		}, checked.kinds())
-		require.Regexp(e, `(?s)name="row-1-email"[^>]*value="nobody" aria-invalid="true" aria-describedby="row-1-email-problem">\n<span class="problem" id="row-1-email-problem">Enter a valid email address.`, checked.body)
+		require.Regexp(e, `(?s)name="row-1-email"[^>]*value="nobody" aria-invalid="true" aria-describedby="row-1-email-problem">\n<span class="problem" id="row-1-email-problem">Enter a valid e-mail address.`, checked.body)
 		require.Regexp(e, `name="row-4-role"[^>]*value="NO.SUCH" aria-invalid="true"`, checked.body)
 		require.Contains(e, checked.body, "line 3")
 		require.NotContains(e, checked.body, `name="row-0-email"`)
 		require.Contains(e, checked.body, "This address has an open invitation to this role.")
-		require.Contains(e, checked.body, "An earlier row invites the same person.")
+		require.Regexp(e, `Twice in the table</span><span class="hint reason">Line 2 has the same person.`, checked.body)
+		require.Contains(e, checked.body, "<title>2 of 6 can be invited – ")
+		require.Contains(e, checked.body, "There is no role of this name.")
 		require.Equal(e, 1, e.invited(), "nothing was sent")
 
 		all := b.next(checked, "go", "all:1")
@@ -161,8 +163,12 @@ func TestTableOnTheConsole(t *testing.T) {
 		corrected := b.next(checked, "step", "check", "row-1-email", " d@example.org ", "row-4-role", "PROJECT.ADMIN")
 		require.Equal(e, "4 of 6 can be invited", corrected.heading(e))
 		require.Equal(e, 1, e.invited())
-		sent := b.next(corrected, "step", "send", "row-3-email", "e@example.org")
-		require.Equal(e, "5 of 6 invited", sent.heading(e), "what was corrected last goes along")
+		corrected = b.next(corrected, "step", "send", "row-3-email", "e@example.org")
+		require.Equal(e, "5 of 6 can be invited", corrected.heading(e), "what was corrected since is checked first")
+		require.Contains(e, corrected.text(), "Your corrections are checked. Nothing was sent yet: look at them, and send.")
+		require.Equal(e, 1, e.invited())
+		sent := b.next(corrected, "step", "send")
+		require.Equal(e, "5 of 6 invited", sent.heading(e))
 		require.Contains(e, sent.body, "One row is left")
 		require.NotContains(e, sent.body, `value="send"`)
 		require.Equal(e, 6, e.invited())
@@ -220,13 +226,13 @@ func TestManyInTheBackground(t *testing.T) {
 		e.work()
 		done := b.get(sent.location)
 		require.Equal(e, "120 of 122 invited", done.heading(e))
-		require.Equal(e, map[string]string{"All rows": "122", "Not invited": "2", "Invited": "120", "To correct": "2"}, done.kinds())
+		require.Equal(e, map[string]string{"All rows": "122", "Not sent": "2", "Invited": "120", "Has a mistake": "2"}, done.kinds())
 		require.Equal(e, 120, e.invited())
 		require.NotContains(e, done.body, "<progress")
 		require.Contains(e, done.body, "1 to 2 of 2", "it opens on what was not sent")
 		require.Contains(e, b.get(sent.location+"?result=all").body, `href="`+sent.location+`?page=2&amp;result=all" rel="next"`)
 		rest := b.get(sent.location + "?result=rest")
-		require.Contains(e, rest.body, "E-mail address: Enter a valid email address.")
+		require.Contains(e, rest.body, "E-mail address: Enter a valid e-mail address.")
 		require.NotContains(e, rest.body, "guest1@example.org")
 		require.Equal(e, sent.location, b.get(sent.location+"?page=9").location)
 
@@ -239,7 +245,10 @@ func TestManyInTheBackground(t *testing.T) {
 		again := b.upload(intoApollo, "rest.csv", saved.body, "role", "PROJECT.ADMIN")
 		require.Equal(e, "0 of 2 can be invited", again.heading(e), "the file can be corrected, and sent again")
 
-		corrected := b.next(b.get(sent.location+"rest/"), "step", "check", "row-0-email", "somebody@example.org")
+		left := b.get(sent.location + "rest/")
+		require.Contains(e, left.text(), "120 were sent before. These 2 rows were not.")
+		require.Contains(e, b.next(left, "step", "check").text(), "120 were sent before. These 2 rows were not.")
+		corrected := b.next(left, "step", "check", "row-0-email", "somebody@example.org")
 		require.Equal(e, "1 of 2 can be invited", corrected.heading(e))
 		require.Equal(e, "1 of 2 invited", b.next(corrected, "step", "send").heading(e))
 
@@ -260,7 +269,9 @@ func TestManyInTheBackground(t *testing.T) {
 		require.Equal(e, second.location, b.post(second.location+"cancel/").location)
 		e.work()
 		stopped := b.get(second.location)
-		require.Contains(e, stopped.body, "Stopped. Invitations that were sent stay.")
+		require.Contains(e, stopped.body, "Stopped. Nobody was invited.")
+		require.Contains(e, stopped.body, "Look at the rest, and send (122)</a>")
+		require.Equal(e, map[string]string{"All rows": "122", "Not sent": "122", "Not reached": "122"}, stopped.kinds())
 		require.Equal(e, "0 of 122 invited", stopped.heading(e))
 		require.Equal(e, 121, e.invited())
 	})
@@ -417,5 +428,60 @@ func TestAimsOfATable(t *testing.T) {
 		require.Contains(e, b.get(sent.location).text(), common+".")
 		require.Contains(e, b.get(sent.location+"?page=3&result=all").text(), "line 102 · as CUSTOMER.OWNER · to Acme Invited")
 		require.Regexp(e, `102 people, [^<]* UTC as System administrator, to Apollo of Acme Done`, b.get("/console/bulk/").text())
+	})
+}
+
+// A row that is refused as a whole is corrected at its role and its place, in the console's words.
+func TestRefusedRowsAreCorrectedInPlace(t *testing.T) {
+	const hidden = "7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a77"
+	onEachEngine(t, func(e *env) {
+		e.apply("customers: [{name: Globex, projects: [{name: Other, uuid: " + hidden + "}]}]")
+		b := e.browser()
+		b.signIn("olivia@acme.example")
+		checked := b.paste("email,role,scope,full_name,extra_invitation_text\n" +
+			"a@example.org,CUSTOMER.OWNER,,,\n" + // not a role of projects
+			"b@example.org,,nowhere,,\n" +
+			",,,,\"Hello\nthere\"\n" +
+			"c@example.org,,," + strings.Repeat("x", 101) + ",\n" +
+			"d@example.org,," + hidden + ",,\n")
+		require.Equal(e, "0 of 5 can be invited", checked.heading(e))
+		require.Regexp(e, `(?s)>This role is not one of this place\..*name="row-0-role"[^>]*value="CUSTOMER.OWNER".*name="row-0-scope"[^>]*`+apollo, checked.body)
+		require.Contains(e, checked.body, `id="row-1-scope-problem">There is no such place, or you may not see it.`)
+		require.Contains(e, checked.body, `id="row-2-email-problem">The address is missing.`)
+		require.Contains(e, checked.body, `id="row-3-full_name-problem">At most 100 characters.`)
+		require.Contains(e, checked.body, `name="row-4-scope"`)
+		for _, words := range []string{"This field is required", "Ensure this", "Object with", "content type", "object from url", "Not found"} {
+			require.NotContains(e, checked.body, words)
+		}
+		checked = b.next(checked, "step", "check", "row-0-role", "PROJECT.ADMIN", "row-1-scope", apollo, "row-2-email", "e@example.org",
+			"row-3-full_name", "Cat", "row-4-scope", apollo)
+		require.Equal(e, "5 of 5 can be invited", checked.heading(e))
+		long := b.paste("email,extra_invitation_text\nf@example.org,\ng@example.org,\"Hello\n"+strings.Repeat("x", 2001)+"\"\n")
+		sent := b.next(long, "step", "send", "row-1-extra_invitation_text", "Hello\r\n"+strings.Repeat("x", 2001))
+		require.Equal(e, "1 of 2 invited", sent.heading(e), "line breaks as browsers send them are no correction")
+		require.Equal(e, "5 of 5 invited", b.next(checked, "step", "send").heading(e))
+	})
+}
+
+// A table without roles is refused at once where no role is chosen, and one without places.
+func TestTablesWithoutRoles(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		b := e.browser()
+		b.signIn("olivia@acme.example")
+		got := b.upload(intoApollo, "", "", "table", "email,role\na@example.org,\n")
+		require.Equal(e, http.StatusBadRequest, got.status)
+		require.Regexp(e, `id="role-problem" role="alert">Choose a role, or add a column role\.</p>\s*<select id="role"[^>]* autofocus`, got.body)
+		require.Contains(e, got.body, "a@example.org,\n</textarea>")
+		require.Equal(e, "1 of 2 can be invited", b.upload(intoApollo, "", "", "table", "email,role\na@example.org,\nb@example.org,PROJECT.ADMIN\n").heading(e))
+		for table, problem := range map[string]string{
+			"email\na@example.org\n":                      "Add the columns role and scope, or choose one place for all.",
+			"email,role\na@example.org,PROJECT.ADMIN\n":   "Add a column scope, or choose one place for all.",
+			"email,scope\na@example.org," + apollo + "\n": "Add a column role, or choose one place and one role for all.",
+		} {
+			got := b.upload("/console/bulk/?scope=rows", "", "", "table", table)
+			require.Equal(e, http.StatusBadRequest, got.status)
+			require.Contains(e, got.body, `id="table-problem" role="alert">`+problem)
+			require.Contains(e, b.upload("/console/bulk/?scope=rows", "x.csv", table).body, `id="file-problem" role="alert">`+problem)
+		}
 	})
 }

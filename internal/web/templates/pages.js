@@ -99,6 +99,7 @@ if (document.querySelector("[data-live]")) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (!page.querySelector("[data-live]")) {
         main.replaceChildren(...page.querySelector("main").childNodes);
+        document.title = page.title;
         main.querySelector("h1").focus();
         return;
       }
