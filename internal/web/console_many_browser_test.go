@@ -54,6 +54,8 @@ func (e *env) manyStates() (all []state) {
 	add("many-by-row", olivia, "/console/bulk/?scope=rows")
 	add("many-problem", olivia, form, submit(fill))
 	add("many-problem-line", olivia, form, check("email\n\"a@example.org\n"))
+	add("many-problem-role", olivia, form, submit(fill, "table", "email\na@example.org\n"))
+	add("many-check-refused", olivia, form, check("email,role,scope\na@many.example,,\nb@many.example,CUSTOMER.OWNER,\nc@many.example,NO.SUCH,nowhere\nA@many.example,,\nopen@many.example,,\n"))
 	add("many-check", olivia, form, check(tableOf(60, "many.example")))
 	add("many-check-all", olivia, form, check(tableOf(60, "many.example")), submitBy(`button[value="all:1"]`))
 	add("many-check-page", olivia, form, check(tableOf(60, "many.example")), submitBy(`button[value="all:1"]`), submitBy(`button[value="all:2"]`))
