@@ -79,7 +79,9 @@ func (p persona) known() bool { return p.rights[0] != "?" }
 
 func (p persona) may(scope int, right string) bool { return strings.Contains(p.rights[scope], right) }
 
-func (p persona) mayAnywhere(right string) bool { return strings.Contains(strings.Join(p.rights, " "), right) }
+func (p persona) mayAnywhere(right string) bool {
+	return strings.Contains(strings.Join(p.rights, " "), right)
+}
 
 func personas() []persona {
 	var all []persona

@@ -151,7 +151,7 @@ func TestBatchDecidesAsCreate(t *testing.T) {
 		"inviter's limit":   func(p *invitation.Policy) { p.LimitInviter = invitation.Limit{Count: 5, Per: time.Hour} },
 		"fewer fields":      func(p *invitation.Policy) { p.AllowedFields = nil },
 	} {
-		for _, username := range []string{"olivia", "sam", "mia"} {
+		for _, username := range []string{"olivia", "sam", "mona"} {
 			t.Run(name+" "+username, func(t *testing.T) {
 				t.Parallel()
 				storetest.Each(t, func(t *testing.T, engine storetest.Engine) {

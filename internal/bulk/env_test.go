@@ -43,18 +43,20 @@ users:
   - {username: olivia, uuid: 30000000-0000-4000-8000-000000000002, email: olivia@acme.example, full_name: Olivia Owner}
   - {username: mia, uuid: 30000000-0000-4000-8000-000000000003, email: mia@university.example}
   - {username: max, uuid: 30000000-0000-4000-8000-000000000004, email: max@university.example, is_active: false}
+  - {username: mona, uuid: 30000000-0000-4000-8000-000000000005, email: mona@other.example}
 customers:
   - name: Acme
     uuid: 10000000-0000-4000-8000-000000000001
     members: [{user: olivia, role: CUSTOMER.OWNER}]
     projects:
-      - {name: Apollo, uuid: 20000000-0000-4000-8000-000000000001, members: [{user: mia, role: PROJECT.MEMBER}, {user: max, role: PROJECT.MEMBER}]}
+      - {name: Apollo, uuid: 20000000-0000-4000-8000-000000000001, members: [{user: mia, role: PROJECT.MEMBER}, {user: max, role: PROJECT.MEMBER}, {user: mona, role: PROJECT.MEMBER}]}
       - {name: Borea, uuid: 20000000-0000-4000-8000-000000000002, start_date: 2026-12-24}
       - {name: Closed, uuid: 20000000-0000-4000-8000-000000000003, user_email_patterns: ['.*@university\.example']}
       - {name: Gone, uuid: 20000000-0000-4000-8000-000000000004, is_removed: true}
-      - {name: Managed, uuid: 20000000-0000-4000-8000-000000000005, members: [{user: mia, role: PROJECT.MANAGER}]}
+      - {name: Managed, uuid: 20000000-0000-4000-8000-000000000005, members: [{user: mia, role: PROJECT.MANAGER}, {user: mona, role: PROJECT.MEMBER}]}
   - name: Other
     uuid: 10000000-0000-4000-8000-000000000002
+    members: [{user: mona, role: CUSTOMER.OWNER}]
     projects: [{name: Foreign, uuid: 20000000-0000-4000-8000-000000000006}]
 `
 

@@ -82,6 +82,11 @@ func (s *Service) runBatch(ctx context.Context, id uuid.UUID, admissions *invita
 		} else if err != nil {
 			return Change{}, err
 		}
+		if found.CreatedByUUID != nil {
+			if err := s.lockInviter(tx, *found.CreatedByUUID); err != nil {
+				return Change{}, err
+			}
+		}
 		rows, err := tx.NextRows(id, found.Done(), s.Store.BatchRows())
 		if err != nil {
 			return Change{}, err

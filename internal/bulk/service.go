@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,8 +15,11 @@ import (
 )
 
 const (
-	// maxUnfinished is the number of bulk invitations of one user that may be unfinished at once.
-	maxUnfinished = 10
+	// maxUnfinished is the number of bulk invitations of one user that may be unfinished at once. One of each user in turn is done:
+	// the fewer there are of one user, the sooner comes another's turn.
+	maxUnfinished = 3
+	// unfinishedWait is when somebody who has as many may ask again.
+	unfinishedWait = 30 * time.Second
 	// maxStoredRows is the number of rows of one user that are kept. Their results take up to 300 MB.
 	maxStoredRows = 300_000
 	// maxStoredSize is the size of the JSON of these rows, in bytes.
@@ -30,8 +34,20 @@ type Service struct {
 	Invitations *invitation.Service // its rules decide about each row
 }
 
-// DryRun returns what would become of each row, and writes nothing.
+// mayInvite returns fault.KindForbidden where somebody may invite nowhere.
+func mayInvite(actor directory.Actor) error {
+	if actor.Manages().IsEmpty() {
+		return fault.Forbidden()
+	}
+	return nil
+}
+
+// DryRun returns what would become of each row, and writes nothing. DryRun returns fault.KindForbidden where the caller may invite
+// nowhere.
 func (s *Service) DryRun(ctx context.Context, caller directory.Actor, sub Submission) (Report, error) {
+	if err := mayInvite(caller); err != nil {
+		return Report{}, err
+	}
 	batch := s.batch(sub.OnDuplicate, &invitation.Admissions{})
 	var report Report
 	made := map[uuid.UUID]bool{} // they exist in this dry run alone
@@ -63,13 +79,30 @@ func (s *Service) DryRun(ctx context.Context, caller directory.Actor, sub Submis
 	return report, nil
 }
 
+// lockInviter makes the batches of one user wait for each other where the number of their invitations is limited: batches at the
+// same time would not count each other's rows.
+func (s *Service) lockInviter(tx Tx, id uuid.UUID) error {
+	if s.Invitations.Policy.LimitInviter.Count == 0 {
+		return nil
+	}
+	_, err := tx.LockUser(id)
+	if fault.Is(err, fault.KindNotFound) { // the decision says so
+		err = nil
+	}
+	return err
+}
+
 // errUnanswered means that it is not known yet whether e-mail patterns admit all addresses.
 var errUnanswered = errors.New("bulk: addresses have to be compared with e-mail patterns")
 
-// Do does at most DirectRows rows in one transaction, and returns what became of each.
+// Do does at most DirectRows rows in one transaction, and returns what became of each. Do returns fault.KindForbidden where the
+// caller may invite nowhere.
 func (s *Service) Do(ctx context.Context, caller directory.Actor, sub Submission) (Report, error) {
 	if len(sub.Rows) > DirectRows {
 		return Report{}, fmt.Errorf("bulk: %d rows are too many for one transaction", len(sub.Rows))
+	}
+	if err := mayInvite(caller); err != nil {
+		return Report{}, err
 	}
 	admissions := &invitation.Admissions{}
 	for {
@@ -78,6 +111,9 @@ func (s *Service) Do(ctx context.Context, caller directory.Actor, sub Submission
 		err := s.Store.Change(ctx, func(tx Tx) (Change, error) {
 			var changes []invitation.Change
 			var err error
+			if err = s.lockInviter(tx, caller.UUID); err != nil {
+				return Change{}, err
+			}
 			batch = s.batch(sub.OnDuplicate, admissions)
 			results, changes, err = decide(tx, batch, caller, sub.Rows, 0)
 			if err == nil && len(results) < len(sub.Rows) {
@@ -98,8 +134,8 @@ func (s *Service) Do(ctx context.Context, caller directory.Actor, sub Submission
 	}
 }
 
-// Submit stores the rows, and a job that does them. Submit returns fault.KindRejected where too much of the caller is stored or
-// waits already.
+// Submit stores the rows, and a job that does them. Submit returns fault.KindRejected where too much of the caller is
+// stored already, fault.KindThrottled where too much of the caller waits, and fault.KindForbidden where the caller may invite nowhere.
 func (s *Service) Submit(ctx context.Context, caller directory.Actor, sub Submission) (Bulk, error) {
 	if len(sub.Rows) > MaxRows {
 		return Bulk{}, fmt.Errorf("bulk: %d rows are too many", len(sub.Rows))
@@ -114,6 +150,9 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, sub Submis
 		if err != nil {
 			return Change{}, err
 		}
+		if err := mayInvite(actor); err != nil {
+			return Change{}, err
+		}
 		if _, err := tx.LockUser(actor.UUID); err != nil {
 			return Change{}, err
 		}
@@ -122,8 +161,8 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, sub Submis
 		case err != nil:
 			return Change{}, err
 		case kept.Unfinished >= maxUnfinished:
-			return Change{}, fault.Rejected(fmt.Sprintf(
-				"%d bulk invitations of yours are not done yet: wait until one is done, or cancel one.", kept.Unfinished))
+			return Change{}, &fault.Error{Kind: fault.KindThrottled, Wait: unfinishedWait, Message: fmt.Sprintf(
+				"%d bulk invitations of yours are not done yet: wait until one is done, or cancel one.", kept.Unfinished)}
 		case kept.Rows+len(rows) > maxStoredRows:
 			return Change{}, fault.Rejected(fmt.Sprintf(
 				"%d rows of your bulk invitations of the last 30 days are kept, and %d can be: send fewer rows, or wait.",

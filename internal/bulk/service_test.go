@@ -281,7 +281,7 @@ func TestWhoSeesABulkInvitation(t *testing.T) {
 			mine = append([]uuid.UUID{e.submit("olivia", people("one", 1), bulk.Skip).UUID}, mine...)
 			e.clock.Advance(time.Second)
 		}
-		e.submit("mia", people("two", 1), bulk.Skip)
+		e.submit("mona", people("two", 1), bulk.Skip)
 		page, err := e.bulk.List(t.Context(), e.user("olivia"), 1, 2)
 		require.NoError(e, err)
 		require.Equal(e, 3, page.Total)
@@ -289,14 +289,14 @@ func TestWhoSeesABulkInvitation(t *testing.T) {
 		require.Equal(e, mine[0], page.Bulks[0].UUID)
 		require.Equal(e, mine[1], page.Bulks[1].UUID)
 		require.Equal(e, "Olivia Owner", page.Bulks[0].CreatedBy.FullName)
-		for username, want := range map[string]int{"olivia": 3, "mia": 1, "sam": 4} {
+		for username, want := range map[string]int{"olivia": 3, "mona": 1, "sam": 4} {
 			total, err := e.bulk.Count(t.Context(), e.user(username))
 			require.NoError(e, err)
 			require.Equal(e, want, total)
 		}
 		_, err = e.bulk.List(t.Context(), e.user("olivia"), 3, 2)
 		require.True(e, fault.Is(err, fault.KindNotFound))
-		for username, sees := range map[string]bool{"olivia": true, "sam": true, "mia": false} {
+		for username, sees := range map[string]bool{"olivia": true, "sam": true, "mona": false} {
 			_, err := e.bulk.Retrieve(t.Context(), e.user(username), mine[0], nil, 1, 10)
 			require.Equal(e, !sees, fault.Is(err, fault.KindNotFound))
 			_, err = e.bulk.Results(t.Context(), e.user(username), mine[0], nil)
@@ -307,16 +307,16 @@ func TestWhoSeesABulkInvitation(t *testing.T) {
 
 func TestLimitsOfBulkInvitations(t *testing.T) {
 	onEachEngine(t, func(e *env) {
-		for range 10 {
+		for range 3 {
 			e.submit("olivia", people("one", 1), bulk.Skip)
 		}
 		olivia := e.user("olivia")
 		_, err := e.bulk.Submit(t.Context(), olivia, bulk.Submission{Rows: people("one", 1), OnDuplicate: bulk.Skip})
-		require.True(e, fault.Is(err, fault.KindRejected))
-		require.EqualError(e, err, "10 bulk invitations of yours are not done yet: wait until one is done, or cancel one.")
-		e.submit("mia", people("one", 1), bulk.Skip)
+		require.True(e, fault.Is(err, fault.KindThrottled))
+		require.EqualError(e, err, "3 bulk invitations of yours are not done yet: wait until one is done, or cancel one.")
+		e.submit("mona", people("one", 1), bulk.Skip)
 
-		// After 30 days they are deleted, and the invitations stay.
+		// After 30 days those that are finished are deleted, and the invitations stay.
 		page, err := e.bulk.List(t.Context(), olivia, 1, 10)
 		require.NoError(e, err)
 		found := e.finish(page.Bulks[0].UUID)
@@ -324,12 +324,15 @@ func TestLimitsOfBulkInvitations(t *testing.T) {
 		require.NoError(e, e.bulk.Sweep(t.Context()))
 		e.retrieve(found.UUID)
 		e.clock.Advance(2 * time.Second)
-		kept := e.submit("mia", people("one", 1), bulk.Skip)
+		kept := e.submit("mona", people("one", 1), bulk.Skip)
 		require.NoError(e, e.bulk.Sweep(t.Context()))
 		total, err := e.bulk.Count(t.Context(), e.user("sam"))
 		require.NoError(e, err)
-		require.Equal(e, 1, total)
+		require.Equal(e, 4, total)
 		e.retrieve(kept.UUID)
+		for _, unfinished := range page.Bulks[1:] {
+			e.finish(unfinished.UUID)
+		}
 		require.False(e, e.step(found.UUID), "its job ends")
 		e.find(*found.Results[0].UUID)
 	})
@@ -395,6 +398,36 @@ func TestSubmitTakesLittleMemory(t *testing.T) { //nolint:paralleltest // as abo
 	t.Logf("%d bytes stored, %d MB allocated", made.Size, allocated)
 	require.Less(t, made.Size, 25_000_000)
 	require.Less(t, allocated, uint64(300))
+}
+
+func TestWhoMayInviteNowhere(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		sub, mia := bulk.Submission{Rows: people("one", 1), OnDuplicate: bulk.Skip}, e.user("mia")
+		_, err := e.bulk.DryRun(t.Context(), mia, sub)
+		require.True(e, fault.Is(err, fault.KindForbidden))
+		_, err = e.bulk.Do(t.Context(), mia, sub)
+		require.True(e, fault.Is(err, fault.KindForbidden))
+		_, err = e.bulk.Submit(t.Context(), mia, sub)
+		require.True(e, fault.Is(err, fault.KindForbidden))
+	})
+}
+
+// Requests at the same time count each other's rows.
+func TestInviterLimitOfManyAtOnce(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		olivia := e.user("olivia")
+		made := e.submit("olivia", people("job", 100), bulk.Skip)
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				_, err := e.bulk.Do(t.Context(), olivia, bulk.Submission{Rows: people(fmt.Sprint("r", i, "-"), 100), OnDuplicate: bulk.Skip})
+				require.False(e, err != nil && !fault.Is(err, fault.KindUnavailable), "%v", err)
+			})
+		}
+		all.Go(func() { e.finish(made.UUID) })
+		all.Wait()
+		require.Equal(e, 200, len(storetest.Jobs(t, e.db, "deliver_invitation")))
+	}, func(p *invitation.Policy) { p.LimitInviter = invitation.Limit{Count: 200, Per: time.Hour} })
 }
 
 // Patterns are compared outside of the transaction, and those that have changed meanwhile are compared again.

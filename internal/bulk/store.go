@@ -70,6 +70,6 @@ type Tx interface {
 	OwnInvitations(bulk uuid.UUID, invitations []uuid.UUID) (map[uuid.UUID]bool, error)
 	// ListUnfinished returns the bulk invitations that are not finished, the oldest first, at most limit.
 	ListUnfinished(limit int) ([]uuid.UUID, error)
-	// FindOld returns a bulk invitation that was created before a time.
+	// FindOld returns a bulk invitation that is finished and was created before a time.
 	FindOld(before time.Time) (uuid.UUID, error)
 }

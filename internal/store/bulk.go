@@ -292,6 +292,6 @@ func (tx *Tx) ListUnfinished(limit int) (found []uuid.UUID, err error) {
 // FindOld implements bulk.Tx.
 func (tx *Tx) FindOld(before time.Time) (uuid.UUID, error) {
 	var found bulkRow
-	err := tx.db.Select("uuid").Order("created").Take(&found, "created < ?", before).Error
+	err := tx.db.Select("uuid").Order("created").Take(&found, "created < ? AND finished IS NOT NULL", before).Error
 	return found.UUID, err
 }
