@@ -92,7 +92,7 @@ func (s *Service) runBatch(ctx context.Context, id uuid.UUID, admissions *invita
 			return Change{}, err
 		}
 		batch = s.batch(found.OnDuplicate, admissions)
-		batch.IsOwn = func(ids []uuid.UUID) (map[uuid.UUID]bool, error) { return tx.OwnInvitations(id, ids) }
+		batch.MadeBefore = func(ids []uuid.UUID) (map[uuid.UUID]bool, error) { return tx.OwnInvitations(id, ids) }
 		results, changes, err := decideFor(tx, batch, found, rows)
 		if err != nil {
 			return Change{}, err

@@ -2,6 +2,10 @@ package invitation
 
 import (
 	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
 
 	"invited/internal/directory"
 )
@@ -37,4 +41,101 @@ func (s *Service) changeAdmitting(ctx context.Context, decide func(Tx, admitter)
 			}
 			return s.Store.Change(ctx, func(tx Tx) ([]Change, error) { return decide(tx, admits) })
 		})
+}
+
+// fastTime is how long one Decide compares addresses with fast e-mail patterns.
+const fastTime = 20 * time.Millisecond
+
+// Admissions has the answers to which addresses e-mail patterns admit, and finds those that are fast to find: to find another
+// can take a second, which nobody who writes should wait for. The zero Admissions has none.
+type Admissions struct {
+	answers map[uuid.UUID]scopeAdmissions
+	asked   []admissionQuestion
+	spent   time.Duration // of fastTime
+}
+
+// scopeAdmissions are the answers of one scope.
+type scopeAdmissions struct {
+	scope    directory.Scope                // with the patterns that the answers are about
+	refusing map[string]directory.ScopeType // by address
+}
+
+// errUnanswered means that a decision needs an answer that Admissions does not have.
+var errUnanswered = errors.New("invitation: it is not known whether e-mail patterns admit an address")
+
+// begin begins a decision about some scopes: it forgets the answers of those whose patterns have changed.
+func (a *Admissions) begin(scopes map[uuid.UUID]directory.Scope) {
+	a.spent = 0
+	for id, known := range a.answers {
+		if scope, ok := scopes[id]; ok && !known.scope.SameEmailPatterns(scope) {
+			delete(a.answers, id)
+		}
+	}
+}
+
+// find is an admitter. It returns errUnanswered for what takes long to find.
+func (a *Admissions) find(scope directory.Scope, email string) (directory.ScopeType, error) {
+	if refusing, known := a.known(scope, email); known {
+		return refusing, nil
+	}
+	if a.spent > fastTime || !scope.HasFastEmailPatterns(email) {
+		return "", errUnanswered
+	}
+	began := time.Now()
+	refusing := a.answer(admissionQuestion{scope, email})
+	a.spent += time.Since(began)
+	return refusing, nil
+}
+
+// known returns an answer that needs no comparing.
+func (a *Admissions) known(scope directory.Scope, email string) (refusing directory.ScopeType, ok bool) {
+	if len(scope.UserEmailPatterns) == 0 && (scope.Customer == nil || len(scope.Customer.UserEmailPatterns) == 0) {
+		return "", true
+	}
+	refusing, ok = a.answers[scope.UUID].refusing[email]
+	return refusing, ok
+}
+
+// answer finds an answer, and keeps it.
+func (a *Admissions) answer(q admissionQuestion) directory.ScopeType {
+	if a.answers == nil {
+		a.answers = map[uuid.UUID]scopeAdmissions{}
+	}
+	if _, known := a.answers[q.scope.UUID]; !known {
+		a.answers[q.scope.UUID] = scopeAdmissions{q.scope, map[string]directory.ScopeType{}}
+	}
+	refusing := q.answer()
+	a.answers[q.scope.UUID].refusing[q.email] = refusing
+	return refusing
+}
+
+// askFor notes what drafts need.
+func (a *Admissions) askFor(f *batchFacts, drafts []BatchDraft) {
+	a.asked = nil
+	for i, d := range drafts {
+		named := f.aims[len(f.aims)-len(drafts)+i]
+		if f.checkAim(d, named) != nil {
+			continue
+		}
+		for _, email := range []string{d.Email, f.open[named.target(d.Email)].Email} {
+			if _, known := a.known(named.scope, email); !known && email != "" {
+				a.asked = append(a.asked, admissionQuestion{named.scope, email})
+			}
+		}
+	}
+}
+
+// Answer finds the answers that the last Decide needed, for as long as limit or until ctx ends, and one at least.
+func (a *Admissions) Answer(ctx context.Context, limit time.Duration) error {
+	deadline := time.Now().Add(limit)
+	for i, q := range a.asked {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if i > 0 && time.Now().After(deadline) {
+			break
+		}
+		a.answer(q)
+	}
+	return nil
 }

@@ -22,7 +22,7 @@ type BatchDraft struct {
 	Wrong fault.Fields
 }
 
-// Verdict says what became of a draft of a Batch.
+// Verdict is the outcome of a draft of a Batch.
 type Verdict int
 
 // The verdicts.
@@ -42,17 +42,19 @@ type DraftResult struct {
 	Errors  fault.Fields // in the words of Create and Send; nil: none
 }
 
-// Batch decides about many drafts as Create decides about each, one after the other: a draft finds what the drafts before it
-// make. What the decisions depend on is read for all drafts together, so that the number of statements does not grow with the
-// number of drafts; only what is sent again is read by itself. The zero Batch, with a Service, is ready.
+// Batch decides about many drafts as Create would, one after the other: each draft finds the invitations of earlier drafts.
+// What the decisions depend on is read for all drafts together, so that the number of statements does not grow with the
+// number of drafts. Only an invitation that is sent again, and an expired one in the way, is read by itself. The zero Batch,
+// with a Service, is ready.
 type Batch struct {
 	Service *Service
 	// SendOpen: an open invitation that is pending is sent again, with the rules of Send.
 	SendOpen bool
-	// IsOwn returns those of some open invitations that an earlier batch of the same request made or sent: they are not sent
-	// again. nil: there is no earlier batch.
-	IsOwn func([]uuid.UUID) (map[uuid.UUID]bool, error)
-	// Admissions are known before Decide runs. Decide returns the results up to the first draft that needs another one.
+	// MadeBefore returns which of some open invitations an earlier batch of this bulk invitation made or sent. Those are not
+	// sent again. Nil: this is the first batch.
+	MadeBefore func([]uuid.UUID) (map[uuid.UUID]bool, error)
+	// Admissions has answers from before Decide runs. Decide returns the results up to the first draft that needs another one
+	// that takes long to find.
 	Admissions *Admissions
 
 	// What Decide has decided in this batch. A dry run decides about several slices of drafts with one Batch, and nothing is
@@ -64,7 +66,7 @@ type Batch struct {
 	unasked bool           // something waits for staff, and there is nobody to tell
 }
 
-// Target is what at most one invitation is open for.
+// Target identifies an open invitation: at most one is open for an address, a role and a scope.
 type Target struct {
 	Email       string // folded
 	Role, Scope uuid.UUID
@@ -147,7 +149,7 @@ func (b *Batch) decide(f *batchFacts, d BatchDraft, a aim) (DraftResult, []Chang
 		return refusedAs(DraftRefused, err)
 	}
 	made := c.made
-	yieldMails(c.changes)
+	lowerPriority(c.changes)
 	f.open[target], b.made[target] = made, made
 	b.count++
 	b.countMails(c.changes)
@@ -175,18 +177,18 @@ func (b *Batch) decideOpen(f *batchFacts, target Target, rival uuid.UUID, refusa
 		return result, nil, err
 	}
 	b.sent[rival] = true
-	yieldMails(changes)
+	lowerPriority(changes)
 	b.countMails(changes)
 	b.unasked = b.unasked || unasked
 	return DraftResult{Verdict: DraftSent, UUID: &rival}, changes, nil
 }
 
-// yieldMails lets the mails of others go out before those of a batch.
-func yieldMails(changes []Change) {
+// lowerPriority lets mails of single invitations go out before those of a batch.
+func lowerPriority(changes []Change) {
 	for _, c := range changes {
 		for i, job := range c.Jobs {
 			if d, ok := job.(Deliver); ok {
-				d.Yields = true
+				d.LowPriority = true
 				c.Jobs[i] = d
 			}
 		}
@@ -330,7 +332,7 @@ func (f *batchFacts) readAims(drafts []BatchDraft) error {
 	for _, each := range roles {
 		f.roles[each.UUID], byName[each.Name] = each, each
 	}
-	f.batch.Admissions.forgetChanged(scopes)
+	f.batch.Admissions.begin(scopes)
 	for i, d := range drafts {
 		kind, id := parseScope(d.ScopeURL)
 		if scope := scopes[id]; kind == "" || kind == scope.Type {
@@ -386,8 +388,8 @@ func (f *batchFacts) readTargets(targets []Target) error {
 	for target, made := range f.batch.made { // of earlier slices of a dry run
 		f.open[target] = made
 	}
-	if f.batch.IsOwn != nil && f.batch.SendOpen && len(ids) > 0 {
-		if f.own, err = f.batch.IsOwn(ids); err != nil {
+	if f.batch.MadeBefore != nil && f.batch.SendOpen && len(ids) > 0 {
+		if f.own, err = f.batch.MadeBefore(ids); err != nil {
 			return err
 		}
 	}
@@ -499,8 +501,8 @@ func (f *batchFacts) QuotaTimes(quotas []Quota) ([]time.Time, error) {
 	return times, nil
 }
 
-// nth returns the time of the nth newest event, of which the batch makes the first ones, and the others begin with offset
-// events that were not read; the zero time where there are fewer.
+// nth returns the time of the nth newest event, or the zero time where there are fewer. The made newest events are the batch's
+// own. others has older ones, newest first, without the first offset of them.
 func (f *batchFacts) nth(n, made int, others []time.Time, offset int) time.Time {
 	if made >= n {
 		return f.Now()
@@ -509,77 +511,4 @@ func (f *batchFacts) nth(n, made int, others []time.Time, offset int) time.Time 
 		return others[i]
 	}
 	return time.Time{}
-}
-
-// Admissions has the answers to which addresses e-mail patterns admit: to find one can take a second, which nobody who
-// writes should wait for. The zero Admissions has none.
-type Admissions struct {
-	answers map[uuid.UUID]scopeAdmissions
-	asked   []admissionQuestion
-}
-
-// scopeAdmissions are the answers of one scope.
-type scopeAdmissions struct {
-	scope    directory.Scope                // with the patterns that the answers are about
-	refusing map[string]directory.ScopeType // by address
-}
-
-// errUnanswered means that a decision needs an answer that Admissions does not have.
-var errUnanswered = errors.New("invitation: it is not known whether e-mail patterns admit an address")
-
-// find is an admitter. It returns errUnanswered for what is not known.
-func (a *Admissions) find(scope directory.Scope, email string) (directory.ScopeType, error) {
-	if len(scope.UserEmailPatterns) == 0 && (scope.Customer == nil || len(scope.Customer.UserEmailPatterns) == 0) {
-		return "", nil
-	}
-	if refusing, ok := a.answers[scope.UUID].refusing[email]; ok {
-		return refusing, nil
-	}
-	return "", errUnanswered
-}
-
-// forgetChanged forgets the answers of scopes whose patterns have changed.
-func (a *Admissions) forgetChanged(scopes map[uuid.UUID]directory.Scope) {
-	for id, known := range a.answers {
-		if scope, ok := scopes[id]; ok && !known.scope.SameEmailPatterns(scope) {
-			delete(a.answers, id)
-		}
-	}
-}
-
-// askFor notes what drafts need.
-func (a *Admissions) askFor(f *batchFacts, drafts []BatchDraft) {
-	a.asked = nil
-	for i, d := range drafts {
-		aim := f.aims[len(f.aims)-len(drafts)+i]
-		if f.checkAim(d, aim) != nil {
-			continue
-		}
-		for _, email := range []string{d.Email, f.open[aim.target(d.Email)].Email} {
-			if _, err := a.find(aim.scope, email); err != nil && email != "" {
-				a.asked = append(a.asked, admissionQuestion{aim.scope, email})
-			}
-		}
-	}
-}
-
-// Answer finds the answers that the last Decide needed, for as long as limit or until ctx ends, and one at least.
-func (a *Admissions) Answer(ctx context.Context, limit time.Duration) error {
-	deadline := time.Now().Add(limit)
-	for i, q := range a.asked {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if i > 0 && time.Now().After(deadline) {
-			break
-		}
-		if a.answers == nil {
-			a.answers = map[uuid.UUID]scopeAdmissions{}
-		}
-		if _, known := a.answers[q.scope.UUID]; !known {
-			a.answers[q.scope.UUID] = scopeAdmissions{q.scope, map[string]directory.ScopeType{}}
-		}
-		a.answers[q.scope.UUID].refusing[q.email] = q.answer()
-	}
-	return nil
 }

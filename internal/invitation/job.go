@@ -12,10 +12,10 @@ type Job interface {
 	Queue() string // names what the work waits for: jobs that wait for different things don't hold each other up
 }
 
-// PatientJob is a Job that may let the other jobs of its queue be done first.
-type PatientJob interface {
+// PriorityJob is a Job that may have a low priority: the other jobs of its queue are done first.
+type PriorityJob interface {
 	Job
-	IsPatient() bool
+	HasLowPriority() bool
 }
 
 // The queues.
@@ -32,7 +32,8 @@ type Deliver struct {
 	Delivery   int       `json:"delivery"` // Invitation.Delivery when the job was enqueued
 	// Webhook chooses the queue only. BeginDelivery decides how the delivery is made.
 	Webhook bool `json:"webhook,omitempty"`
-	Yields  bool `json:"-"` // the job is one of many, and others of its queue are done before it
+	// LowPriority: the delivery is one of many, and the other jobs of its queue are done first.
+	LowPriority bool `json:"-"`
 }
 
 // Kind implements Job.
@@ -46,8 +47,8 @@ func (d Deliver) Queue() string {
 	return QueueMail
 }
 
-// IsPatient implements PatientJob.
-func (d Deliver) IsPatient() bool { return d.Yields }
+// HasLowPriority implements PriorityJob.
+func (d Deliver) HasLowPriority() bool { return d.LowPriority }
 
 // Notice names a kind of mail. A notice is every mail about an invitation but the one that invites.
 type Notice string

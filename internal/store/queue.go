@@ -46,8 +46,8 @@ func (tx *Tx) enqueue(jobs []invitation.Job) error {
 			encoded = string(args) // bytes are no JSON where the driver does not ask for the column's type: see docs/scaling.md, PgBouncer
 		}
 		priority := river.PriorityDefault
-		if patient, ok := job.(invitation.PatientJob); ok && patient.IsPatient() {
-			priority++ // is done later
+		if j, ok := job.(invitation.PriorityJob); ok && j.HasLowPriority() {
+			priority++ // a larger number is a lower priority
 		}
 		// The other columns have defaults.
 		rows[i] = map[string]any{
