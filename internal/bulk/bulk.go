@@ -17,7 +17,7 @@ type Submission struct {
 	OnDuplicate OnDuplicate
 }
 
-// Result is what became of one row.
+// Result is the outcome of one row.
 type Result struct {
 	Index  int // of the row, from 0
 	Row    Row

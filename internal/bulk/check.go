@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"invited/internal/directory"
@@ -59,8 +58,8 @@ func truncate(text string) string {
 }
 
 func timeMessage(value string) string {
-	_, err := time.Parse(time.RFC3339, value)
-	return unless(err == nil && len(value) <= maxShort, "Enter a date and time such as 2026-11-23T09:30:00Z.")
+	_, ok := invitation.ParseEnd(value)
+	return unless(ok && len(value) <= maxShort, "Enter a date and time such as 2026-11-23T09:30:00Z.")
 }
 
 func unless(valid bool, message string) string {

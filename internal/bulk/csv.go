@@ -339,7 +339,7 @@ func escape(value string) string { return formula.ReplaceAllString(value, "$1'$2
 func unescape(cell string) string { return escaped.ReplaceAllString(cell, "$1$2") }
 
 // WriteCSV writes results as a table in UTF-8 with a byte order mark, which Excel needs: the rows with the columns that any
-// of them has a value in, what became of each, and the line of the table that it comes from. ReadCSV reads the same rows from the table, with line feeds for
+// of them has a value in, the outcome of each, and the line of the table that it comes from. ReadCSV reads the same rows, with line feeds for
 // line breaks of any kind. WriteCSV returns the errors of the writer.
 func WriteCSV(to io.Writer, results []Result) error {
 	if _, err := io.WriteString(to, markUTF8); err != nil {
@@ -378,11 +378,11 @@ func WriteCSV(to io.Writer, results []Result) error {
 }
 
 // reason returns messages by field as one text.
-func reason(errors fault.Fields) string {
-	parts := slices.Clone(errors[fault.NonField])
-	for _, name := range slices.Sorted(maps.Keys(errors)) {
+func reason(messages fault.Fields) string {
+	parts := slices.Clone(messages[fault.NonField])
+	for _, name := range slices.Sorted(maps.Keys(messages)) {
 		if name != fault.NonField {
-			parts = append(parts, name+": "+strings.Join(errors[name], " "))
+			parts = append(parts, name+": "+strings.Join(messages[name], " "))
 		}
 	}
 	return strings.Join(parts, " ")

@@ -53,8 +53,8 @@ func (r Row) draft() invitation.BatchDraft {
 		JobTitle:            r.JobTitle,
 		CivilNumber:         r.CivilNumber,
 		ExtraInvitationText: r.ExtraInvitationText,
-		Expires:             parseTime(r.Expires),
-		MembershipExpires:   parseTime(r.MembershipExpires),
+		Expires:             endOf(r.Expires),
+		MembershipExpires:   endOf(r.MembershipExpires),
 	}}
 	if id, ok := directory.ParseUUID(r.Role); ok {
 		d.Role = id
@@ -64,11 +64,11 @@ func (r Row) draft() invitation.BatchDraft {
 	return d
 }
 
-// parseTime returns a time in whole microseconds, as the database keeps it; nil for a text that is none.
-func parseTime(text string) *time.Time {
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
+// endOf returns the time that a text gives; nil for a text that is no time.
+func endOf(text string) *time.Time {
+	at, ok := invitation.ParseEnd(text)
+	if !ok {
 		return nil
 	}
-	return new(at.UTC().Truncate(time.Microsecond))
+	return &at
 }

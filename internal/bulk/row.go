@@ -80,7 +80,7 @@ const (
 	Send OnDuplicate = "send" // send a pending one again
 )
 
-// Code says what became of a row.
+// Code is the outcome of a row.
 type Code string
 
 // The codes, as the API names them.

@@ -3,6 +3,7 @@ package bulk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -90,6 +91,9 @@ func (s *Service) runBatch(ctx context.Context, id uuid.UUID, admissions *invita
 		rows, err := tx.NextRows(id, found.Done(), s.Store.BatchRows())
 		if err != nil {
 			return Change{}, err
+		}
+		if len(rows) == 0 {
+			return Change{}, fmt.Errorf("bulk: bulk invitation %s has no row %d of %d", id, found.Done(), found.Total)
 		}
 		batch = s.batch(found.OnDuplicate, admissions)
 		batch.MadeBefore = func(ids []uuid.UUID) (map[uuid.UUID]bool, error) { return tx.OwnInvitations(id, ids) }

@@ -42,8 +42,8 @@ func mayInvite(actor directory.Actor) error {
 	return nil
 }
 
-// DryRun returns what would become of each row, and writes nothing. DryRun returns fault.KindForbidden where the caller may invite
-// nowhere.
+// DryRun returns what the outcome of each row would be, and writes nothing. DryRun returns fault.KindForbidden where the caller
+// may invite nowhere.
 func (s *Service) DryRun(ctx context.Context, caller directory.Actor, sub Submission) (Report, error) {
 	if err := mayInvite(caller); err != nil {
 		return Report{}, err
@@ -95,7 +95,7 @@ func (s *Service) lockInviter(tx Tx, id uuid.UUID) error {
 // errUnanswered means that it is not known yet whether e-mail patterns admit all addresses.
 var errUnanswered = errors.New("bulk: addresses have to be compared with e-mail patterns")
 
-// Do does at most DirectRows rows in one transaction, and returns what became of each. Do returns fault.KindForbidden where the
+// Do does at most DirectRows rows in one transaction, and returns the outcome of each. Do returns fault.KindForbidden where the
 // caller may invite nowhere.
 func (s *Service) Do(ctx context.Context, caller directory.Actor, sub Submission) (Report, error) {
 	if len(sub.Rows) > DirectRows {

@@ -430,6 +430,16 @@ func TestInviterLimitOfManyAtOnce(t *testing.T) {
 	}, func(p *invitation.Policy) { p.LimitInviter = invitation.Limit{Count: 200, Per: time.Hour} })
 }
 
+// A job whose rows are gone ends with an error, which the queue logs, in place of asking for them for its whole turn.
+func TestMissingRows(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.submit("olivia", people("one", 2), bulk.Skip)
+		require.NoError(e, e.db.QueueDriver().GetExecutor().Exec(t.Context(), "DELETE FROM bulk_invitation_rows"))
+		_, err := e.bulk.Run(t.Context(), bulk.Job{Bulk: made.UUID}, func() bool { return false })
+		require.ErrorContains(e, err, "has no row 0 of 2")
+	})
+}
+
 // Addresses are compared with fast patterns where they are needed, so that no batch runs twice.
 func TestFastPatterns(t *testing.T) {
 	onEachEngine(t, func(e *env) {

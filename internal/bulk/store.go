@@ -25,7 +25,7 @@ type Store interface {
 	BatchRows() int
 }
 
-// Change is what is written at once. The zero Change writes nothing.
+// Change lists what one transaction writes. The zero Change writes nothing.
 type Change struct {
 	Invitations []invitation.Change
 	New         *Bulk // with its Rows; nil: none

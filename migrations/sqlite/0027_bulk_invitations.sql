@@ -1,4 +1,4 @@
--- Requests to invite many people, their rows, and what became of each row. They are deleted after 30 days.
+-- Requests to invite many people, their rows, and the outcome of each row. They are deleted after 30 days.
 
 -- +goose Up
 CREATE TABLE bulk_invitations (
