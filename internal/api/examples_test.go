@@ -202,7 +202,7 @@ var exampleRequests = map[string]struct {
 		x.clock.Advance(2 * time.Second)
 		x.deliver(made.UUID)
 		x.request("POST", at(made.UUID.String(), "cancel"), "olivia", nil).is(http.StatusOK, "")
-		x.dispatch()
+		x.assignPositions()
 		return x.request("GET", feedPath+"?page_size=2", "sam", nil)
 	}},
 	"events_list 403 all": {nil, func(x *exampleEnv) response {

@@ -19,10 +19,10 @@ import (
 
 const feedPath = "/api/events/"
 
-// dispatch gives all events their place in the feed, as the workers do.
-func (e *env) dispatch() {
+// assignPositions gives all events their positions in the feed, as the workers do.
+func (e *env) assignPositions() {
 	e.t.Helper()
-	_, err := (&lifecycle.Service{Store: e.db.Lifecycle()}).Dispatch(e.context())
+	_, err := (&lifecycle.Service{Store: e.db.Lifecycle()}).AssignPositions(e.context(), false)
 	require.NoError(e.t, err)
 }
 
@@ -60,8 +60,8 @@ func TestFeed(t *testing.T) {
 		a, b := e.create("owner", "a@example.org", admin, apollo), e.create("owner", "b@example.org", admin, apollo)
 		e.clock.Advance(time.Second) // a sweep takes the older ones first
 		c := e.create("rival", "c@example.org", admin, hydra)
-		require.Empty(e.t, e.follow("staff", ""), "nobody has given them a place")
-		e.dispatch()
+		require.Empty(e.t, e.follow("staff", ""), "nobody has given them a position")
+		e.assignPositions()
 		first := e.follow("staff", "")
 		require.Equal(e.t, []string{"invitation.created created a", "invitation.created created b", "invitation.created created c"}, feedLines(first))
 
@@ -71,7 +71,7 @@ func TestFeed(t *testing.T) {
 		e.request("DELETE", at(b.UUID.String()), "owner", nil).is(http.StatusNoContent, "")
 		e.clock.Advance(lifetime)
 		e.sweep()
-		e.dispatch()
+		e.assignPositions()
 		want := append(feedLines(first),
 			"invitation.sent delivered a", "invitation.delivery_failed delivery_failed b", "invitation.canceled canceled b",
 			"invitation.deleted deleted b", "invitation.expired expired a", "invitation.expired expired c")
@@ -107,7 +107,7 @@ func TestFeed(t *testing.T) {
 
 		one := e.follow("owner", "page_size=1&customer_uuid="+acme)[0]
 		require.Equal(e.t, []uuid.UUID{a.UUID, uuid.MustParse(apollo), uuid.MustParse(acme)}, []uuid.UUID{one.InvitationUUID, *one.ScopeUUID, *one.CustomerUUID})
-		// Beside the place in the feed an event has what the list of its invitation has.
+		// Beside the position in the feed an event has what the list of its invitation has.
 		expected := e.events(a.UUID)[0]
 		require.Equal(e.t, expected, server.InvitationEvent{
 			Channel: one.Channel, Created: &one.Created, Email: one.Email, ErrorMessage: one.ErrorMessage, EventType: &one.EventType,
@@ -151,7 +151,7 @@ func TestFeedRefusals(t *testing.T) {
 func TestFeedShowsNoLink(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		made := e.create("owner", "guest@example.org", admin, apollo)
-		e.dispatch()
+		e.assignPositions()
 		done := e.expectNoChange()
 		answer := e.request("GET", feedPath, "staff", nil).is(http.StatusOK, "")
 		done()

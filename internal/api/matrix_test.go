@@ -228,7 +228,7 @@ var matrixOperations = []matrixOperation{
 		}
 		return either(seesCustomer(p, scope), 200, 404)
 	}), func(e *env, p persona, scope int, id string) response {
-		e.dispatch()
+		e.assignPositions()
 		answer := e.request("GET", feedPath+"?page_size=300&customer_uuid="+customerOf(scope)+"&invitation_uuid="+id, p.name, nil)
 		if answer.Status == 200 {
 			require.Contains(e.t, answer.Body, `"event_type":"created"`)

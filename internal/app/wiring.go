@@ -92,7 +92,7 @@ func (a *App) newJoining() *joining.Service {
 
 // newLifecycle returns the use cases of the feed and the webhook of events.
 func (a *App) newLifecycle() *lifecycle.Service {
-	return &lifecycle.Service{Store: a.db.Lifecycle(), Webhook: a.config.EventsWebhookURL != ""}
+	return &lifecycle.Service{Store: a.db.Lifecycle()}
 }
 
 // newBulk returns the use cases of bulk invitations.

@@ -57,7 +57,8 @@ type Config struct {
 	Renderer    *mail.Renderer
 	Transport   mail.Transport
 	Webhook     *webhook.Client // delivers invitations into projects; nil: every invitation is a mail
-	// EventsWebhook is where events are sent; nil: nowhere. It is set where Lifecycle.Webhook is true.
+	// EventsWebhook is where events are sent; nil: nowhere. Events that get their positions from workers without it are
+	// never sent.
 	EventsWebhook *webhook.Client
 	Mails         MailSettings
 	// MailInterval is the least time between two mails of this process; 0: as fast as the mail server takes them.
@@ -78,15 +79,15 @@ type Workers struct {
 	running   atomic.Bool
 	stopping  atomic.Bool
 
-	stopDispatching func()
-	givenUp         lastTime // of an event
+	stopPositioning func()
+	givenUp         occurrence // of an event
 }
 
 // New returns workers, which take no jobs before Start. It doesn't connect to the database.
 func New(c Config) (*Workers, error) {
 	c.Poll = cmp.Or(c.Poll, 500*time.Millisecond)
 	c.Sweep = cmp.Or(c.Sweep, 15*time.Minute)
-	w := &Workers{config: c, clock: &clock{read: c.Now}, stopClock: func() {}, stopDispatching: func() {}}
+	w := &Workers{config: c, clock: &clock{read: c.Now}, stopClock: func() {}, stopPositioning: func() {}}
 	w.sender = &sender{
 		renderer: c.Renderer, transport: c.Transport, webhook: c.Webhook, mails: c.Mails, clock: w.clock,
 		mailRoute: route{pace: newPace(c.MailInterval)}, webhookRoute: route{pace: newPace(0)},
@@ -99,8 +100,8 @@ func New(c Config) (*Workers, error) {
 	return w, nil
 }
 
-// Start begins to take jobs, until Stop is called; the end of ctx doesn't stop the workers. The error is that of the first
-// use of the database.
+// Start begins to take jobs, until Stop is called; the end of ctx doesn't stop the workers. The error is that of the
+// first use of the database.
 func (w *Workers) Start(ctx context.Context) error {
 	stop, err := w.clock.start(ctx)
 	if err != nil {
@@ -116,7 +117,7 @@ func (w *Workers) Start(ctx context.Context) error {
 		return fmt.Errorf("starting the workers: %w", err)
 	}
 	w.stopClock = stop
-	w.stopDispatching = w.startDispatching(ctx)
+	w.stopPositioning = w.startPositioning(ctx)
 	w.running.Store(true)
 	return nil
 }
@@ -128,7 +129,7 @@ func (w *Workers) Stop(ctx context.Context) error {
 	w.running.Store(false)
 	w.stopping.Store(true)
 	w.sender.stop()
-	w.stopDispatching()
+	w.stopPositioning()
 	defer w.sender.close()
 	defer w.stopClock()
 	if err := w.client.Stop(ctx); err == nil {
@@ -147,8 +148,8 @@ func (w *Workers) Running() error {
 	return nil
 }
 
-// Troubles returns, for "mail", "clock" and (with a webhook each) "webhook" and "events_webhook", one sentence about what the operator has to fix,
-// or "" when this process knows of nothing. No job is lost for any of them.
+// Troubles returns, for "mail", "clock" and (with a webhook each) "webhook" and "events_webhook", one sentence about
+// what the operator has to fix, or "" when this process knows of nothing. No job is lost for any of them.
 func (w *Workers) Troubles() map[string]string {
 	found := map[string]string{"mail": w.sender.mailRoute.trouble(), "clock": w.clock.trouble()}
 	if w.config.Webhook != nil {

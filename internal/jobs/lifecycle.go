@@ -17,17 +17,16 @@ import (
 )
 
 const (
-	// dispatchTimeout bounds a look for events that have no position yet.
-	dispatchTimeout = 20 * time.Second
-	// idleLooks is how much longer than a look for events that finds none the pause after it is at least.
+	// positionsTimeout bounds a look for events that have no position yet.
+	positionsTimeout = 20 * time.Second
+	// After a look that finds nothing, the pause is at least idleLooks times as long as the look.
 	idleLooks = 20
 	// deliverEventsFor is how long a job sends the events of one invitation before others have their turn.
 	deliverEventsFor = jobTimeout / 3
 )
 
-// startDispatching gives positions to events about every Config.Poll until stop is called. A dispatch that fails is
-// repeated.
-func (w *Workers) startDispatching(ctx context.Context) (stop func()) {
+// startPositioning gives positions to events about every Config.Poll until stop is called. What fails is tried again.
+func (w *Workers) startPositioning(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -39,13 +38,13 @@ func (w *Workers) startDispatching(ctx context.Context) (stop func()) {
 			case <-time.After(wait):
 			}
 			began := time.Now()
-			found, err := w.dispatch(ctx)
+			found, err := w.assignPositions(ctx)
 			// On PostgreSQL a look that finds nothing passes the index entries of all events since the last vacuum.
 			if wait = w.config.Poll; !found {
 				wait = max(wait, idleLooks*time.Since(began))
 			}
 			if err != nil && !failing && ctx.Err() == nil {
-				w.config.Logger.ErrorContext(ctx, "events can't be dispatched, which is tried again", "error", err)
+				w.config.Logger.ErrorContext(ctx, "events can't be given their positions, which is tried again", "error", err)
 			}
 			failing = err != nil
 		}
@@ -53,12 +52,12 @@ func (w *Workers) startDispatching(ctx context.Context) (stop func()) {
 	return func() { cancel(); running.Wait() }
 }
 
-// dispatch gives positions to events. A panic is an error: the next dispatch may work.
-func (w *Workers) dispatch(ctx context.Context) (found bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, dispatchTimeout)
+// assignPositions gives positions to events. A panic is an error: the next try may work.
+func (w *Workers) assignPositions(ctx context.Context) (found bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, positionsTimeout)
 	defer cancel()
 	defer recoverAsError(&err)
-	return w.config.Lifecycle.Dispatch(ctx)
+	return w.config.Lifecycle.AssignPositions(ctx, w.config.EventsWebhook != nil)
 }
 
 // recoverAsError is deferred, and turns a panic into an error.
@@ -175,23 +174,23 @@ func textOrEmpty(id *uuid.UUID) string {
 	return id.String()
 }
 
-// lastTime is when something happened last in this process.
-type lastTime struct {
+// occurrence is when something happened last in this process.
+type occurrence struct {
 	mu sync.Mutex
 	at time.Time
 }
 
-func (l *lastTime) note() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.at = time.Now()
+func (o *occurrence) note() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.at = time.Now()
 }
 
 // isRecent reports whether it happened within staleAfter.
-func (l *lastTime) isRecent() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.at.IsZero() && time.Since(l.at) < staleAfter
+func (o *occurrence) isRecent() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.at.IsZero() && time.Since(o.at) < staleAfter
 }
 
 // eventsTrouble returns what the operator has to know about the events; empty: nothing.

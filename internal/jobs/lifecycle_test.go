@@ -115,7 +115,7 @@ func (r *eventRecorder) taken(id *uuid.UUID) (types []string) {
 
 // lifecycle returns the use cases of events.
 func (env *testEnv) lifecycle() *lifecycle.Service {
-	return &lifecycle.Service{Store: env.db.Lifecycle(), Webhook: true}
+	return &lifecycle.Service{Store: env.db.Lifecycle()}
 }
 
 // sendEventsTo makes workers send events to a webhook.
@@ -123,7 +123,7 @@ func (env *testEnv) sendEventsTo(address string) func(*jobs.Config) {
 	env.t.Helper()
 	client, err := webhook.New(webhook.Config{URL: address, Secret: eventsSecret})
 	require.NoError(env.t, err)
-	return func(c *jobs.Config) { c.Lifecycle, c.EventsWebhook = env.lifecycle(), client }
+	return func(c *jobs.Config) { c.EventsWebhook = client }
 }
 
 // retryEvents makes the jobs that wait for another try available.
@@ -154,11 +154,11 @@ func (env *testEnv) deliveries() map[string]int {
 	return found
 }
 
-// dispatched waits until all events have their place in the feed.
-func (env *testEnv) dispatched() {
+// waitForPositions waits until all events have their positions in the feed.
+func (env *testEnv) waitForPositions() {
 	env.t.Helper()
-	env.waitFor("the dispatch of all events", func() bool {
-		waiting, err := env.db.Lifecycle().HasUnnumbered(context.Background())
+	env.waitFor("the positions of all events", func() bool {
+		waiting, err := env.db.Lifecycle().HasUnpositioned(context.Background())
 		return err == nil && !waiting
 	})
 }
@@ -199,7 +199,7 @@ func TestWebhookOfEventsIsDownForAnHour(t *testing.T) {
 				want[id] = append(want[id], "invitation.canceled")
 			}
 		}
-		env.dispatched()
+		env.waitForPositions()
 		env.clock.Advance(time.Hour)
 		env.retryEvents()
 		env.waitUntilIdle(eventsKind)
@@ -233,7 +233,7 @@ func TestWebhookOfEventsIsDownForAnHour(t *testing.T) {
 func TestEventsWhoseJobIsGone(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, env *testEnv) {
 		id := env.invite("ina@university.example")
-		_, err := env.lifecycle().Dispatch(t.Context())
+		_, err := env.lifecycle().AssignPositions(t.Context(), true)
 		require.NoError(t, err)
 		env.exec("DELETE FROM river_job WHERE kind = '" + eventsKind + "'")
 		hook := newEventRecorder(t)
@@ -267,7 +267,7 @@ func TestRefusedEventIsGivenUp(t *testing.T) {
 		require.NoError(t, env.service.Cancel(t.Context(), env.user("olivia"), broken))
 		other := env.invite("other@university.example")
 		env.waitFor("the events of another invitation", func() bool { return len(hook.taken(&other)) == 2 })
-		env.dispatched()
+		env.waitForPositions()
 		env.clock.Advance(lifecycle.GiveUpAfter - time.Minute)
 		before := tried()
 		env.waitFor("another try", func() bool { env.retryEvents(); return tried() > before })
@@ -310,7 +310,7 @@ func TestWebhookOfEventsIsGone(t *testing.T) {
 		for i := range 5 {
 			env.waitForState(env.invite(fmt.Sprintf("guest%d@university.example", i)), invitation.OK)
 		}
-		env.dispatched()
+		env.waitForPositions()
 		env.waitFor("a refusal", func() bool { return len(hook.requests()) > 0 })
 		env.waitUntilIdle(eventsKind)
 		require.LessOrEqual(t, len(hook.requests()), 5, "those that were under way; the circuit is open for the others")
@@ -326,9 +326,9 @@ func TestWebhookOfEventsIsGone(t *testing.T) {
 // Without a webhook there is a feed, and no job.
 func TestEventsWithoutAWebhook(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, env *testEnv) {
-		env.startWorkers(func(c *jobs.Config) { c.Lifecycle = &lifecycle.Service{Store: env.db.Lifecycle()} })
+		env.startWorkers()
 		env.waitForState(env.invite("ina@university.example"), invitation.OK)
-		env.dispatched()
+		env.waitForPositions()
 		found, err := env.db.Lifecycle().ListFeed(t.Context(), uuid.Nil, lifecycle.Query{Limit: 10})
 		require.NoError(t, err)
 		require.Len(t, found, 2)

@@ -14,8 +14,8 @@ import (
 // GiveUpAfter is how long a delivery is tried after its first failure.
 const GiveUpAfter = 3 * 24 * time.Hour
 
-// batch is the number of events or deliveries that one transaction changes. On SQLite everybody who writes waits for it: 100
-// events take it 8 ms, 1,000 take it 200 ms. On PostgreSQL both sizes change as many in a second.
+// batch is the number of events or deliveries that one transaction changes. On SQLite everybody who writes waits for
+// it: 100 events take it 8 ms, 1,000 take it 200 ms. On PostgreSQL both sizes change as many in a second.
 const batch = 100
 
 // restoreBatch is the number of jobs that one transaction of a sweep writes.
@@ -41,7 +41,7 @@ type DeliveryState string
 // The states of a delivery, as the database has them.
 const (
 	Pending   DeliveryState = "pending"
-	Delivered DeliveryState = "sent"
+	Delivered DeliveryState = "sent" // to the webhook; the type Sent is about an invitation
 	GivenUp   DeliveryState = "given_up"
 )
 
@@ -60,7 +60,7 @@ type Delivery struct {
 // TableName implements gorm's Tabler.
 func (Delivery) TableName() string { return "event_deliveries" }
 
-// ID returns the webhook-id: that of every attempt at the delivery, and of no other event.
+// ID returns the webhook-id. All attempts at one delivery share it, and no other event has it.
 func (d Delivery) ID() string { return fmt.Sprintf("%s.event.%d", d.InvitationUUID, d.Position) }
 
 // succeed returns a delivery that was made.
@@ -87,18 +87,19 @@ func giveUp(d Delivery, now time.Time) Delivery {
 	return d
 }
 
-// Dispatch gives a position to each event that is committed and has none, and reports whether there was one.
-func (s *Service) Dispatch(ctx context.Context) (found bool, err error) {
-	found, err = s.Store.HasUnnumbered(ctx)
+// AssignPositions gives a position to each event that is committed and has none, and reports whether there was one.
+// Events that get their position while send is false are never sent to the webhook.
+func (s *Service) AssignPositions(ctx context.Context, send bool) (found bool, err error) {
+	found, err = s.Store.HasUnpositioned(ctx)
 	if err != nil || !found {
 		return false, err
 	}
 	var deliver func(invitation.Event) bool
-	if s.Webhook {
+	if send {
 		deliver = func(e invitation.Event) bool { return TypeOf(e) != "" }
 	}
 	for n := batch; n == batch && err == nil; {
-		n, err = s.Store.Number(ctx, batch, deliver)
+		n, err = s.Store.AssignPositions(ctx, batch, deliver)
 	}
 	return true, err
 }
@@ -134,8 +135,8 @@ func (s *Service) withEvent(ctx context.Context, next *Delivery) (*Delivery, err
 }
 
 // Finish records how an attempt at a delivery ended. It returns the delivery as it is then, and the next one of its
-// invitation, which is the same one where it is to be tried again; nil: there is none, and the job is done. Where another
-// job has ended the delivery, Finish returns what that one has recorded; no state: the delivery was deleted.
+// invitation, which is the same one where it is to be tried again; nil: there is none, and the job is done. Where
+// another job has ended the delivery, Finish returns what that one has recorded; no state: the delivery was deleted.
 func (s *Service) Finish(ctx context.Context, d Delivery, failed bool) (finished Delivery, next *Delivery, err error) {
 	finish := succeed
 	if failed {
@@ -149,8 +150,8 @@ func (s *Service) Finish(ctx context.Context, d Delivery, failed bool) (finished
 }
 
 // Redeliver makes ended deliveries of a period pending again. They are made in their order and with their webhook-ids.
-// Redeliver returns how many deliveries of how many invitations those are. It changes nothing where dry is true. An error
-// leaves a part of them pending.
+// Redeliver returns how many deliveries of how many invitations those are. It changes nothing where dry is true. An
+// error leaves a part of them pending.
 func (s *Service) Redeliver(ctx context.Context, r Redelivery, dry bool) (deliveries, invitations int, err error) {
 	found, err := s.Store.FindEnded(ctx, r)
 	if err != nil {

@@ -12,15 +12,11 @@ import (
 )
 
 // Service has the use cases. Store must be set.
-type Service struct {
-	Store Store
-	// Webhook is whether events are sent to a webhook. Those that get their position while it is false are never sent.
-	Webhook bool
-}
+type Service struct{ Store Store }
 
 // Feed returns events in the order of their positions, and whether there are more. Staff and support read the events of
-// all invitations. Others name a customer of which they x returns fault.KindForbidden for those who name no customer,
-// and fault.KindNotFound for another customer.
+// all invitations. Others read those of a customer whose invitations they see: Feed returns fault.KindForbidden where
+// they name no customer, and fault.KindNotFound where they name any other customer.
 func (s *Service) Feed(ctx context.Context, caller directory.Actor, q Query) (found []invitation.Event, more bool, err error) {
 	if err := mayRead(caller, q.Customer); err != nil {
 		return nil, false, err

@@ -15,26 +15,28 @@ type Store interface {
 	// ListFeed returns the events that have a position and pass a query, in the order of their positions. Lists of one
 	// caller wait for each other.
 	ListFeed(ctx context.Context, caller uuid.UUID, q Query) ([]invitation.Event, error)
-	// HasUnnumbered reports whether an event has no position.
-	HasUnnumbered(ctx context.Context) (bool, error)
-	// Number gives the next positions to at most limit events that have none, in the order of their ids, and returns their
-	// number. It writes a pending delivery for each event that deliver picks, and a job for each invitation that has no
-	// other pending delivery. A nil deliver picks none. Number returns 0 while another transaction numbers.
-	Number(ctx context.Context, limit int, deliver func(invitation.Event) bool) (int, error)
+	// HasUnpositioned reports whether an event has no position.
+	HasUnpositioned(ctx context.Context) (bool, error)
+	// AssignPositions gives the next positions to at most limit events that have none, in the order of their ids, and
+	// returns the number of those events. It writes a pending delivery for each event that deliver picks, and a job for
+	// each invitation that has no other pending delivery. A nil deliver picks none. AssignPositions returns 0 while
+	// another transaction assigns positions.
+	AssignPositions(ctx context.Context, limit int, deliver func(invitation.Event) bool) (int, error)
 	// RestoreJobs writes a job for each of at most limit invitations that have a pending delivery and no job, and returns
 	// their number.
 	RestoreJobs(ctx context.Context, limit int) (int, error)
-	// NextDelivery returns the pending delivery of an invitation with the lowest position, with its event, which is the zero
-	// Event where it is gone; nil: there is no pending delivery.
+	// NextDelivery returns the pending delivery of an invitation with the lowest position, with its event, which is the
+	// zero Event where it is gone; nil: there is no pending delivery.
 	NextDelivery(ctx context.Context, invitation uuid.UUID) (*Delivery, error)
 	// FinishDelivery writes what finish makes of a delivery at the present time, and returns it with the next delivery of
-	// its invitation; nil: there is none, and Number and Redeliver write another job with the next one. Where
-	// the delivery is not pending any more FinishDelivery writes nothing, and returns the stored delivery; the zero Delivery
-	// where that is gone.
+	// its invitation; nil: there is none, and AssignPositions and Redeliver write another job with the next one. Where
+	// the delivery is not pending any more FinishDelivery writes nothing, and returns the stored delivery; the zero
+	// Delivery where that is gone.
 	FinishDelivery(ctx context.Context, d Delivery, finish func(Delivery, time.Time) Delivery) (finished Delivery, next *Delivery, err error)
-	// FindEnded returns position and invitation of the deliveries that have ended in a period, in the order of their positions.
+	// FindEnded returns position and invitation of the deliveries that have ended in a period, in the order of their
+	// positions.
 	FindEnded(ctx context.Context, r Redelivery) ([]Delivery, error)
-	// Redeliver makes deliveries that have ended pending again, with the jobs that Number would write.
+	// Redeliver makes deliveries that have ended pending again, with the jobs that AssignPositions would write.
 	Redeliver(ctx context.Context, deliveries []Delivery) error
 }
 

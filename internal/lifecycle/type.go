@@ -5,7 +5,8 @@ import "invited/internal/invitation"
 // Type is the type of an event as other programs see it.
 type Type string
 
-// The types, as the webhook and the feed name them.
+// The types, as the webhook and the feed name them. Two words cross: the event_type "delivered" of an invitation's
+// delivery has the type Sent, and "sent", by which a user sends an invitation again, has Updated or Requested.
 const (
 	Created        Type = "invitation.created"
 	Sent           Type = "invitation.sent" // handed over to the mail server or the webhook of invitations

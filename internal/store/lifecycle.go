@@ -34,16 +34,16 @@ func (s lifecycleStore) ListFeed(ctx context.Context, caller uuid.UUID, q lifecy
 	return found, err
 }
 
-// HasUnnumbered implements lifecycle.Store.
-func (s lifecycleStore) HasUnnumbered(ctx context.Context) (has bool, err error) {
+// HasUnpositioned implements lifecycle.Store.
+func (s lifecycleStore) HasUnpositioned(ctx context.Context) (has bool, err error) {
 	err = s.read(ctx, func(tx *Tx) error {
 		return tx.db.Raw("SELECT EXISTS (SELECT 1 FROM invitation_events WHERE position IS NULL)").Scan(&has).Error
 	})
 	return has, err
 }
 
-// Number implements lifecycle.Store. A replica of the version before writes no scope and customer.
-func (s lifecycleStore) Number(ctx context.Context, limit int, deliver func(invitation.Event) bool) (n int, err error) {
+// AssignPositions implements lifecycle.Store. A replica of the version before writes no scope and customer.
+func (s lifecycleStore) AssignPositions(ctx context.Context, limit int, deliver func(invitation.Event) bool) (n int, err error) {
 	err = s.Write(ctx, func(db *gorm.DB, now time.Time) error {
 		n = 0
 		tx := &Tx{db: db, engine: s.DB, now: now}
@@ -51,16 +51,16 @@ func (s lifecycleStore) Number(ctx context.Context, limit int, deliver func(invi
 		if err != nil || !locked {
 			return err
 		}
-		numbered := db.Exec("UPDATE invitation_events SET position = numbered.position,"+
+		written := db.Exec("UPDATE invitation_events SET position = next.position,"+
 			" scope_uuid = COALESCE(scope_uuid, (SELECT i.scope_uuid FROM invitations AS i WHERE i.uuid = invitation_uuid)),"+
 			" customer_uuid = COALESCE(customer_uuid, (SELECT i.customer_uuid FROM invitations AS i WHERE i.uuid = invitation_uuid))"+
 			" FROM (SELECT id, ? + row_number() OVER (ORDER BY id) AS position FROM"+
-			" (SELECT id FROM invitation_events WHERE position IS NULL ORDER BY id LIMIT ?) AS first) AS numbered"+
-			" WHERE invitation_events.id = numbered.id", last, limit)
-		if numbered.Error != nil || numbered.RowsAffected == 0 {
-			return numbered.Error
+			" (SELECT id FROM invitation_events WHERE position IS NULL ORDER BY id LIMIT ?) AS first) AS next"+
+			" WHERE invitation_events.id = next.id", last, limit)
+		if written.Error != nil || written.RowsAffected == 0 {
+			return written.Error
 		}
-		n = int(numbered.RowsAffected)
+		n = int(written.RowsAffected)
 		if err := db.Exec("UPDATE event_feed SET position = ?", last+int64(n)).Error; err != nil || deliver == nil {
 			return err
 		}
@@ -133,8 +133,8 @@ func (tx *Tx) makePending(deliveries []lifecycle.Delivery, write func(positions 
 // unfinishedJobs are the states of a job that runs, or will.
 var unfinishedJobs = []string{"available", "pending", "retryable", "running", "scheduled"}
 
-// RestoreJobs implements lifecycle.Store. It reads before it writes, so that nobody waits for it where nothing is lost. Two
-// calls at once may write two jobs of one invitation, which do no harm: see FinishDelivery.
+// RestoreJobs implements lifecycle.Store. It reads before it writes, so that nobody waits for it where nothing is lost.
+// Two calls at once may write two jobs of one invitation, which do no harm: see FinishDelivery.
 func (s lifecycleStore) RestoreJobs(ctx context.Context, limit int) (n int, err error) {
 	invitationOf := "CAST(args AS text) ->> 'invitation'" // SQLite's column has bytes
 	if s.IsPostgres() {

@@ -22,7 +22,7 @@ import (
 func TestFeedHasEachEventOnce(t *testing.T) {
 	const writers, invitationsOfEach, eventsOfEach = 6, 8, 6
 	onEachEngine(t, func(t *testing.T, e *env) {
-		feed := &lifecycle.Service{Store: e.db.Lifecycle(), Webhook: true}
+		feed := &lifecycle.Service{Store: e.db.Lifecycle()}
 		var writing, writingLate, reading sync.WaitGroup
 		written := make(chan struct{}) // closed when all events are committed
 		for range writers {
@@ -74,8 +74,8 @@ func TestFeedHasEachEventOnce(t *testing.T) {
 			reading.Go(func() {
 				for after, ended := int64(0), false; ; {
 					// Both give positions, so that one finds the other at it.
-					if _, err := feed.Dispatch(t.Context()); err != nil {
-						t.Errorf("dispatching: %v", err)
+					if _, err := feed.AssignPositions(t.Context(), true); err != nil {
+						t.Errorf("assigning positions: %v", err)
 						return
 					}
 					found, err := e.db.Lifecycle().ListFeed(t.Context(), uuid.New(), lifecycle.Query{After: after, Limit: 7})
@@ -92,7 +92,7 @@ func TestFeedHasEachEventOnce(t *testing.T) {
 					}
 					select {
 					case <-written:
-						waiting, err := e.db.Lifecycle().HasUnnumbered(t.Context())
+						waiting, err := e.db.Lifecycle().HasUnpositioned(t.Context())
 						ended = err == nil && !waiting
 					default:
 					}
@@ -125,10 +125,10 @@ func TestFeedHasEachEventOnce(t *testing.T) {
 	})
 }
 
-// dispatch gives events their positions.
-func dispatch(t *testing.T, s *lifecycle.Service) {
+// assignPositions gives events their positions.
+func assignPositions(t *testing.T, s *lifecycle.Service) {
 	t.Helper()
-	_, err := s.Dispatch(t.Context())
+	_, err := s.AssignPositions(t.Context(), true)
 	require.NoError(t, err)
 }
 
@@ -143,7 +143,7 @@ func (e *env) write(kind invitation.EventType, ids ...uuid.UUID) {
 // Each invitation with pending deliveries has one job, whichever of them end in which order.
 func TestDeliveriesHaveOneJob(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
-		s, one, other := &lifecycle.Service{Store: e.db.Lifecycle(), Webhook: true}, uuid.New(), uuid.New()
+		s, one, other := &lifecycle.Service{Store: e.db.Lifecycle()}, uuid.New(), uuid.New()
 		jobs := func() int { return len(storetest.Jobs(t, e.db, lifecycle.Deliver{}.Kind())) }
 		finish := func(id uuid.UUID, failed bool) *lifecycle.Delivery {
 			next, err := s.Next(t.Context(), lifecycle.Deliver{Invitation: id})
@@ -157,10 +157,10 @@ func TestDeliveriesHaveOneJob(t *testing.T) {
 		}
 		e.write(invitation.EventCreated, one, other, one)
 		e.write(invitation.EventRefused, one) // not sent
-		dispatch(t, s)
+		assignPositions(t, s)
 		require.Equal(t, 2, jobs())
 		e.write(invitation.EventUpdated, one)
-		dispatch(t, s)
+		assignPositions(t, s)
 		require.Equal(t, 2, jobs(), "the job of the invitation finds it")
 
 		first := finish(one, false)
@@ -173,7 +173,7 @@ func TestDeliveriesHaveOneJob(t *testing.T) {
 		require.Equal(t, int64(5), finish(one, false).Position)
 		require.Nil(t, finish(one, false))
 		e.write(invitation.EventUpdated, one)
-		dispatch(t, s)
+		assignPositions(t, s)
 		require.Equal(t, 3, jobs(), "the invitation had no pending delivery")
 
 		// What has ended is sent again before what waits, by the same job; the other invitation waits for its first.
@@ -201,13 +201,14 @@ func TestDeliveriesHaveOneJob(t *testing.T) {
 	})
 }
 
-// An invitation whose job is gone, or was cancelled, while deliveries wait has one again after a sweep. Others have no other.
+// An invitation whose job is gone, or was cancelled, while deliveries wait has one again after a sweep. Others have no
+// other.
 func TestSweepRestoresJobs(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
-		s := &lifecycle.Service{Store: e.db.Lifecycle(), Webhook: true}
+		s := &lifecycle.Service{Store: e.db.Lifecycle()}
 		done, waiting, lost, canceled := uuid.New(), uuid.New(), uuid.New(), uuid.New()
 		e.write(invitation.EventCreated, done, waiting, lost, canceled, lost)
-		dispatch(t, s)
+		assignPositions(t, s)
 		next, err := s.Next(t.Context(), lifecycle.Deliver{Invitation: done})
 		require.NoError(t, err)
 		_, _, err = s.Finish(t.Context(), *next, false)
@@ -228,13 +229,13 @@ func TestSweepRestoresJobs(t *testing.T) {
 	})
 }
 
-// Of two jobs of one invitation that make the same delivery, the one that comes last gets what the first has recorded, and
-// goes on.
+// Of two jobs of one invitation that make the same delivery, the one that comes last gets what the first has recorded,
+// and goes on.
 func TestTwoJobsOfOneInvitation(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
-		s, id := &lifecycle.Service{Store: e.db.Lifecycle(), Webhook: true}, uuid.New()
+		s, id := &lifecycle.Service{Store: e.db.Lifecycle()}, uuid.New()
 		e.write(invitation.EventCreated, id, id, id)
-		dispatch(t, s)
+		assignPositions(t, s)
 		take := func() lifecycle.Delivery {
 			next, err := s.Next(t.Context(), lifecycle.Deliver{Invitation: id})
 			require.NoError(t, err)
@@ -272,9 +273,9 @@ func TestTwoJobsOfOneInvitation(t *testing.T) {
 // A delivery whose event was deleted is given up, and holds up no other.
 func TestEventsOfDeliveriesAreGone(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
-		s, id := &lifecycle.Service{Store: e.db.Lifecycle(), Webhook: true}, uuid.New()
+		s, id := &lifecycle.Service{Store: e.db.Lifecycle()}, uuid.New()
 		e.write(invitation.EventCreated, id, id, id, id, id, id)
-		dispatch(t, s)
+		assignPositions(t, s)
 		require.NoError(t, e.exec("DELETE FROM invitation_events WHERE position IN (1, 2, 4, 6)"))
 		next, err := s.Next(t.Context(), lifecycle.Deliver{Invitation: id})
 		require.NoError(t, err)
@@ -307,7 +308,7 @@ func TestRedeliverMany(t *testing.T) {
 			}
 			return tx.CreateInBatches(deliveries, 500).Error
 		}))
-		s := &lifecycle.Service{Store: e.db.Lifecycle(), Webhook: true}
+		s := &lifecycle.Service{Store: e.db.Lifecycle()}
 		for range 2 {
 			deliveries, of, err := s.Redeliver(t.Context(), lifecycle.Redelivery{Since: time.Now().Add(-2 * time.Hour)}, false)
 			require.NoError(t, err)
@@ -321,21 +322,21 @@ func TestRedeliverMany(t *testing.T) {
 	})
 }
 
-// A delivery that ends while another event of its invitation is dispatched leaves a job that finds the other one.
-func TestDispatchRacesWithTheLastDelivery(t *testing.T) {
+// A delivery that ends while another event of its invitation gets its position leaves a job that finds the other one.
+func TestPositionsRaceWithTheLastDelivery(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
-		s := &lifecycle.Service{Store: e.db.Lifecycle(), Webhook: true}
+		s := &lifecycle.Service{Store: e.db.Lifecycle()}
 		for range 25 {
 			id := uuid.New()
 			e.write(invitation.EventCreated, id)
-			dispatch(t, s)
+			assignPositions(t, s)
 			before := len(storetest.Jobs(t, e.db, lifecycle.Deliver{}.Kind()))
 			e.write(invitation.EventUpdated, id)
 			var both sync.WaitGroup
 			var foundNext bool
 			both.Go(func() {
-				if _, err := s.Dispatch(t.Context()); err != nil {
-					t.Errorf("dispatching: %v", err)
+				if _, err := s.AssignPositions(t.Context(), true); err != nil {
+					t.Errorf("assigning positions: %v", err)
 				}
 			})
 			both.Go(func() { // what a job does
@@ -358,19 +359,20 @@ func TestDispatchRacesWithTheLastDelivery(t *testing.T) {
 // Without a webhook events have positions, and nothing is sent, then or later.
 func TestNothingIsSentWithoutAWebhook(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
-		off, on := &lifecycle.Service{Store: e.db.Lifecycle()}, &lifecycle.Service{Store: e.db.Lifecycle(), Webhook: true}
+		s := &lifecycle.Service{Store: e.db.Lifecycle()}
 		e.write(invitation.EventCreated, uuid.New(), uuid.New())
-		dispatch(t, off)
-		dispatch(t, on)
+		_, err := s.AssignPositions(t.Context(), false)
+		require.NoError(t, err)
+		assignPositions(t, s)
 		require.Equal(t, 2, e.count("SELECT max(position) FROM invitation_events"))
 		require.Zero(t, e.count("SELECT count(*) FROM event_deliveries"))
 		require.Zero(t, e.count("SELECT count(*) FROM river_job"))
 	})
 }
 
-// Events of the version before have their scope and their place, and are never sent. A replica of that version still
-// writes events, whose scope is found when they get their place.
-func TestMigrationNumbersEvents(t *testing.T) {
+// Events of the version before have their scope and their position, and are never sent. A replica of that version still
+// writes events, whose scope is found when they get their position.
+func TestMigrationAssignsPositions(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
 		db, address := openAt(t, engine, 25)
@@ -402,7 +404,7 @@ func TestMigrationNumbersEvents(t *testing.T) {
 		_, err := db.Migrate(t.Context())
 		require.NoError(t, err)
 		write(there)
-		feed := &lifecycle.Service{Store: db.Lifecycle(), Webhook: true}
+		feed := &lifecycle.Service{Store: db.Lifecycle()}
 		list := func(customer *uuid.UUID) (positions []int64) {
 			found, err := db.Lifecycle().ListFeed(t.Context(), uuid.New(), lifecycle.Query{Customer: customer, Limit: 10})
 			require.NoError(t, err)
@@ -414,7 +416,7 @@ func TestMigrationNumbersEvents(t *testing.T) {
 			return positions
 		}
 		require.Equal(t, []int64{1, 2}, list(nil))
-		dispatch(t, feed)
+		assignPositions(t, feed)
 		require.Equal(t, []int64{1, 2, 3}, list(nil))
 		require.Equal(t, []int64{2, 3}, list(&customerID))
 		require.Equal(t, []string{"3"}, e.texts("SELECT CAST(position AS text) FROM event_deliveries"))

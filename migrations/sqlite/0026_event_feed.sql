@@ -1,4 +1,4 @@
--- Where events stand in the feed, and what became of those that are sent to a webhook. See internal/lifecycle.
+-- The positions of events in the feed, and what became of those that are sent to a webhook. See internal/lifecycle.
 
 -- +goose Up
 ALTER TABLE invitation_events ADD COLUMN scope_uuid TEXT;    -- null, with the next: the invitation was deleted before this step
@@ -9,7 +9,7 @@ UPDATE invitation_events SET position = id,
     scope_uuid = (SELECT i.scope_uuid FROM invitations AS i WHERE i.uuid = invitation_events.invitation_uuid),
     customer_uuid = (SELECT i.customer_uuid FROM invitations AS i WHERE i.uuid = invitation_events.invitation_uuid);
 CREATE UNIQUE INDEX invitation_events_position ON invitation_events (position) WHERE position IS NOT NULL;
-CREATE INDEX invitation_events_unnumbered ON invitation_events (id) WHERE position IS NULL;
+CREATE INDEX invitation_events_unpositioned ON invitation_events (id) WHERE position IS NULL;
 CREATE INDEX invitation_events_customer ON invitation_events (customer_uuid, position) WHERE position IS NOT NULL;
 
 -- One row. Whoever gives positions to events or makes deliveries pending locks it first.
@@ -35,7 +35,7 @@ CREATE INDEX event_deliveries_ended ON event_deliveries (ended) WHERE ended IS N
 DROP TABLE event_deliveries;
 DROP TABLE event_feed;
 DROP INDEX invitation_events_customer;
-DROP INDEX invitation_events_unnumbered;
+DROP INDEX invitation_events_unpositioned;
 DROP INDEX invitation_events_position;
 ALTER TABLE invitation_events DROP COLUMN position;
 ALTER TABLE invitation_events DROP COLUMN customer_uuid;
