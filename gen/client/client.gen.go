@@ -1264,7 +1264,7 @@ type BulkInvitationActionFilter struct {
 	// Example: 2026-11-01T00:00:00Z
 	CreatedAfter *time.Time `json:"created_after,omitempty"`
 
-	// CreatedBefore The time in `created` is this time or earlier.
+	// CreatedBefore The time in `created` is this time or earlier, and this time itself counts.
 	//
 	// Example: 2100-01-01T00:00:00Z
 	CreatedBefore *time.Time `json:"created_before,omitempty"`
@@ -1294,7 +1294,7 @@ type BulkInvitationActionFilter struct {
 	// Example: ["Scheduled","OK"]
 	ExecutionState *[]ExecutionStateEnum `json:"execution_state,omitempty"`
 
-	// ExpiresBefore The time in `expires` is before this time, whatever the state is.
+	// ExpiresBefore The time in `expires` is before this time, and not this time itself, whatever the state is.
 	//
 	// Example: 2099-12-31T23:59:59Z
 	ExpiresBefore *time.Time `json:"expires_before,omitempty"`
@@ -1469,8 +1469,8 @@ type BulkInvitationDetails struct {
 	UUID  openapi_types.UUID `json:"uuid"`
 }
 
-// BulkInvitationErrors Error messages by field, as `user_invitations_create` has them. Those under `non_field_errors` are about the row as a
-// whole. Empty where there is none.
+// BulkInvitationErrors Messages by field, in the words of the operation on one invitation. `non_field_errors` has those about the whole. Empty
+// where nothing is wrong.
 type BulkInvitationErrors map[string][]string
 
 // BulkInvitationOnDuplicate What to do with a row for which an invitation is open already.
@@ -1524,13 +1524,14 @@ type BulkInvitationResult struct {
 
 // BulkInvitationResultCode What became of a row. A later release may add results.
 //
-// * `created` - the invitation was made
-// * `sent` - an invitation was open already, and was sent again
-// * `duplicate` - an invitation is open already, or an earlier row is the same
-// * `member` - a user with the e-mail holds the role already
-// * `invalid` - a field is not valid; `errors` has the messages
-// * `refused` - the caller may not invite there, or a rule or a limit refuses the row; `errors` has the reason
-// * `canceled` - the bulk invitation was stopped before the row was done
+//   - `created` - the invitation was made
+//   - `sent` - an invitation was open already, and was sent again
+//   - `duplicate` - an invitation is open already, or an earlier row is the same; `errors` has the words of
+//     `user_invitations_create`
+//   - `member` - a user with the e-mail holds the role already; `errors` has the words of `user_invitations_create`
+//   - `invalid` - a field is not valid; `errors` has the messages
+//   - `refused` - the caller may not invite there, or a rule or a limit refuses the row; `errors` has the reason
+//   - `canceled` - the bulk invitation was stopped before the row was done
 type BulkInvitationResultCode string
 
 // BulkInvitationRow One person to invite. The rules for the values are those of `user_invitations_create`. A row that breaks one gets the
@@ -1591,7 +1592,9 @@ type BulkInvitationRow struct {
 	// Example: PROJECT.MEMBER
 	Role *string `json:"role,omitempty"`
 
-	// Scope The scope, by URL or uuid of a row of `projects_list` or `customers_list`.
+	// Scope The scope, by the URL or the uuid of a customer, a project, an offering, a call or a proposal: rows of
+	// `customers_list` and `projects_list` have both.
+	//
 	//
 	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
 	Scope *string `json:"scope,omitempty"`
@@ -3918,7 +3921,7 @@ type UserInvitationsListParams struct {
 	// CreatedAfter The time in `created` is this time or later. Sending an invitation again after its end sets `created`.
 	CreatedAfter *InvitationFilterCreatedAfter `form:"created_after,omitempty" json:"created_after,omitempty"`
 
-	// CreatedBefore The time in `created` is this time or earlier.
+	// CreatedBefore The time in `created` is this time or earlier, and this time itself counts.
 	CreatedBefore *InvitationFilterCreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
 
 	// CreatedBy The user with this uuid created the invitation. The result for a user who does not exist is empty.
@@ -3936,16 +3939,16 @@ type UserInvitationsListParams struct {
 	// ExecutionState The delivery is in one of these states. Repeat the parameter for more than one.
 	ExecutionState *InvitationFilterExecutionState `form:"execution_state,omitempty" json:"execution_state,omitempty"`
 
-	// ExpiresBefore The time in `expires` is before this time, whatever the state is. Combine it with `state=pending` and
+	// ExpiresBefore The time in `expires` is before this time, and not this time itself, whatever the state is. Combine it with `state=pending` and
 	// `state=project` for the invitations that end soon.
 	ExpiresBefore *InvitationFilterExpiresBefore `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
-	// Cursor A place in the list, instead of `page`. `start`, or an empty value, is the begin of the list; every other value comes
+	// Cursor A place in the list, instead of `page`. `start`, or an empty value, begins the list; every other value comes
 	// from the `next` link of a response, which is there as long as more rows follow. Rows are in the order in which they
 	// were first created, newest first, or with `o=created` oldest first; no other `o` goes with a cursor. Nothing
 	// moves a row in this order: whatever others write meanwhile, each row that is in the list from the first
-	// response to the last is in exactly one of them. A cursor is valid for as long as the server runs this version or a
-	// newer one, with any filters.
+	// response to the last is in exactly one of them. A cursor stays valid when the server is upgraded, and goes with any
+	// filters.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Field The fields of each invitation to return. Repeat the parameter for more than one. Unknown names are ignored.
@@ -3997,7 +4000,7 @@ type UserInvitationsCountParams struct {
 	// CreatedAfter The time in `created` is this time or later. Sending an invitation again after its end sets `created`.
 	CreatedAfter *InvitationFilterCreatedAfter `form:"created_after,omitempty" json:"created_after,omitempty"`
 
-	// CreatedBefore The time in `created` is this time or earlier.
+	// CreatedBefore The time in `created` is this time or earlier, and this time itself counts.
 	CreatedBefore *InvitationFilterCreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
 
 	// CreatedBy The user with this uuid created the invitation. The result for a user who does not exist is empty.
@@ -4015,7 +4018,7 @@ type UserInvitationsCountParams struct {
 	// ExecutionState The delivery is in one of these states. Repeat the parameter for more than one.
 	ExecutionState *InvitationFilterExecutionState `form:"execution_state,omitempty" json:"execution_state,omitempty"`
 
-	// ExpiresBefore The time in `expires` is before this time, whatever the state is. Combine it with `state=pending` and
+	// ExpiresBefore The time in `expires` is before this time, and not this time itself, whatever the state is. Combine it with `state=pending` and
 	// `state=project` for the invitations that end soon.
 	ExpiresBefore *InvitationFilterExpiresBefore `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
@@ -5190,9 +5193,9 @@ type ClientInterface interface {
 	// Returns the invitations that are meant for the caller and that the caller can answer, newest first: those to the
 	// caller's e-mail, and civil number if they have one, that are `pending` or `project`, and those that were declined and
 	// that `user_invitations_undo_decline` would make pending again, which are `canceled` and have `undo_until`. Staff
-	// get their own only, too. What was accepted is a role: see `user_permissions_list`.
+	// get their own only, too. What was accepted is a role, which `user_permissions_list` returns.
 	//
-	// `uuid` is for `user_invitations_accept`, `user_invitations_decline` and `user_invitations_undo_decline`.
+	// `user_invitations_accept`, `user_invitations_decline` and `user_invitations_undo_decline` take the `uuid`.
 	//
 	// Corresponds with GET /api/user-invitations/mine/ (the `UserInvitationsMineList` operationId).
 	UserInvitationsMineList(ctx context.Context, params *UserInvitationsMineListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -7061,9 +7064,9 @@ func (c *Client) UserInvitationsCheckDuplicates(ctx context.Context, body UserIn
 // Returns the invitations that are meant for the caller and that the caller can answer, newest first: those to the
 // caller's e-mail, and civil number if they have one, that are `pending` or `project`, and those that were declined and
 // that `user_invitations_undo_decline` would make pending again, which are `canceled` and have `undo_until`. Staff
-// get their own only, too. What was accepted is a role: see `user_permissions_list`.
+// get their own only, too. What was accepted is a role, which `user_permissions_list` returns.
 //
-// `uuid` is for `user_invitations_accept`, `user_invitations_decline` and `user_invitations_undo_decline`.
+// `user_invitations_accept`, `user_invitations_decline` and `user_invitations_undo_decline` take the `uuid`.
 //
 // Corresponds with GET /api/user-invitations/mine/ (the `UserInvitationsMineList` operationId).
 func (c *Client) UserInvitationsMineList(ctx context.Context, params *UserInvitationsMineListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -14794,9 +14797,9 @@ type ClientWithResponsesInterface interface {
 	// Returns the invitations that are meant for the caller and that the caller can answer, newest first: those to the
 	// caller's e-mail, and civil number if they have one, that are `pending` or `project`, and those that were declined and
 	// that `user_invitations_undo_decline` would make pending again, which are `canceled` and have `undo_until`. Staff
-	// get their own only, too. What was accepted is a role: see `user_permissions_list`.
+	// get their own only, too. What was accepted is a role, which `user_permissions_list` returns.
 	//
-	// `uuid` is for `user_invitations_accept`, `user_invitations_decline` and `user_invitations_undo_decline`.
+	// `user_invitations_accept`, `user_invitations_decline` and `user_invitations_undo_decline` take the `uuid`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -23362,11 +23365,6 @@ type UserInvitationsBulkCreateResponse403Headers struct {
 	XRequestID *string
 }
 
-// UserInvitationsBulkCreateResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsBulkCreate
-type UserInvitationsBulkCreateResponse404Headers struct {
-	XRequestID *string
-}
-
 // UserInvitationsBulkCreateResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsBulkCreate
 type UserInvitationsBulkCreateResponse405Headers struct {
 	Allow      string
@@ -23433,8 +23431,6 @@ type UserInvitationsBulkCreateResponse struct {
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *MayInviteNowhere
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
@@ -23465,8 +23461,6 @@ type UserInvitationsBulkCreateResponse struct {
 	Headers401 *UserInvitationsBulkCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *UserInvitationsBulkCreateResponse403Headers
-	// Headers404 the parsed response headers for an HTTP 404 response
-	Headers404 *UserInvitationsBulkCreateResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserInvitationsBulkCreateResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
@@ -23512,11 +23506,6 @@ func (r UserInvitationsBulkCreateResponse) GetJSON401() *Unauthorized {
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
 func (r UserInvitationsBulkCreateResponse) GetJSON403() *MayInviteNowhere {
 	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r UserInvitationsBulkCreateResponse) GetJSON404() *NotFound {
-	return r.JSON404
 }
 
 // GetJSON405 returns the response for an HTTP 405 `application/json` response
@@ -31938,9 +31927,9 @@ func (c *ClientWithResponses) UserInvitationsCheckDuplicatesWithResponse(ctx con
 // Returns the invitations that are meant for the caller and that the caller can answer, newest first: those to the
 // caller's e-mail, and civil number if they have one, that are `pending` or `project`, and those that were declined and
 // that `user_invitations_undo_decline` would make pending again, which are `canceled` and have `undo_until`. Staff
-// get their own only, too. What was accepted is a role: see `user_permissions_list`.
+// get their own only, too. What was accepted is a role, which `user_permissions_list` returns.
 //
-// `uuid` is for `user_invitations_accept`, `user_invitations_decline` and `user_invitations_undo_decline`.
+// `user_invitations_accept`, `user_invitations_decline` and `user_invitations_undo_decline` take the `uuid`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -42949,13 +42938,6 @@ func ParseUserInvitationsBulkCreateResponse(rsp *http.Response) (*UserInvitation
 		}
 		response.JSON403 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
 		var dest MethodNotAllowed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -43107,16 +43089,6 @@ func ParseUserInvitationsBulkCreateResponse(rsp *http.Response) (*UserInvitation
 			headers.XRequestID = &value
 		}
 		response.Headers403 = &headers
-	case rsp.StatusCode == 404:
-		var headers UserInvitationsBulkCreateResponse404Headers
-		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = &value
-		}
-		response.Headers404 = &headers
 	case rsp.StatusCode == 405:
 		var headers UserInvitationsBulkCreateResponse405Headers
 		if values := rsp.Header.Values("Allow"); len(values) > 0 {

@@ -46,6 +46,7 @@ func TestCORS(t *testing.T) {
 	}
 	require.Contains(t, ask([]string{origin}, http.MethodGet, origin).Get("Access-Control-Expose-Headers"), "X-Result-Count")
 	require.Contains(t, ask([]string{origin}, http.MethodGet, origin).Get("Access-Control-Expose-Headers"), "Idempotent-Replayed")
+	require.Contains(t, ask([]string{origin}, http.MethodGet, origin).Get("Access-Control-Expose-Headers"), "Content-Disposition")
 	preflight := ask([]string{origin}, http.MethodOptions, origin)
 	require.Contains(t, preflight.Get("Access-Control-Allow-Headers"), "Authorization")
 	require.Contains(t, preflight.Get("Access-Control-Allow-Headers"), "traceparent")

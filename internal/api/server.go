@@ -69,7 +69,7 @@ func New(c Config) (http.Handler, error) {
 			AllowOrigins:  c.CORSOrigins,
 			AllowMethods:  usedMethods(allowed),
 			AllowHeaders:  append([]string{echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestID, idempotency.Header, headerIfNoneMatch}, c.CORSHeaders...),
-			ExposeHeaders: []string{"ETag", "Link", echo.HeaderLocation, echo.HeaderRetryAfter, echo.HeaderXRequestID, "X-Result-Count", replayedHeader},
+			ExposeHeaders: []string{"ETag", "Link", echo.HeaderLocation, echo.HeaderRetryAfter, echo.HeaderXRequestID, "X-Result-Count", replayedHeader, echo.HeaderContentDisposition},
 			MaxAge:        int((10 * time.Minute).Seconds()),
 		}))
 	}

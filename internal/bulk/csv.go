@@ -339,8 +339,8 @@ func escape(value string) string { return formula.ReplaceAllString(value, "$1'$2
 func unescape(cell string) string { return escaped.ReplaceAllString(cell, "$1$2") }
 
 // WriteCSV writes results as a table in UTF-8 with a byte order mark, which Excel needs: the rows with the columns that any
-// of them has a value in, the outcome of each, and the line of the table that it comes from. ReadCSV reads the same rows, with line feeds for
-// line breaks of any kind. WriteCSV returns the errors of the writer.
+// of them has a value in, the outcome of each, and the line of the table that it comes from. ReadCSV reads the same rows, with
+// line feeds for line breaks of any kind. WriteCSV returns the errors of the writer.
 func WriteCSV(to io.Writer, results []Result) error {
 	if _, err := io.WriteString(to, markUTF8); err != nil {
 		return err
