@@ -393,7 +393,8 @@ func (p *pages) sendRefused(r *request, step manyStep, err error) error {
 type checkPage struct {
 	Rows                string // all of them, for fieldRows
 	SendsAgain          bool
-	Aim                 aim // of most rows
+	Aim                 aim              // of most rows
+	Roles               []directory.Role // that corrections can name, as far as they can be listed
 	Total, Good         int
 	Kinds               []resultKind
 	Shown               []manyRow
@@ -469,6 +470,7 @@ func (p *pages) renderStep(r *request, status int, step manyStep, report bulk.Re
 	if err != nil {
 		return err
 	}
+	out.Roles = aims.active
 	out.First, out.Last, out.Of = first+1, last, len(found)
 	if page > 1 {
 		out.Previous = chosen.Name + ":" + strconv.Itoa(page-1)
@@ -499,6 +501,7 @@ func readPlace(text string, counts bulk.Counts) (kind resultFilter, page int) {
 type cell struct {
 	Name, Label, Value, Problem string
 	IsLong                      bool // the text can have several lines
+	IsRole                      bool
 }
 
 // newCheckRow returns a row with the cells to correct: the address, each in which something is wrong, and the role and the
@@ -515,13 +518,13 @@ func newCheckRow(result bulk.Result) manyRow {
 		if isWrong {
 			problem = strings.Join(wordsOf(result.Errors, field.Name), " ")
 		}
-		isAsked := field.Name == "email" || (isRefused && (field.Name == "role" || field.Name == "scope"))
+		isAsked := field.Name == "email" || (isRefused && (field.Name == fieldRole || field.Name == "scope"))
 		if problem == "" && !isAsked {
 			continue
 		}
 		out.Cells = append(out.Cells, cell{
 			Name: cellName(result.Index, field.Name), Label: field.Value, Value: *result.Row.Field(field.Name), Problem: problem,
-			IsLong: field.Name == "extra_invitation_text",
+			IsLong: field.Name == "extra_invitation_text", IsRole: field.Name == fieldRole,
 		})
 	}
 	return out

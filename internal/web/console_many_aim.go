@@ -37,6 +37,7 @@ type aimReader struct {
 	p      *pages
 	r      *request
 	roles  map[string]directory.Role // by name and UUID; nil: not read yet
+	active []directory.Role          // of these
 	scopes map[string]*directory.Scope
 }
 
@@ -118,6 +119,9 @@ func (a *aimReader) findRole(text string) (directory.Role, error) {
 		a.roles = map[string]directory.Role{}
 		for _, each := range all {
 			a.roles[each.Name], a.roles[each.UUID.String()] = each, each
+			if each.IsActive {
+				a.active = append(a.active, each)
+			}
 		}
 	}
 	if id, ok := directory.ParseUUID(text); ok {

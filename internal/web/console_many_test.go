@@ -427,7 +427,7 @@ func TestAimsOfATable(t *testing.T) {
 		e.work()
 		require.Contains(e, b.get(sent.location).text(), common+".")
 		require.Contains(e, b.get(sent.location+"?page=3&result=all").text(), "line 102 · as CUSTOMER.OWNER · to Acme Invited")
-		require.Regexp(e, `102 people, [^<]* UTC as System administrator, to Apollo of Acme Done`, b.get("/console/bulk/").text())
+		require.Regexp(e, `102 people, [^<]* UTC Done as System administrator, to Apollo of Acme 101 invited`, b.get("/console/bulk/").text())
 	})
 }
 
@@ -450,13 +450,14 @@ func TestRefusedRowsAreCorrectedInPlace(t *testing.T) {
 		require.Contains(e, checked.body, `id="row-2-email-problem">The address is missing.`)
 		require.Contains(e, checked.body, `id="row-3-full_name-problem">At most 100 characters.`)
 		require.Contains(e, checked.body, `name="row-4-scope"`)
+		require.Contains(e, checked.body, `<option value="PROJECT.ADMIN">System administrator</option>`)
 		for _, words := range []string{"This field is required", "Ensure this", "Object with", "content type", "object from url", "Not found"} {
 			require.NotContains(e, checked.body, words)
 		}
 		checked = b.next(checked, "step", "check", "row-0-role", "PROJECT.ADMIN", "row-1-scope", apollo, "row-2-email", "e@example.org",
 			"row-3-full_name", "Cat", "row-4-scope", apollo)
 		require.Equal(e, "5 of 5 can be invited", checked.heading(e))
-		long := b.paste("email,extra_invitation_text\nf@example.org,\ng@example.org,\"Hello\n"+strings.Repeat("x", 2001)+"\"\n")
+		long := b.paste("email,extra_invitation_text\nf@example.org,\ng@example.org,\"Hello\n" + strings.Repeat("x", 2001) + "\"\n")
 		sent := b.next(long, "step", "send", "row-1-extra_invitation_text", "Hello\r\n"+strings.Repeat("x", 2001))
 		require.Equal(e, "1 of 2 invited", sent.heading(e), "line breaks as browsers send them are no correction")
 		require.Equal(e, "5 of 5 invited", b.next(checked, "step", "send").heading(e))
