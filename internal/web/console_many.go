@@ -26,7 +26,7 @@ const (
 	// maxTableForm is the size of the largest form with a table, in bytes.
 	maxTableForm = 8 << 20
 	// maxCarried is the size of the rows that a form carries along, in bytes, before they are compressed.
-	maxCarried = 32 << 20
+	maxCarried = 12 << 20
 	// maxEncoded is the size of what such a form carries, in bytes. The rest of maxTableForm has room for corrections.
 	maxEncoded = maxTableForm / 4 * 3
 	// byRow stands in place of a scope where each row of a table names its own.
@@ -263,10 +263,23 @@ func encodeRows(rows []bulk.Row) (string, error) {
 	var text strings.Builder
 	encoded := base64.NewEncoder(base64.RawURLEncoding, &text) // what a form sends as it is
 	compressed := gzip.NewWriter(encoded)
-	lines := json.NewEncoder(compressed)
+	var size byteCounter
+	lines := json.NewEncoder(io.MultiWriter(compressed, &size))
 	lines.SetEscapeHTML(false)
 	err := errors.Join(lines.Encode(rows), compressed.Close(), encoded.Close())
+	if err == nil && (size > maxCarried || text.Len() > maxEncoded) {
+		err = fault.Rejected("The table is too large to be corrected here. Split it, and send the parts one after the other.")
+	}
 	return text.String(), err
+}
+
+// byteCounter counts what is written to it.
+type byteCounter int
+
+// Write implements io.Writer.
+func (n *byteCounter) Write(p []byte) (int, error) {
+	*n += byteCounter(len(p))
+	return len(p), nil
 }
 
 // decodeRows returns the rows of fieldRows. It reads no more than there can be: a few bytes can stand for millions of rows.
@@ -379,6 +392,9 @@ func (p *pages) sendMany(r *request, step manyStep) error {
 // sendRefused shows the rows once more where none of them was sent.
 func (p *pages) sendRefused(r *request, step manyStep, err error) error {
 	problem := refusal(err)
+	if f := (*fault.Error)(nil); errors.As(err, &f) && f.Kind == fault.KindThrottled { // the use case says what to wait for
+		problem = f.Message
+	}
 	if problem == "" {
 		return err
 	}
@@ -429,9 +445,6 @@ func (c checkPage) Direct() bool { return c.Total <= bulk.DirectRows }
 func (p *pages) renderStep(r *request, status int, step manyStep, report bulk.Report, out checkPage) (err error) {
 	if out.Rows, err = encodeRows(step.rows); err != nil {
 		return err
-	}
-	if len(out.Rows) > maxEncoded {
-		return fault.Rejected("The table is too large to be corrected here. Split it, and send the parts one after the other.")
 	}
 	out.SendsAgain, out.Total = step.onDuplicate == bulk.Send, len(step.rows)
 	out.Good = report.Counts[bulk.Created] + report.Counts[bulk.Sent]
@@ -552,6 +565,7 @@ func (r *request) download(name string, results []bulk.Result) error {
 	if err := bulk.WriteCSV(&table, results); err != nil {
 		return err
 	}
+	r.leavePlace()
 	r.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	r.w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	_, _ = r.w.Write(table.Bytes()) // the browser may have left

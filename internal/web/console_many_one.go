@@ -294,6 +294,9 @@ func (p *pages) restOfMany(r *request) error {
 	if err != nil {
 		return err
 	}
+	if err := r.takePlace(); err != nil {
+		return err
+	}
 	made, err := p.Bulk.Retrieve(r.Context(), r.user.Actor, id, correctable, 1, 1)
 	if err != nil {
 		return err

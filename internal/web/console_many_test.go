@@ -14,7 +14,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -314,6 +316,42 @@ func TestBadTablesOnTheConsole(t *testing.T) {
 		require.Equal(e, http.StatusBadRequest, large.status)
 		require.Regexp(e, `(?s)id="file-problem" role="alert">The table is larger than 8 MB.*id="file"[^>]* aria-describedby="file-problem`, large.body)
 		require.Zero(e, e.invited())
+	})
+}
+
+// A user who sends tables slowly keeps nobody else out, and has each place again that a request has left.
+func TestSlowTables(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		slow, other := e.browser(), e.browser()
+		slow.signIn("olivia@acme.example")
+		other.signIn("sam@example.com")
+		var all sync.WaitGroup
+		var writers []*io.PipeWriter
+		for range 3 {
+			body, writer := io.Pipe()
+			writers = append(writers, writer)
+			r, err := http.NewRequestWithContext(e.Context(), http.MethodPost, slow.server.URL+intoApollo, body)
+			require.NoError(e, err)
+			r.Header = slow.header.Clone()
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			all.Go(func() {
+				if answer, err := slow.client.Do(r); err == nil {
+					_ = answer.Body.Close()
+				}
+			})
+			_, err = writer.Write([]byte("table=email"))
+			require.NoError(e, err)
+		}
+		began := time.Now()
+		require.Equal(e, http.StatusOK, other.paste("email,role\na@example.org,PROJECT.ADMIN\n").status)
+		require.Less(e, time.Since(began), 4*time.Second, "less than a request waits for its place")
+		for _, writer := range writers {
+			_ = writer.Close()
+		}
+		all.Wait()
+		for range 3 {
+			require.Equal(e, http.StatusOK, slow.paste("email,role\na@example.org,PROJECT.ADMIN\n").status)
+		}
 	})
 }
 

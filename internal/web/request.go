@@ -42,6 +42,8 @@ type request struct {
 	page *pages
 	// tooLarge: the form has more than maxTableForm bytes, and was not read.
 	tooLarge bool
+	// givePlace and endPlace give up the place of the request; nil: it has none. See places.take.
+	givePlace, endPlace func()
 }
 
 // requestIDPattern matches the request ids of clients and gateways that are kept. Package api has the same rule.
@@ -134,6 +136,9 @@ func (r *request) handle(page func(*request) error) (err error) {
 		if value := recover(); value != nil {
 			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
 		}
+		if r.leavePlace(); r.endPlace != nil {
+			r.endPlace()
+		}
 	}()
 	if err := r.page.Callers.CheckOrigin(r.Request); err != nil { // also where nobody is signed in: a form can sign in
 		return err
@@ -148,6 +153,11 @@ func (r *request) handle(page func(*request) error) (err error) {
 		return err
 	case caller.Via == directory.ViaSession: // the session has ended
 		r.dropCookie(sessionCookie)
+	}
+	if r.hasTable() {
+		if err := r.takePlace(); err != nil {
+			return err
+		}
 	}
 	if err := r.readForm(); err != nil {
 		return err
@@ -234,6 +244,7 @@ func (r *request) render(status int, name, title string, data any) error {
 	if err := r.page.templates[name].ExecuteTemplate(&body, "layout", v); err != nil {
 		return err
 	}
+	r.leavePlace()
 	r.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	r.w.WriteHeader(status)
 	_, _ = r.w.Write(body.Bytes()) // the browser may have left

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"invited/internal/bulk"
 	"invited/internal/directory"
 	"invited/internal/identity"
@@ -48,6 +50,7 @@ type pages struct {
 	Config
 	base      string // the path of PublicURL
 	templates map[string]*template.Template
+	places    places
 }
 
 // functions are those that templates call.
@@ -65,7 +68,10 @@ var functions = template.FuncMap{
 
 // New returns the pages as a handler. It returns an error only where a template is broken.
 func New(c Config) (http.Handler, error) {
-	p := &pages{Config: c, base: c.PublicURL.Path, templates: map[string]*template.Template{}}
+	p := &pages{
+		Config: c, base: c.PublicURL.Path, templates: map[string]*template.Template{},
+		places: places{all: semaphore.NewWeighted(tablePlaces)},
+	}
 	for _, name := range []string{
 		"links", "link", "link-form", "join-requests",
 		"home", "sign-in", "code", "invitation", "review", "message", "refused", "go-on", "signed-out", "list", "one", "choose", "new", "results", "requests", "demo",
