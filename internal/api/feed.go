@@ -2,9 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
-	"maps"
-	"net/url"
 	"strconv"
 
 	"invited/gen/server"
@@ -33,19 +30,10 @@ func (h handlers) EventsList(
 	}
 	out := server.EventsList200JSONResponse{Body: convertAll(found, lifecycleEvent)}
 	if more {
-		out.Headers.Link = new(h.nextLink(ctx, found[len(found)-1]))
+		last := strconv.FormatInt(*found[len(found)-1].Position, 10)
+		out.Headers.Link = new(link("next", h.PublicURL+"api/events/", queryOf(ctx), "after", last))
 	}
 	return out, nil
-}
-
-// nextLink returns the Link header of the page that begins after an event. It keeps the other parameters of the query.
-func (h handlers) nextLink(ctx context.Context, last invitation.Event) string {
-	values := maps.Clone(queryOf(ctx))
-	if values == nil {
-		values = url.Values{}
-	}
-	values.Set("after", strconv.FormatInt(*last.Position, 10))
-	return fmt.Sprintf(`<%sapi/events/?%s>; rel="next"`, h.PublicURL, values.Encode())
 }
 
 func lifecycleEvent(e invitation.Event) server.LifecycleEvent {

@@ -484,13 +484,25 @@ func TestUserSignOut(t *testing.T) {
 func TestEventsRedeliver(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
-		env := setup(t, engine.Fresh(t)).Apply()
+		address := engine.Fresh(t)
+		env := setup(t, address).Apply()
 		for _, flags := range [][]string{
 			{"--since", "36h"},
 			{"--since", "2026-11-23T09:30:00Z", "--until", "2026-11-23T10:30:00+01:00"},
 			{"--since", "1h", "--until", "1m", "--invitation", "0f5a9f2e7a554c7e9f0a6b3a6a0c6a11"},
 		} {
-			require.Equal(t, "0 events of 0 invitations are sent again\n", env.Run("", append([]string{"events", "redeliver"}, flags...)...).OK())
+			require.Equal(t, "0 events of 0 invitations will be sent again by a server with workers and INVITED_EVENTS_WEBHOOK_URL\n", env.Run("", append([]string{"events", "redeliver"}, flags...)...).OK())
+		}
+		_, err := storetest.Open(t, address, nil).QueuePool().ExecContext(t.Context(), `INSERT INTO event_deliveries
+			(position, invitation_uuid, state, failures, ended) VALUES (1, '0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11', 'sent', 0,
+			'2026-11-23T09:30:00.000000Z')`)
+		require.NoError(t, err)
+		for _, want := range []string{"1 event of 1 invitation would be", "1 event of 1 invitation will be", "0 events of 0 invitations would be"} {
+			flags := []string{"events", "redeliver", "--since", "2026-11-23T09:00:00Z", "--until", "2026-11-23T10:00:00Z"}
+			if strings.Contains(want, "would") {
+				flags = append(flags, "--dry-run")
+			}
+			require.Contains(t, env.Run("", flags...).OK(), want)
 		}
 		for _, wrong := range [][]string{
 			{"--since", "yesterday"},

@@ -45,11 +45,11 @@ are. A TIME is such as 2026-11-23T09:30:00Z, or how long ago: 36h.`,
 				if err != nil {
 					return err
 				}
-				done := "are sent again"
+				done := "will be sent again by a server with workers and INVITED_EVENTS_WEBHOOK_URL"
 				if dryRun {
 					done = "would be sent again"
 				}
-				_, err = fmt.Fprintf(p.Stdout, "%d events of %d invitations %s\n", events, invitations, done)
+				_, err = fmt.Fprintf(p.Stdout, "%s of %s %s\n", plural(events, "event"), plural(invitations, "invitation"), done)
 				return err
 			})
 		})
@@ -58,6 +58,14 @@ are. A TIME is such as 2026-11-23T09:30:00Z, or how long ago: 36h.`,
 	redeliver.Flags().StringVar(&invitation, "invitation", "", "the `UUID` of an invitation: only its events")
 	redeliver.Flags().BoolVar(&dryRun, "dry-run", false, "say how many events there are, and send nothing")
 	return redeliver
+}
+
+// plural returns a number with a noun, such as "1 event" and "2 events".
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 // redelivery reads the flags of the command. It returns a usageError where one is wrong.
