@@ -18,7 +18,8 @@ func (s *Store) Lifecycle() lifecycle.Store { return lifecycleStore{s} }
 
 type lifecycleStore struct{ *Store }
 
-// ListFeed implements lifecycle.Store.
+// ListFeed implements lifecycle.Store. A query for rare types alone reads all events after q.After: 0.3 s for 300,000.
+// With an index on type and position SQLite would sort, for each page, all events of several types that are not rare.
 func (s lifecycleStore) ListFeed(ctx context.Context, caller uuid.UUID, q lifecycle.Query) (found []invitation.Event, err error) {
 	err = s.readList(ctx, caller, func(tx *Tx) error {
 		query := tx.db.Where("position > ?", q.After).
