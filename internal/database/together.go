@@ -9,16 +9,17 @@ import (
 )
 
 // WriteTogether runs f with a context whose units of work are one transaction, and commits where f returns nil. The
-// transaction begins with the first Write of the context. From then on each Write is a savepoint of the transaction, which
-// keeps what it wrote only where it returns nil, and Read and ReadList see what was written so far. As long as no Write has
-// returned nil, one that fails ends the transaction, which holds no locks until the next Write begins it again. Nothing is left
+// transaction begins with the first Write of the context. From then on each Write is a savepoint of the transaction,
+// which keeps what it wrote only where it returns nil, and Read and ReadList see what was written so far. Until a Write
+// has succeeded, a Write that fails rolls the transaction back, and the next Write begins another one. Nothing is left
 // of the transaction where f returns an error or panics, where ctx ends, or where the process dies.
 //
-// The function begun runs whenever the transaction begins, in it. Where begun fails, or the engine ends the transaction,
-// no Write of the context succeeds any more, and WriteTogether returns that error, whatever f returns.
+// The function begun runs whenever the transaction begins, in it. Where begun fails, or the engine ends the
+// transaction, no Write of the context succeeds any more, and WriteTogether returns that error, whatever f returns.
 //
 // f has to make all its changes with the given context. On SQLite another transaction would wait for the one of this
-// context. On PostgreSQL enough of them would wait for each other's connections. One goroutine may use the context at a time.
+// context. On PostgreSQL enough of them would wait for each other's connections. One goroutine may use the context at a
+// time.
 func (db *DB) WriteTogether(ctx context.Context, begun func(*gorm.DB) error, f func(context.Context) error) error {
 	outer := &outerTx{db: db, ctx: ctx, begun: begun}
 	defer outer.rollBack()
@@ -66,9 +67,9 @@ func (o *outerTx) begin() (err error) {
 	return o.begun(tx)
 }
 
-// write runs f in the transaction, from the second unit of work on in a savepoint. The savepoints have one name, which then means
-// the last of them. GORM's own nested transactions ignore that a savepoint could not be set or returned to, which is how an
-// engine says that it has ended the transaction: later statements would then be committed one by one.
+// write runs f in the transaction, from the second unit of work on in a savepoint, which is over when write returns.
+// GORM's own nested transactions ignore that a savepoint could not be set or returned to, which is how an engine says
+// that it has ended the transaction: later statements would then be committed one by one.
 func (o *outerTx) write(ctx context.Context, f func(tx *gorm.DB, now time.Time) error) error {
 	if o.err == nil && o.tx == nil {
 		o.err = o.begin()
@@ -81,16 +82,28 @@ func (o *outerTx) write(ctx context.Context, f func(tx *gorm.DB, now time.Time) 
 	}
 	err := f(o.tx.WithContext(ctx), o.now)
 	switch {
+	case o.kept:
+		if failed := o.endSavepoint(err == nil); failed != nil {
+			err = errors.Join(err, failed)
+			o.err = err
+		}
 	case err == nil:
 		o.kept = true
-	case !o.kept:
-		o.rollBack()
 	default:
-		if failed := o.tx.Exec("ROLLBACK TO SAVEPOINT unit_of_work").Error; failed != nil {
-			o.err = errors.Join(err, failed)
-		}
+		o.rollBack()
 	}
 	return err
+}
+
+// endSavepoint ends the savepoint of a unit of work. Savepoints that are not released nest, and slow down each
+// statement that follows.
+func (o *outerTx) endSavepoint(keep bool) error {
+	if !keep {
+		if err := o.tx.Exec("ROLLBACK TO SAVEPOINT unit_of_work").Error; err != nil {
+			return err
+		}
+	}
+	return o.tx.Exec("RELEASE SAVEPOINT unit_of_work").Error
 }
 
 // read runs f, which must not write, in the transaction.

@@ -79,6 +79,25 @@ func TestUnitsOfWorkAreCommittedTogether(t *testing.T) {
 	})
 }
 
+// The savepoint of each unit of work is over before that of the next one begins: they do not nest.
+func TestSavepointsAreReleased(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		err := e.together(t.Context(), func(ctx context.Context) error {
+			require.NoError(t, e.add(ctx, 1, "a", nil))
+			require.NoError(t, e.add(ctx, 2, "b", nil))
+			require.ErrorIs(t, e.add(ctx, 3, "c", errOnPurpose), errOnPurpose)
+			require.Error(t, e.db.Write(ctx, func(tx *gorm.DB, _ time.Time) error {
+				require.NoError(t, tx.Exec("RELEASE SAVEPOINT unit_of_work").Error)
+				require.Error(t, tx.Exec("RELEASE SAVEPOINT unit_of_work").Error)
+				return nil
+			}))
+			return nil
+		})
+		require.Error(t, err)
+		require.Zero(t, e.count())
+	})
+}
+
 // A transaction that the engine has ended is not gone on with: its later statements would be committed one by one.
 func TestEndedTransactionIsNotGoneOnWith(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
