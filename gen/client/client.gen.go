@@ -5038,16 +5038,19 @@ type ClientInterface interface {
 	//
 	// Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
 	// `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
-	// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+	// A refused invitation does not stop the others; its result says why, in the words of that operation. As there, only
 	// staff may `delete`.
 	//
-	// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
-	// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
-	// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+	// The invitations are those of `uuids`, or all that `user_invitations_list` returns to the caller for `filter`, newest
+	// first; the results have the same order. More than 1,000 are a 400. With `filter`, `expected` is the number that the
+	// caller was shown: if a different number matches now, nothing is done and the answer is 409. Give either `uuids` or
+	// `filter`.
 	//
-	// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-	// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
-	// other writers wait on SQLite.
+	// The server starts no further invitation after 18 seconds, or after it failed on one. Those left have the result
+	// `not_tried`: send their uuids again, with a new `Idempotency-Key`.
+	//
+	// With an `Idempotency-Key`, all that is done is one transaction, which other writers wait for: more than 100 invitations
+	// are a 400.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5058,16 +5061,19 @@ type ClientInterface interface {
 	//
 	// Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
 	// `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
-	// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+	// A refused invitation does not stop the others; its result says why, in the words of that operation. As there, only
 	// staff may `delete`.
 	//
-	// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
-	// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
-	// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+	// The invitations are those of `uuids`, or all that `user_invitations_list` returns to the caller for `filter`, newest
+	// first; the results have the same order. More than 1,000 are a 400. With `filter`, `expected` is the number that the
+	// caller was shown: if a different number matches now, nothing is done and the answer is 409. Give either `uuids` or
+	// `filter`.
 	//
-	// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-	// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
-	// other writers wait on SQLite.
+	// The server starts no further invitation after 18 seconds, or after it failed on one. Those left have the result
+	// `not_tried`: send their uuids again, with a new `Idempotency-Key`.
+	//
+	// With an `Idempotency-Key`, all that is done is one transaction, which other writers wait for: more than 100 invitations
+	// are a 400.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6799,16 +6805,19 @@ func (c *Client) UserInvitationsApprove(ctx context.Context, body UserInvitation
 //
 // Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
 // `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
-// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+// A refused invitation does not stop the others; its result says why, in the words of that operation. As there, only
 // staff may `delete`.
 //
-// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
-// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
-// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+// The invitations are those of `uuids`, or all that `user_invitations_list` returns to the caller for `filter`, newest
+// first; the results have the same order. More than 1,000 are a 400. With `filter`, `expected` is the number that the
+// caller was shown: if a different number matches now, nothing is done and the answer is 409. Give either `uuids` or
+// `filter`.
 //
-// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
-// other writers wait on SQLite.
+// The server starts no further invitation after 18 seconds, or after it failed on one. Those left have the result
+// `not_tried`: send their uuids again, with a new `Idempotency-Key`.
+//
+// With an `Idempotency-Key`, all that is done is one transaction, which other writers wait for: more than 100 invitations
+// are a 400.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6829,16 +6838,19 @@ func (c *Client) UserInvitationsBulkActionWithBody(ctx context.Context, contentT
 //
 // Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
 // `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
-// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+// A refused invitation does not stop the others; its result says why, in the words of that operation. As there, only
 // staff may `delete`.
 //
-// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
-// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
-// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+// The invitations are those of `uuids`, or all that `user_invitations_list` returns to the caller for `filter`, newest
+// first; the results have the same order. More than 1,000 are a 400. With `filter`, `expected` is the number that the
+// caller was shown: if a different number matches now, nothing is done and the answer is 409. Give either `uuids` or
+// `filter`.
 //
-// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
-// other writers wait on SQLite.
+// The server starts no further invitation after 18 seconds, or after it failed on one. Those left have the result
+// `not_tried`: send their uuids again, with a new `Idempotency-Key`.
+//
+// With an `Idempotency-Key`, all that is done is one transaction, which other writers wait for: more than 100 invitations
+// are a 400.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -14632,16 +14644,19 @@ type ClientWithResponsesInterface interface {
 	//
 	// Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
 	// `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
-	// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+	// A refused invitation does not stop the others; its result says why, in the words of that operation. As there, only
 	// staff may `delete`.
 	//
-	// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
-	// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
-	// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+	// The invitations are those of `uuids`, or all that `user_invitations_list` returns to the caller for `filter`, newest
+	// first; the results have the same order. More than 1,000 are a 400. With `filter`, `expected` is the number that the
+	// caller was shown: if a different number matches now, nothing is done and the answer is 409. Give either `uuids` or
+	// `filter`.
 	//
-	// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-	// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
-	// other writers wait on SQLite.
+	// The server starts no further invitation after 18 seconds, or after it failed on one. Those left have the result
+	// `not_tried`: send their uuids again, with a new `Idempotency-Key`.
+	//
+	// With an `Idempotency-Key`, all that is done is one transaction, which other writers wait for: more than 100 invitations
+	// are a 400.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14652,16 +14667,19 @@ type ClientWithResponsesInterface interface {
 	//
 	// Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
 	// `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
-	// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+	// A refused invitation does not stop the others; its result says why, in the words of that operation. As there, only
 	// staff may `delete`.
 	//
-	// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
-	// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
-	// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+	// The invitations are those of `uuids`, or all that `user_invitations_list` returns to the caller for `filter`, newest
+	// first; the results have the same order. More than 1,000 are a 400. With `filter`, `expected` is the number that the
+	// caller was shown: if a different number matches now, nothing is done and the answer is 409. Give either `uuids` or
+	// `filter`.
 	//
-	// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-	// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
-	// other writers wait on SQLite.
+	// The server starts no further invitation after 18 seconds, or after it failed on one. Those left have the result
+	// `not_tried`: send their uuids again, with a new `Idempotency-Key`.
+	//
+	// With an `Idempotency-Key`, all that is done is one transaction, which other writers wait for: more than 100 invitations
+	// are a 400.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -31696,16 +31714,19 @@ func (c *ClientWithResponses) UserInvitationsApproveWithResponse(ctx context.Con
 //
 // Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
 // `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
-// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+// A refused invitation does not stop the others; its result says why, in the words of that operation. As there, only
 // staff may `delete`.
 //
-// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
-// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
-// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+// The invitations are those of `uuids`, or all that `user_invitations_list` returns to the caller for `filter`, newest
+// first; the results have the same order. More than 1,000 are a 400. With `filter`, `expected` is the number that the
+// caller was shown: if a different number matches now, nothing is done and the answer is 409. Give either `uuids` or
+// `filter`.
 //
-// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
-// other writers wait on SQLite.
+// The server starts no further invitation after 18 seconds, or after it failed on one. Those left have the result
+// `not_tried`: send their uuids again, with a new `Idempotency-Key`.
+//
+// With an `Idempotency-Key`, all that is done is one transaction, which other writers wait for: more than 100 invitations
+// are a 400.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -31722,16 +31743,19 @@ func (c *ClientWithResponses) UserInvitationsBulkActionWithBodyWithResponse(ctx 
 //
 // Does to each of up to 1,000 invitations what `user_invitations_send`, `user_invitations_cancel` or
 // `user_invitations_delete` does to one: with the same rules, limits, mails and events, and each in a transaction of its own.
-// An invitation that is refused keeps no other from it; its result says why, in the words of that operation. As there, only
+// A refused invitation does not stop the others; its result says why, in the words of that operation. As there, only
 // staff may `delete`.
 //
-// The invitations are those of `uuids`, in their order, or all that `user_invitations_list` returns to the caller for
-// `filter`, newest first. With `filter`, `expected` is the number that the caller was shown: where another number match now,
-// nothing is done and the answer is 409. Give either `uuids` or `filter`.
+// The invitations are those of `uuids`, or all that `user_invitations_list` returns to the caller for `filter`, newest
+// first; the results have the same order. More than 1,000 are a 400. With `filter`, `expected` is the number that the
+// caller was shown: if a different number matches now, nothing is done and the answer is 409. Give either `uuids` or
+// `filter`.
 //
-// The server begins no invitation once it has worked for 18 seconds, or after it failed on one. The answer has the result
-// `not_tried` for the others: send these uuids again. With an `Idempotency-Key` all that is done is one transaction, for which
-// other writers wait on SQLite.
+// The server starts no further invitation after 18 seconds, or after it failed on one. Those left have the result
+// `not_tried`: send their uuids again, with a new `Idempotency-Key`.
+//
+// With an `Idempotency-Key`, all that is done is one transaction, which other writers wait for: more than 100 invitations
+// are a 400.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

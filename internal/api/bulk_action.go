@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/google/uuid"
 
@@ -18,6 +19,14 @@ func (h handlers) UserInvitationsBulkAction(
 	ids, err := h.selection(ctx, request.Body)
 	if err != nil {
 		return nil, err
+	}
+	if request.Params.IdempotencyKey != nil && len(ids) > invitation.MaxManyTogether {
+		field := "uuids"
+		if request.Body.Filter != nil {
+			field = "filter"
+		}
+		return nil, fault.Field(field, fmt.Sprintf(
+			"With an Idempotency-Key, one request acts on at most %d invitations. Nothing was changed.", invitation.MaxManyTogether))
 	}
 	results, err := h.Service.ActOnMany(ctx, caller(ctx), invitation.ManyAction(request.Body.Action), ids)
 	if err != nil {

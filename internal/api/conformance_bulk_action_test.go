@@ -190,6 +190,37 @@ func TestBulkActionOnTooMany(t *testing.T) {
 	})
 }
 
+// With a key all is one transaction, of fewer invitations. Two that act on the same ones, whatever their order, wait for
+// each other and not in a circle.
+func TestBulkActionWithAKey(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		ids := e.insertMany(apollo, admin, 0, invitation.MaxManyTogether+1)
+		keyed := func(key, action string, body map[string]any) *http.Request {
+			body["action"] = action
+			return withKey(key, e.newRequest("POST", bulkAction, "owner", body))
+		}
+		const tooMany = "With an Idempotency-Key, one request acts on at most 100 invitations. Nothing was changed."
+		e.send(keyed("k", "cancel", map[string]any{"uuids": ids})).is(http.StatusBadRequest, fieldError("uuids", tooMany))
+		e.send(keyed("l", "cancel", map[string]any{"filter": map[string]any{}, "expected": len(ids)})).
+			is(http.StatusBadRequest, fieldError("filter", tooMany))
+		require.Len(e.t, e.emails("owner", "state=pending&page_size=300"), len(ids))
+
+		ids = ids[:invitation.MaxManyTogether]
+		for round := range 2 {
+			backwards := slices.Clone(ids)
+			slices.Reverse(backwards)
+			for i, answer := range e.sendAtOnce(
+				keyed(fmt.Sprint("forwards", round), "send", map[string]any{"uuids": ids}),
+				keyed(fmt.Sprint("backwards", round), "send", map[string]any{"uuids": backwards}),
+			) {
+				report := manyReport(answer)
+				require.Equal(e.t, len(ids), report.Counts.Done)
+				require.Equal(e.t, either(i == 0, ids[0], backwards[0]), report.Results[0].UUID)
+			}
+		}
+	})
+}
+
 // A request that is not clear does nothing.
 func TestBulkActionBadRequests(t *testing.T) {
 	onEachEngine(t, func(e *env) {
@@ -268,6 +299,7 @@ func TestBulkActionEndsEarly(t *testing.T) {
 		}})
 		e.service.Logger = slog.New(slog.NewTextHandler(e.log, nil))
 		ids := e.insertMany(apollo, admin, 0, 4)
+		slices.SortFunc(ids, func(a, b uuid.UUID) int { return strings.Compare(a.String(), b.String()) }) // as they are acted on
 		caller := e.actor("owner")
 		reads = 0
 		results, err := e.service.ActOnMany(ctx, caller, invitation.ManyCancel, ids[:1])

@@ -419,6 +419,10 @@ var exampleRequests = map[string]struct {
 		x.insertMany(exampleApollo, exampleAdmin, 0, invitation.MaxMany+1)
 		return x.actOnAll("olivia", "cancel", 1, map[string]any{})
 	}},
+	"user_invitations_bulk_action 400 keyed": {nil, func(x *exampleEnv) response {
+		ids := x.insertMany(exampleApollo, exampleAdmin, 0, invitation.MaxManyTogether+1)
+		return x.sendKeyed("k", x.newRequest("POST", bulkAction, "olivia", map[string]any{"action": "cancel", "uuids": ids}))
+	}},
 	"user_invitations_bulk_action 409": {nil, func(x *exampleEnv) response {
 		x.invite()
 		x.invite("email", "ada@example.com")

@@ -1,9 +1,11 @@
 package invitation
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,15 +14,18 @@ import (
 	"invited/internal/fault"
 )
 
-// MaxMany is the number of invitations that one request acts on at most. Each is a transaction of its own, and all of them
-// have to end within the time limit of a request, which is 20 s.
+// MaxMany is the number of invitations that one request acts on at most: all actions have to end within the time limit
+// of a request, which is 20 s.
 const MaxMany = 1_000
 
-// manyMargin is the time before the deadline of a request from which on ActOnMany begins no invitation: the database has
-// to answer about the last one, and the client has to get the results.
+// MaxManyTogether is MaxMany for a request whose actions are one transaction, which holds the locks of all of them, and
+// on SQLite keeps every other writer waiting.
+const MaxManyTogether = 100
+
+// manyMargin is the time that ActOnMany keeps free before the request's deadline. No action begins within it.
 const manyMargin = 2 * time.Second
 
-// ManyAction is what ActOnMany does to each invitation, as the API names it.
+// ManyAction names an action of ActOnMany, as the API does.
 type ManyAction string
 
 // The actions.
@@ -50,24 +55,23 @@ type ManyResult struct {
 	Err   error // of Send, Cancel or Delete; nil: the code is ManyDone or ManyNotTried
 }
 
-// ActOnMany does something to each of several invitations, in their order, as if the caller did it to each one by itself:
-// an invitation that is refused keeps no other from it. One that is named twice is taken once. ActOnMany ends early where
-// the server fails on an invitation, or the deadline of the request is near; the others are ManyNotTried then. It returns an
-// error, and no results, only where the server failed on the first one.
+// ActOnMany does something to each of several invitations, as if the caller did it to each one by itself: a refused
+// invitation does not stop the others. One that is named twice is taken once. The results are in the order of ids. The
+// actions are in the order of the uuids, so that two requests that act on the same invitations in one transaction each
+// don't wait for each other. ActOnMany ends early where the server fails on an invitation, or the deadline of the
+// request is near; the others are ManyNotTried then. It returns an error, and no results, only where the server failed
+// on the first one.
 func (s *Service) ActOnMany(ctx context.Context, caller directory.Actor, action ManyAction, ids []uuid.UUID) ([]ManyResult, error) {
 	do := map[ManyAction]func(context.Context, directory.Actor, uuid.UUID) error{
 		ManySend: s.Send, ManyCancel: s.Cancel, ManyDelete: s.Delete,
 	}[action]
-	results := make([]ManyResult, 0, len(ids))
-	taken := make(map[uuid.UUID]bool, len(ids))
+	order := slices.Clone(ids)
+	slices.SortFunc(order, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	became := make(map[uuid.UUID]ManyResult, len(ids))
 	gaveUp := false
-	for _, id := range ids {
-		if taken[id] {
-			continue
-		}
-		taken[id] = true
+	for _, id := range slices.Compact(order) {
 		if gaveUp = gaveUp || nearDeadline(ctx); gaveUp {
-			results = append(results, ManyResult{UUID: id, Code: ManyNotTried})
+			became[id] = ManyResult{UUID: id, Code: ManyNotTried}
 			continue
 		}
 		found, err := s.Retrieve(ctx, caller, id)
@@ -76,13 +80,20 @@ func (s *Service) ActOnMany(ctx context.Context, caller directory.Actor, action 
 		}
 		code := manyCode(err)
 		if code == ManyFailed {
-			if len(results) == 0 {
+			if len(became) == 0 {
 				return nil, err
 			}
 			gaveUp = true
 			s.logManyFailure(ctx, action, err)
 		}
-		results = append(results, ManyResult{UUID: id, Email: found.Email, Code: code, Err: err})
+		became[id] = ManyResult{UUID: id, Email: found.Email, Code: code, Err: err}
+	}
+	results := make([]ManyResult, 0, len(became))
+	for _, id := range ids {
+		if result, first := became[id]; first {
+			results = append(results, result)
+			delete(became, id)
+		}
 	}
 	return results, nil
 }
@@ -117,9 +128,9 @@ func nearDeadline(ctx context.Context) bool {
 	return ok && time.Until(deadline) < manyMargin
 }
 
-// SelectAll returns the invitations that the caller sees in the list and the query asks for, the newest first. expected is
-// the number that the caller was told. SelectAll returns fault.KindInvalid where more than limit match, and
-// fault.KindConflict where another number match.
+// SelectAll returns the invitations that the caller sees in the list and the query asks for, the newest first. expected
+// is the number that the caller was told. SelectAll returns fault.KindInvalid where more than limit match, and
+// fault.KindConflict where a different number matches.
 func (s *Service) SelectAll(ctx context.Context, caller directory.Actor, q Query, expected, limit int) ([]uuid.UUID, error) {
 	found, err := s.List(ctx, caller, q, 1, limit)
 	switch {
