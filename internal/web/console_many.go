@@ -106,8 +106,9 @@ func (p *pages) askMany(r *request) error {
 		return err
 	}
 	choices.ForMany = &manyStart{Total: earlier.Total}
+	aims := p.aimReader(r)
 	for _, each := range earlier.Bulks {
-		common, _, err := p.aimOf(r, each.UUID)
+		common, _, err := aims.of(each.UUID)
 		if err != nil && !fault.Is(err, fault.KindNotFound) { // deleted meanwhile
 			return err
 		}
@@ -337,7 +338,8 @@ func readStep(r *request) (manyStep, error) {
 	return step, nil
 }
 
-// sameLines reports whether texts are the same but for how their lines end: browsers send line breaks in a form of their own.
+// sameLines reports whether texts are the same but for how their lines end: browsers send line breaks in a form of their
+// own.
 func sameLines(a, b string) bool {
 	lines := strings.NewReplacer("\r\n", "\n", "\r", "\n")
 	return lines.Replace(a) == lines.Replace(b)
@@ -483,7 +485,11 @@ func (p *pages) renderStep(r *request, status int, step manyStep, report bulk.Re
 	if err != nil {
 		return err
 	}
-	out.Roles = aims.active
+	if slices.ContainsFunc(out.Shown, func(row manyRow) bool {
+		return slices.ContainsFunc(row.Cells, func(c cell) bool { return c.IsRole })
+	}) {
+		out.Roles = aims.active
+	}
 	out.First, out.Last, out.Of = first+1, last, len(found)
 	if page > 1 {
 		out.Previous = chosen.Name + ":" + strconv.Itoa(page-1)
@@ -517,8 +523,8 @@ type cell struct {
 	IsRole                      bool
 }
 
-// newCheckRow returns a row with the cells to correct: the address, each in which something is wrong, and the role and the
-// place where the row as a whole is refused.
+// newCheckRow returns a row with the cells to correct: the address, each in which something is wrong, and the role and
+// the place where the row as a whole is refused.
 func newCheckRow(result bulk.Result) manyRow {
 	out := manyRow{Result: result, Before: true}
 	if isGood(result.Code) {

@@ -41,6 +41,7 @@ type aimReader struct {
 	scopes map[string]*directory.Scope
 }
 
+// aimReader returns an aimReader for one request.
 func (p *pages) aimReader(r *request) *aimReader {
 	return &aimReader{p: p, r: r, scopes: map[string]*directory.Scope{}}
 }
@@ -164,9 +165,9 @@ func (a *aimReader) scope(text string) (*directory.Scope, error) {
 	return a.scopes[text], nil
 }
 
-// aimOf returns the aim of a stored bulk invitation, as its first results have it; nil: there are none yet.
-func (p *pages) aimOf(r *request, id uuid.UUID) (*aim, bulk.Bulk, error) {
-	first, err := p.Bulk.Retrieve(r.Context(), r.user.Actor, id, nil, 1, consolePageSize)
+// of returns the aim of a stored bulk invitation, as its first results have it; nil: there are none yet.
+func (a *aimReader) of(id uuid.UUID) (*aim, bulk.Bulk, error) {
+	first, err := a.p.Bulk.Retrieve(a.r.Context(), a.r.user.Actor, id, nil, 1, consolePageSize)
 	if err != nil || len(first.Results) == 0 {
 		return nil, first.Bulk, err
 	}
@@ -174,6 +175,6 @@ func (p *pages) aimOf(r *request, id uuid.UUID) (*aim, bulk.Bulk, error) {
 	for i, each := range first.Results {
 		rows[i] = each.Row
 	}
-	found, err := p.aimReader(r).common(rows)
+	found, err := a.common(rows)
 	return &found, first.Bulk, err
 }

@@ -21,8 +21,8 @@ type resultFilter struct {
 	Codes []bulk.Code
 }
 
-// correctable are the codes of rows that can be sent after they were corrected, or as they are. Who is invited, or a member,
-// already stays that.
+// correctable are the codes of rows that can be sent after they were corrected, or as they are. Whoever is invited, or a
+// member, already stays that.
 var correctable = []bulk.Code{bulk.Invalid, bulk.Refused, bulk.Canceled}
 
 var (
@@ -248,7 +248,8 @@ func (p *pages) oneMany(r *request) error {
 
 func (p *pages) showMany(r *request, status int, id uuid.UUID, problem string) error {
 	page := r.pageNumber()
-	common, begun, err := p.aimOf(r, id)
+	aims := p.aimReader(r)
+	common, begun, err := aims.of(id)
 	if err != nil {
 		return err
 	}
@@ -276,7 +277,7 @@ func (p *pages) showMany(r *request, status int, id uuid.UUID, problem string) e
 		out.Rows = append(out.Rows, manyRow{Result: each})
 	}
 	if common != nil {
-		if err := p.aimReader(r).fillIn(out.Rows, *common); err != nil {
+		if err := aims.fillIn(out.Rows, *common); err != nil {
 			return err
 		}
 	}

@@ -34,8 +34,8 @@ var (
 	throttled = regexp.MustCompile(`^Request was throttled\. Expected available in (\d+) seconds?\.$`)
 )
 
-// inConsoleWords returns a message of the API about a field of a row as the console says it; the message itself where the
-// console has no other words.
+// inConsoleWords returns a message of the API about a field of a row as the console says it; the message itself where
+// the console has no other words.
 func inConsoleWords(field, message string) string {
 	if words := consoleWords[message]; words != "" {
 		return words
@@ -66,7 +66,8 @@ func wordsOf(errors fault.Fields, field string) (all []string) {
 	return all
 }
 
-// repeats returns, for each result of a row that repeats an earlier good one of the same table, the earlier one, by index.
+// repeats returns, for each result of a row that repeats an earlier good one of the same table, the earlier one, by the
+// index of the later one.
 func (a *aimReader) repeats(results []bulk.Result) (map[int]bulk.Result, error) {
 	type person struct{ email, role, scope string }
 	isTwice := map[string]bool{} // folded addresses: few, so that not every row has to be looked at closely
