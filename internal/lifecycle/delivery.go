@@ -60,8 +60,9 @@ type Delivery struct {
 // TableName implements gorm's Tabler.
 func (Delivery) TableName() string { return "event_deliveries" }
 
-// ID returns the webhook-id. All attempts at one delivery share it, and no other event has it.
-func (d Delivery) ID() string { return fmt.Sprintf("%s.event.%d", d.InvitationUUID, d.Position) }
+// ID returns the webhook-id. All attempts at one delivery share it, and no other event has it. It has no dot: the signature
+// joins the parts of what is signed by dots.
+func (d Delivery) ID() string { return fmt.Sprintf("%s_event_%d", d.InvitationUUID, d.Position) }
 
 // succeed returns a delivery that was made.
 func succeed(d Delivery, now time.Time) Delivery {

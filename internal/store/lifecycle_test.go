@@ -164,7 +164,7 @@ func TestDeliveriesHaveOneJob(t *testing.T) {
 		require.Equal(t, 2, jobs(), "the job of the invitation finds it")
 
 		first := finish(one, false)
-		require.Equal(t, one.String()+".event.1", first.ID())
+		require.Equal(t, one.String()+"_event_1", first.ID())
 		require.Equal(t, invitation.EventCreated, first.Event.Type)
 		require.Equal(t, lifecycle.Delivered, first.State)
 		require.Equal(t, 1, finish(one, true).Failures)

@@ -22,7 +22,7 @@ const eventSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 func sendEvent(t *testing.T, url string, at time.Time) *delivery.Failure {
 	t.Helper()
-	err := newClient(t, Config{URL: url, Secret: eventSecret}).SendEvent(t.Context(), "an-invitation.event.7", at,
+	err := newClient(t, Config{URL: url, Secret: eventSecret}).SendEvent(t.Context(), "an-invitation_event_7", at,
 		Event{Type: "invitation.created", Timestamp: Time(at), Data: EventData{ID: 7, Email: "a@<b>.example"}})
 	var f *delivery.Failure
 	if !errors.As(err, &f) {
@@ -77,7 +77,7 @@ func TestSendEventSigns(t *testing.T) {
 		all := server.received()
 		last := all[len(all)-1]
 		require.NoError(t, verifier.Verify(last.body, last.header))
-		require.Equal(t, "an-invitation.event.7", last.header.Get("webhook-id"))
+		require.Equal(t, "an-invitation_event_7", last.header.Get("webhook-id"))
 		require.Equal(t, strconv.FormatInt(at.Unix(), 10), last.header.Get("webhook-timestamp"))
 	}
 	one := server.first(t)
