@@ -67,6 +67,8 @@ type engine interface {
 	list(types []string) string
 	// duplicate reports whether an error means that a unique index refused a row.
 	duplicate(err error) bool
+	// missing reports whether an error means that a row refers to another one that is missing.
+	missing(err error) bool
 	// currentTime is an expression for the database's time, in the format of the job queue's tables.
 	currentTime() string
 	// unavailable reports whether an error means that the database is busy, full or out of reach.

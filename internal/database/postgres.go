@@ -190,6 +190,7 @@ func (postgresEngine) list(types []string) string {
 // SQLSTATE codes and classes (PostgreSQL documentation, appendix A).
 const (
 	uniqueViolation        = "23505"
+	foreignKeyViolation    = "23503"
 	classConnection        = "08"
 	classRollback          = "40" // deadlock, serialization failure
 	classResources         = "53" // disk full, too many connections
@@ -202,6 +203,11 @@ func (postgresEngine) currentTime() string { return "now()" }
 func (postgresEngine) duplicate(err error) bool {
 	var refused *pgconn.PgError
 	return errors.As(err, &refused) && refused.Code == uniqueViolation
+}
+
+func (postgresEngine) missing(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == foreignKeyViolation
 }
 
 func (postgresEngine) unavailable(err error) bool {

@@ -143,6 +143,10 @@ func (sqliteEngine) duplicate(err error) bool {
 	return errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) || errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY)
 }
 
+func (sqliteEngine) missing(err error) bool {
+	return errors.Is(err, sqlite3.CONSTRAINT_FOREIGNKEY)
+}
+
 func (sqliteEngine) unavailable(err error) bool {
 	for _, code := range []error{
 		sqlite3.BUSY, sqlite3.LOCKED, sqlite3.FULL, sqlite3.IOERR, sqlite3.READONLY, sqlite3.CANTOPEN,

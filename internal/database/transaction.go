@@ -104,7 +104,7 @@ func (db *DB) RolledBack(err error) bool { return db.engine.rolledBack(err) }
 
 // translate turns an error of a driver into one that the rest of the program understands: fault.KindNotFound where a
 // row is missing, fault.KindUnavailable where a later try may succeed, gorm.ErrDuplicatedKey for a unique index or a
-// primary key. Other errors, refusals among them, are returned as they are.
+// primary key, gorm.ErrForeignKeyViolated for a reference to a row that is missing. Other errors, refusals among them, are returned as they are.
 func translate(e engine, err error) error {
 	var refusal *fault.Error
 	switch {
@@ -129,6 +129,9 @@ type translating struct {
 func (t translating) Translate(err error) error {
 	if t.engine.duplicate(err) {
 		return fmt.Errorf("%w: %w", gorm.ErrDuplicatedKey, err)
+	}
+	if t.engine.missing(err) {
+		return fmt.Errorf("%w: %w", gorm.ErrForeignKeyViolated, err)
 	}
 	return translate(t.engine, err)
 }

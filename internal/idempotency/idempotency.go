@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,10 +29,14 @@ type Answer struct {
 // MaxBody is the size of the largest body of an answer that is kept, in bytes.
 const MaxBody = 1 << 20
 
-// IsKept reports whether a repeated request gets the answer again. It does not where the client is asked to come again.
+// passing are the refusals that the same request need not get when it comes again: its token, or the object, can be another then.
+var passing = []int{
+	http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests,
+}
+
+// IsKept reports whether a repeated request gets the answer again.
 func (a Answer) IsKept() bool {
-	return a.Status < http.StatusInternalServerError && a.Status != http.StatusTooManyRequests &&
-		a.Status != http.StatusRequestTimeout
+	return a.Status < http.StatusInternalServerError && !slices.Contains(passing, a.Status)
 }
 
 // Record is a row: the answer to the request with a key.
@@ -65,7 +70,7 @@ type Store interface {
 	// database.DB.WriteTogether. It returns ErrRunning where another transaction with the key runs, as far as the database
 	// knows.
 	WriteTogether(ctx context.Context, id ID, f func(context.Context) error) error
-	// Save keeps an answer from now on, or returns ErrTaken.
+	// Save keeps an answer from now on, or returns ErrTaken, or fault.KindUnauthenticated where the user is deleted.
 	Save(ctx context.Context, id ID, answer []byte) error
 	// DeleteExpired deletes at most limit answers that are older than Kept, and returns their number.
 	DeleteExpired(ctx context.Context, limit int) (int, error)

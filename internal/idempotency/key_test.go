@@ -38,12 +38,12 @@ func TestParseKey(t *testing.T) {
 	require.True(t, fault.Is(err, fault.KindInvalid))
 }
 
-// An answer is for ever what it is only where the client would not be told to come again.
+// What can be another answer when the request comes again is not kept.
 func TestIsKept(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]bool{
-		200: true, 201: true, 202: true, 204: true, 400: true, 403: true, 404: true, 409: true, 413: true, 422: true,
-		408: false, 429: false, 500: false, 502: false, 503: false,
+		200: true, 201: true, 202: true, 204: true, 400: true, 403: true, 404: true, 413: true, 422: true,
+		401: false, 408: false, 409: false, 429: false, 500: false, 502: false, 503: false,
 	} {
 		require.Equal(t, want, idempotency.Answer{Status: status}.IsKept(), status)
 	}

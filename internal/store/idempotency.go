@@ -3,12 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"invited/internal/fault"
 	"invited/internal/idempotency"
 )
 
@@ -68,6 +70,9 @@ func (s idempotencyStore) Save(ctx context.Context, id idempotency.ID, answer []
 				clause.Expr{SQL: "idempotency_keys.created <= ?", Vars: []any{now.Add(-idempotency.Kept)}},
 			}},
 		}).Create(&idempotency.Record{UserUUID: id.UserUUID, Digest: id.Digest, Created: now, Size: len(answer), Answer: answer})
+		if errors.Is(result.Error, gorm.ErrForeignKeyViolated) { // the user was deleted while the request ran
+			return fault.Unauthorized("User inactive or deleted.")
+		}
 		if result.Error == nil && result.RowsAffected == 0 {
 			return idempotency.ErrTaken
 		}
