@@ -21,6 +21,8 @@ const (
 	positionsTimeout = 20 * time.Second
 	// After a look that finds nothing, the pause is at least idleLooks times as long as the look.
 	idleLooks = 20
+	// maxIdle bounds that pause: a look may have waited for the database.
+	maxIdle = 5 * time.Second
 	// deliverEventsFor is how long a job sends the events of one invitation before others have their turn.
 	deliverEventsFor = jobTimeout / 3
 )
@@ -40,8 +42,8 @@ func (w *Workers) startPositioning(ctx context.Context) (stop func()) {
 			began := time.Now()
 			found, err := w.assignPositions(ctx)
 			// On PostgreSQL a look that finds nothing passes the index entries of all events since the last vacuum.
-			if wait = w.config.Poll; !found {
-				wait = max(wait, idleLooks*time.Since(began))
+			if wait = w.config.Poll; !found && err == nil {
+				wait = max(wait, min(idleLooks*time.Since(began), maxIdle))
 			}
 			if err != nil && !failing && ctx.Err() == nil {
 				w.config.Logger.ErrorContext(ctx, "events can't be given their positions, which is tried again", "error", err)
