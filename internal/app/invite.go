@@ -103,7 +103,7 @@ func (f inviteFlags) check() (id uuid.UUID, err error) {
 		return id, errors.New("--dry-run, --role, --scope and --on-duplicate go with -f only")
 	case f.onDuplicate != "" && f.onDuplicate != "skip" && f.onDuplicate != "send":
 		return id, fmt.Errorf("--on-duplicate is skip or send, not %q", f.onDuplicate)
-	case f.output != "" && f.file != "" && filepath.Clean(f.output) == filepath.Clean(f.file):
+	case f.output != "" && f.file != "" && isSameFile(f.output, f.file):
 		return id, errors.New("-o names the file that is read: name another one")
 	case f.file == "":
 		if id, err = uuid.Parse(f.follow + f.cancel); err != nil {
@@ -115,6 +115,19 @@ func (f inviteFlags) check() (id uuid.UUID, err error) {
 
 // tableSuffix is the end of a table's name, also where the table has the rows that failed before.
 var tableSuffix = regexp.MustCompile(`(?i)(\.failed(-\d+)?)?\.(csv|tsv|tab|txt)$`)
+
+// isSameFile reports whether two paths are of one file, by whatever name.
+func isSameFile(one, other string) bool {
+	if filepath.Clean(one) == filepath.Clean(other) {
+		return true
+	}
+	first, err := os.Stat(one)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(other)
+	return err == nil && os.SameFile(first, second)
+}
 
 // failedFile returns the path of the file for the rows that were not invited, where no flag names it.
 func (f inviteFlags) failedFile() string {

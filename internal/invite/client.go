@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -33,6 +34,9 @@ const (
 	retriesLater   = 20
 	// longestWait is the number of seconds for which the client waits where the server asks for a pause.
 	longestWait = 60
+
+	// maxAnswer is the size of the largest answer that is read, in bytes. Those of a dry run of 10,000 rows are a few MiB.
+	maxAnswer = 64 << 20
 
 	idempotencyKey = "Idempotency-Key"
 )
@@ -77,10 +81,11 @@ func NewClient(s Server) (*Client, error) {
 		case response == nil:
 			s.Warn(s.URL.Host + " does not answer; trying again")
 		default:
-			s.Warn(s.URL.Host + " answered " + response.Status + "; trying again")
+			s.Warn(s.URL.Host + " answered " + statusOf(response) + "; trying again")
 		}
 		return retryablehttp.DefaultBackoff(shortest, longest, attempt, response)
 	}
+	retries.HTTPClient.Transport = limitedAnswers{retries.HTTPClient.Transport}
 	caller := retries.StandardClient()
 	// A redirect could take the token to another server. Both clients, of which one has the other inside, would follow it.
 	caller.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -91,6 +96,33 @@ func NewClient(s Server) (*Client, error) {
 			return nil
 		}))
 	return &Client{api, retries, s.URL}, err
+}
+
+// limitedAnswers is a transport whose answers end with an error after maxAnswer bytes.
+type limitedAnswers struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t limitedAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.RoundTripper.RoundTrip(r)
+	if err == nil {
+		response.Body = &limitedAnswer{response.Body, maxAnswer}
+	}
+	return response, err
+}
+
+type limitedAnswer struct {
+	io.ReadCloser
+	left int
+}
+
+// Read implements io.Reader.
+func (a *limitedAnswer) Read(p []byte) (int, error) {
+	if a.left <= 0 {
+		return 0, fmt.Errorf("the answer is larger than %d MiB", maxAnswer>>20)
+	}
+	n, err := a.ReadCloser.Read(p[:min(len(p), a.left)])
+	a.left -= n
+	return n, err
 }
 
 // isLoopback reports whether a host is this machine.
@@ -138,9 +170,9 @@ func (c *Client) unreachable(err error) error {
 	}
 	var certificate *tls.CertificateVerificationError
 	if errors.As(err, &certificate) {
-		return fmt.Errorf("the certificate of %s is not to be trusted: %w", c.server.Host, certificate.Err)
+		return fmt.Errorf("the certificate of %s is not to be trusted: %w", c.server.Host, printableError{certificate.Err})
 	}
-	return fmt.Errorf("can't reach %s: %w", c.server.Host, err)
+	return fmt.Errorf("can't reach %s: %w", c.server.Host, printableError{err})
 }
 
 // refusal returns the error of an unexpected answer. subject begins messages about the request, such as the file's name.
@@ -153,11 +185,11 @@ func (c *Client) refusal(subject string, response *http.Response, body []byte) e
 	case status >= 300 && status < 400:
 		return fmt.Errorf("%s sends requests on to %s: name that server with --server", c.server, printable(response.Header.Get("Location")))
 	case words == "":
-		return fmt.Errorf("%s answered %s, and nothing that says why", c.server, response.Status)
+		return fmt.Errorf("%s answered %s, and nothing that says why", c.server, statusOf(response))
 	case status == http.StatusBadRequest, status == http.StatusRequestEntityTooLarge:
 		return fmt.Errorf("%s: %s", subject, words)
 	default:
-		return fmt.Errorf("%s answered %s: %s", c.server.Host, response.Status, words)
+		return fmt.Errorf("%s answered %s: %s", c.server.Host, statusOf(response), words)
 	}
 }
 
@@ -184,6 +216,20 @@ func wordsOf(body []byte) string {
 	}
 	return ""
 }
+
+// statusOf returns the status of a response in our own words: those of the server can be anything.
+func statusOf(response *http.Response) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", response.StatusCode, http.StatusText(response.StatusCode)))
+}
+
+// printableError is an error whose text can have words of a server.
+type printableError struct{ err error }
+
+// Error implements error.
+func (e printableError) Error() string { return printable(e.err.Error()) }
+
+// Unwrap returns the error.
+func (e printableError) Unwrap() error { return e.err }
 
 // printable returns a server's text without what a terminal would obey.
 func printable(text string) string {
