@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"invited/internal/directory"
+	"invited/internal/fault"
 )
 
 // admitter returns the type of the scope, a scope or its customer, whose e-mail patterns refuse an address; it is empty where
@@ -125,17 +126,42 @@ func (a *Admissions) askFor(f *batchFacts, drafts []BatchDraft) {
 	}
 }
 
-// Answer finds the answers that the last Decide needed, for as long as limit or until ctx ends, and one at least.
+// Answer finds the answers that the last Decide needed, for as long as limit or until ctx ends, and one at least. One slow
+// answer is looked for at a time in a process. Answer returns fault.KindUnavailable where the time of ctx is up.
 func (a *Admissions) Answer(ctx context.Context, limit time.Duration) error {
 	deadline := time.Now().Add(limit)
 	for i, q := range a.asked {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		if i > 0 && time.Now().After(deadline) {
 			break
 		}
-		a.answer(q)
+		if err := a.answerAlone(ctx, q); errors.Is(err, context.DeadlineExceeded) {
+			return fault.Unavailable(err)
+		} else if err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// answering has a value while a slow answer is looked for. All batches of the process have one processor between them.
+var answering = make(chan struct{}, 1)
+
+// answerAlone answers a question, a slow one when no other slow one is being answered. It returns the error of a context that
+// has ended.
+func (a *Admissions) answerAlone(ctx context.Context, q admissionQuestion) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if q.scope.HasFastEmailPatterns(q.email) {
+		a.answer(q)
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case answering <- struct{}{}:
+		defer func() { <-answering }()
+		a.answer(q)
+		return nil
+	}
 }
