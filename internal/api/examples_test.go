@@ -676,6 +676,9 @@ var exampleRequests = map[string]struct {
 		id, _ := x.invite()
 		return x.act("olivia", id, "delete")
 	}},
+	"MayInviteNowhere": {nil, func(x *exampleEnv) response {
+		return x.request("POST", bulks, "ina", map[string]any{"rows": []any{map[string]any{"email": "ada@example.com"}}})
+	}},
 	"NotFound":         {nil, func(x *exampleEnv) response { return x.request("GET", at(exampleInvitation), "olivia", nil) }},
 	"MethodNotAllowed": {nil, func(x *exampleEnv) response { return x.request("PUT", base+"approve/", "", nil) }},
 	"NotAcceptable": {nil, func(x *exampleEnv) response {
