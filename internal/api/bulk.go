@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -98,11 +99,11 @@ func (h handlers) UserInvitationsBulkRetrieve(
 func (h handlers) UserInvitationsBulkCsvRetrieve(
 	ctx context.Context, request server.UserInvitationsBulkCsvRetrieveRequestObject,
 ) (server.UserInvitationsBulkCsvRetrieveResponseObject, error) {
-	results, err := h.Bulk.Results(ctx, caller(ctx), request.UUID, codes(request.Params.Result))
+	write, err := h.Bulk.Table(ctx, caller(ctx), request.UUID, codes(request.Params.Result))
 	if err != nil {
 		return nil, err
 	}
-	return bulkTable{request.UUID, results}, nil
+	return bulkTable{request.UUID, write}, nil
 }
 
 func (h handlers) UserInvitationsBulkCancel(
@@ -202,15 +203,19 @@ func (b bulkReport) VisitUserInvitationsBulkCreateResponse(w http.ResponseWriter
 
 // A bulkTable is a table of results.
 type bulkTable struct {
-	id      uuid.UUID
-	results []bulk.Result
+	id    uuid.UUID
+	write func(io.Writer) error
 }
 
-// VisitUserInvitationsBulkCsvRetrieveResponse writes the response.
+// VisitUserInvitationsBulkCsvRetrieveResponse writes the response. Where the rest of the table can't be read, the connection
+// ends: the client must not take a part for the whole.
 func (b bulkTable) VisitUserInvitationsBulkCsvRetrieveResponse(w http.ResponseWriter) error {
 	header := w.Header()
 	header.Set("Content-Type", mimeCSV+"; charset=utf-8")
 	header.Set("Content-Disposition", `attachment; filename="invitations-`+b.id.String()+`.csv"`)
 	w.WriteHeader(http.StatusOK)
-	return bulk.WriteCSV(w, b.results)
+	if b.write(w) != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return nil
 }

@@ -342,35 +342,60 @@ func unescape(cell string) string { return escaped.ReplaceAllString(cell, "$1$2"
 // of them has a value in, the outcome of each, and the line of the table that it comes from. ReadCSV reads the same rows, with
 // line feeds for line breaks of any kind. WriteCSV returns the errors of the writer.
 func WriteCSV(to io.Writer, results []Result) error {
+	used := usedFields{}
+	used.add(results)
+	return writeTable(to, used, func(yield func([]Result, error) bool) { yield(results, nil) })
+}
+
+// usedFields has the names of the fields that any row of a table has a value in.
+type usedFields map[string]bool
+
+func (u usedFields) add(results []Result) {
+	for _, r := range results {
+		for _, field := range rowFields {
+			if *field.of(&r.Row) != "" {
+				u[field.name] = true
+			}
+		}
+	}
+}
+
+// writeTable is WriteCSV for results that come in pages, with columns for some fields. It returns the error of a page too.
+func writeTable(to io.Writer, used usedFields, pages iter.Seq2[[]Result, error]) error {
 	if _, err := io.WriteString(to, markUTF8); err != nil {
 		return err
 	}
-	columns := slices.DeleteFunc(slices.Clone(rowFields), func(field rowField) bool {
-		return field.name != "email" && !slices.ContainsFunc(results, func(r Result) bool { return *field.of(&r.Row) != "" })
-	})
 	table := csv.NewWriter(to)
+	var columns []rowField
 	var line []string
-	for _, column := range columns {
-		line = append(line, column.name)
+	for _, field := range rowFields {
+		if field.name == "email" || used[field.name] {
+			columns, line = append(columns, field), append(line, field.name)
+		}
 	}
 	if err := table.Write(append(line, resultColumns...)); err != nil {
 		return err
 	}
-	for _, r := range results {
-		line = line[:0]
-		for _, column := range columns {
-			line = append(line, escape(*column.of(&r.Row)))
-		}
-		id := ""
-		if r.UUID != nil {
-			id = r.UUID.String()
-		}
-		at := ""
-		if r.Row.Line > 0 {
-			at = strconv.Itoa(r.Row.Line)
-		}
-		if err := table.Write(append(line, string(r.Code), escape(reason(r.Errors)), id, at)); err != nil {
+	for results, err := range pages {
+		if err != nil {
 			return err
+		}
+		for _, r := range results {
+			line = line[:0]
+			for _, column := range columns {
+				line = append(line, escape(*column.of(&r.Row)))
+			}
+			id := ""
+			if r.UUID != nil {
+				id = r.UUID.String()
+			}
+			at := ""
+			if r.Row.Line > 0 {
+				at = strconv.Itoa(r.Row.Line)
+			}
+			if err := table.Write(append(line, string(r.Code), escape(reason(r.Errors)), id, at)); err != nil {
+				return err
+			}
 		}
 	}
 	table.Flush()

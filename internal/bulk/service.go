@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +26,8 @@ const (
 	maxStoredRows = 300_000
 	// maxStoredSize is the size of the JSON of these rows, in bytes.
 	maxStoredSize = 100_000_000
+	// tablePage is the number of results of which Table reads the contents at once.
+	tablePage = 500
 )
 
 // Service has the use cases. A refusal is a *fault.Error: beside those that a method names, fault.KindUnauthenticated where the
@@ -279,6 +283,41 @@ func (s *Service) Results(ctx context.Context, caller directory.Actor, id uuid.U
 		return err
 	})
 	return results, err
+}
+
+// Table returns a function that writes the results that have one of the codes, as WriteCSV does; all, where there is no
+// code. The function reads the results in pages while it writes them, so that a slow reader holds little memory. Table
+// returns fault.KindNotFound as Retrieve does.
+func (s *Service) Table(
+	ctx context.Context, caller directory.Actor, id uuid.UUID, codes []Code,
+) (write func(io.Writer) error, err error) {
+	used, total := usedFields{}, 0
+	for page, err := range s.pages(ctx, caller, id, codes, MaxRows) {
+		if err != nil {
+			return nil, err
+		}
+		used.add(page)
+		total += len(page)
+	}
+	return func(to io.Writer) error { return writeTable(to, used, s.pages(ctx, caller, id, codes, total)) }, nil
+}
+
+// pages yields the first results that have one of the codes, at most total, or an error at the end.
+func (s *Service) pages(ctx context.Context, caller directory.Actor, id uuid.UUID, codes []Code, total int) iter.Seq2[[]Result, error] {
+	return func(yield func([]Result, error) bool) {
+		for from := 0; from < total; from += tablePage {
+			var page []Result
+			err := s.Store.ReadList(ctx, caller.UUID, func(tx Tx) (err error) {
+				if _, err = find(caller, id, tx.FindBulk); err == nil {
+					page, err = tx.ListResults(id, codes, directory.Window{Offset: from, Limit: min(tablePage, total-from)})
+				}
+				return err
+			})
+			if !yield(page, err) || err != nil || len(page) < tablePage {
+				return
+			}
+		}
+	}
 }
 
 // Cancel stops a bulk invitation that is queued or running, and returns fault.KindRejected in any other state. Cancel returns

@@ -1,9 +1,11 @@
 package bulk_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 	"sync"
@@ -302,6 +304,37 @@ func TestWhoSeesABulkInvitation(t *testing.T) {
 			_, err = e.bulk.Results(t.Context(), e.user(username), mine[0], nil)
 			require.Equal(e, !sees, fault.Is(err, fault.KindNotFound))
 		}
+	})
+}
+
+// A table that is read in pages is the table of all results.
+func TestTable(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		rows := people("one", 1_100)
+		for i := range rows {
+			rows[i].Email = "no address" // which is fast
+		}
+		rows[1_099].FullName, rows[0].Email, rows[1].JobTitle = "The Last", "one@university.example", "First"
+		made := e.finish(e.submit("olivia", rows, bulk.Skip).UUID)
+		olivia := e.user("olivia")
+		for _, codes := range [][]bulk.Code{nil, {bulk.Invalid}, {bulk.Created}, {bulk.Refused}} {
+			results, err := e.bulk.Results(t.Context(), olivia, made.UUID, codes)
+			require.NoError(e, err)
+			var want, got bytes.Buffer
+			require.NoError(e, bulk.WriteCSV(&want, results))
+			write, err := e.bulk.Table(t.Context(), olivia, made.UUID, codes)
+			require.NoError(e, err)
+			require.NoError(e, write(&got))
+			require.Equal(e, want.String(), got.String())
+		}
+		_, err := e.bulk.Table(t.Context(), e.user("mia"), made.UUID, nil)
+		require.True(e, fault.Is(err, fault.KindNotFound))
+
+		// The error of a later page is returned.
+		write, err := e.bulk.Table(t.Context(), olivia, made.UUID, nil)
+		require.NoError(e, err)
+		require.NoError(e, e.db.QueueDriver().GetExecutor().Exec(t.Context(), "DELETE FROM bulk_invitations"))
+		require.True(e, fault.Is(write(io.Discard), fault.KindNotFound))
 	})
 }
 
