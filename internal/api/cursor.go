@@ -22,8 +22,8 @@ const cursorVersion = 1
 // cursorLength is the length of a cursor in bytes: the version, the microseconds since 1970, and a UUID.
 const cursorLength = 1 + 8 + 16
 
-// formatCursor returns the text of a position. It holds what the list has shown and no more, and is not signed: to who
-// makes one up, it is a place in a list of what they may see anyway.
+// formatCursor returns the text of a position. It holds what the list has shown and no more, and is not signed. A
+// forged cursor only names another place in a list that its author may read.
 func formatCursor(p invitation.Position) string {
 	raw := make([]byte, 0, cursorLength)
 	raw = append(raw, cursorVersion)
@@ -59,8 +59,8 @@ type cursorRequest struct {
 	newestFirst bool
 }
 
-// cursorOf returns the page that the parameter `cursor` asks for. It returns an invalid-field error for a cursor that is none,
-// and where the request has a page or another order as well.
+// cursorOf returns the page that the parameter `cursor` asks for. It returns an invalid-field error for a cursor that
+// is none, and where the request has a page or another order as well.
 func cursorOf(text string, page *int, order []directory.Order) (asked cursorRequest, err error) {
 	if asked.behind, err = parseCursor(text); err != nil {
 		return asked, err
@@ -75,8 +75,8 @@ func cursorOf(text string, page *int, order []directory.Order) (asked cursorRequ
 	return asked, err
 }
 
-// cursorLinkHeader returns the Link header of a page by a cursor: first, and next where more rows come behind the page. The
-// links keep every other parameter of the query.
+// cursorLinkHeader returns the Link header of a page by a cursor: first, and next where more rows come behind the page.
+// The links keep every other parameter of the query.
 func cursorLinkHeader(address string, query url.Values, next *invitation.Position) string {
 	links := link("first", address, query, "cursor", cursorStart)
 	if next != nil {

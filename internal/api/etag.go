@@ -15,8 +15,8 @@ import (
 // headerIfNoneMatch is the request header with the entity tags that a client has.
 const headerIfNoneMatch = "If-None-Match"
 
-// joinIfNoneMatch makes several header lines If-None-Match one: together they are one list (RFC 9110, section 5.3), and the
-// generated code takes one line.
+// joinIfNoneMatch makes several header lines If-None-Match one: together they are one list (RFC 9110, section 5.3), and
+// the generated code takes one line.
 func joinIfNoneMatch(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if lines := c.Request().Header.Values(headerIfNoneMatch); len(lines) > 1 {
@@ -26,14 +26,16 @@ func joinIfNoneMatch(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// writeTagged writes a 200 with a body in JSON and its entity tag, or a 304 without the body where ifNoneMatch has the tag.
+// writeTagged writes a 200 with a body in JSON and its entity tag, or a 304 without the body where ifNoneMatch has the
+// tag.
 //
-// The tag is a digest of what the client gets, the headers of a list included: nothing that is stored has to say when the
-// response changes, and a response that another caller gets has the same tag only where it is the same. It is strong, because
-// equal responses are equal to the byte; a gateway that compresses makes it weak, and weak tags match too.
+// The tag is a digest of what the client gets, the headers of a list included: nothing that is stored has to say when
+// the response changes, and a response that another caller gets has the same tag only where it is the same. It is
+// strong, because equal responses are equal to the byte; a gateway that compresses makes it weak, and weak tags match
+// too.
 //
-// A browser may store such a response, so that it can ask by the tag, but for one user and never without asking again. All
-// other responses of the API stay no-store.
+// A browser may store such a response, so that it can ask by the tag, but for one user and never without asking again.
+// All other responses of the API stay no-store.
 func writeTagged(w http.ResponseWriter, ifNoneMatch *string, body []byte) error {
 	header := w.Header()
 	digest := sha256.New()
@@ -56,8 +58,8 @@ func writeTagged(w http.ResponseWriter, ifNoneMatch *string, body []byte) error 
 	return err
 }
 
-// hasTag reports whether a list of entity tags (RFC 9110, section 13.1.2) has a strong tag, by the weak comparison, or is *. What
-// comes after a mistake in the list is ignored: the client then gets the whole response.
+// hasTag reports whether a list of entity tags (RFC 9110, section 13.1.2) has a strong tag, by the weak comparison, or
+// is *. What comes after a mistake in the list is ignored: the client then gets the whole response.
 func hasTag(list, tag string) bool {
 	if strings.Trim(list, " \t") == "*" {
 		return true

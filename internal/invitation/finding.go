@@ -6,11 +6,10 @@ import (
 	"invited/internal/directory"
 )
 
-// ListBehind returns the first invitations, at most size, that come behind a position, of those that List returns; from the
-// start where the position is nil. They are in the order in which they were first created, or the reverse of it. Nothing
-// that happens to an invitation moves it in this order, so that each one that the query finds throughout is on one of the pages
-// that follow each other by Page.Next. Nothing may be behind a position. ListBehind sets the query's Order and Behind, and what
-// List sets.
+// ListBehind returns at most size invitations after a position, of those that List returns, or the first ones where the
+// position is nil. The order is that of first creation, ascending or descending. It never changes for an invitation, so
+// pages linked by Page.Next miss none. A page can be empty. ListBehind sets the query's Order and Behind, and what List
+// sets.
 func (s *Service) ListBehind(
 	ctx context.Context, caller directory.Actor, q Query, behind *Position, newestFirst bool, size int,
 ) (out Page, err error) {

@@ -15,11 +15,11 @@ type Invitee struct {
 	DeclinedAfter time.Time
 }
 
-// Mine returns a page of the invitations that are meant for the caller and that the caller can answer: those to their address, and
-// to their civil number where there is one, that are pending or wait for their project to start, and those that UndoDecline
-// would make pending again. Those into a removed scope are left out. The states narrow the list; none: all. Pages are numbered from
-// 1 and have size invitations, the newest first. Mine returns fault.KindNotFound for a page past the end; page 1 of an empty list
-// is empty.
+// Mine returns a page of the invitations that the caller can answer. They are for the caller's address, and for the
+// caller's civil number where the invitation has one. They are pending, wait for their project to start, or were
+// declined and UndoDecline would make them pending again; states narrows the list further, and none: all. Those into a
+// removed scope are left out. Pages are numbered from 1 and have size invitations, the newest first. Mine returns
+// fault.KindNotFound for a page past the end; page 1 of an empty list is empty.
 func (s *Service) Mine(ctx context.Context, caller directory.Actor, states []State, page, size int) (out Page, err error) {
 	err = s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
 		q := s.mine(tx, caller, states)

@@ -231,8 +231,8 @@ func parseRetryAfter(value string) time.Duration {
 	return min(time.Duration(seconds)*time.Second, maxRetryAfter)
 }
 
-// post returns the status of the response and after what time it asks for another attempt. It uses no http.Client, which would follow redirects and repeat the URL and a
-// redirect's target in its errors.
+// post returns the status of the response and after what time it asks for another attempt. It uses no http.Client, which
+// would follow redirects and repeat the URL and a redirect's target in its errors.
 func (c *Client) post(
 	ctx context.Context, id string, now time.Time, body []byte, token *oauth2.Token,
 ) (status int, retryAfter time.Duration, err error) {
