@@ -18,8 +18,8 @@ import (
 	"invited/internal/fault"
 )
 
-// bulkCreate is the operation whose body has many rows. A validator that decodes such a body would take up to forty times the
-// body's size of the memory, so the body is read by readRows instead.
+// bulkCreate is the operation whose body has many rows. A validator that decodes such a body would take up to forty
+// times the body's size of the memory, so the body is read by readRows instead.
 const bulkCreate = "user_invitations_bulk_create"
 
 // Limits of what bodies with rows take of the memory, all requests together.
@@ -32,8 +32,8 @@ const (
 
 const mimeCSV = "text/csv"
 
-// bulkMemory limits what bodies with rows take of the memory. Of each caller, it holds one large body at a time, or the rows of one
-// bulk invitation that is not done at once: nobody can keep everybody else out.
+// bulkMemory limits what bodies with rows take of the memory. Of each caller, it holds one large body at a time, or
+// the rows of one bulk invitation that is not done at once: nobody can keep everybody else out.
 type bulkMemory struct {
 	bodies, rows *semaphore.Weighted
 	callers      *sync.Map // has the UUID of each caller of whom one is held
@@ -51,7 +51,8 @@ type bulkRequest struct {
 	isLarge bool // the request is the one of its caller in bulkMemory.callers
 }
 
-// release gives up the rows, the body and the room for them. A client that reads the response slowly keeps no room from others.
+// release gives up the rows, the body and the room for them. A client that reads the response slowly keeps no room
+// from others.
 func (b *bulkRequest) release() {
 	for _, free := range b.free {
 		free()
@@ -67,8 +68,8 @@ func bulkRequestOf(ctx context.Context) *bulkRequest {
 	return held
 }
 
-// admit refuses what needs no body to be refused: a caller who may invite nowhere, and a content type that no rows can be read
-// from. What the request holds is released after it.
+// admit refuses what needs no body to be refused: a caller who may invite nowhere, and a content type that no rows can
+// be read from. What the request holds is released after it.
 func (m bulkMemory) admit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -104,8 +105,8 @@ func (m bulkMemory) enter(ctx context.Context) error {
 	return nil
 }
 
-// readBody is bodyMemory.readBody for a body with rows. A larger body waits until there is room for all of it, which admit
-// releases.
+// readBody is bodyMemory.readBody for a body with rows. A larger body waits until there is room for all of it, which
+// admit releases.
 func (m bulkMemory) readBody(r *http.Request, buffer *bytes.Buffer, body io.Reader) (release func(), err error) {
 	size := r.ContentLength
 	if size < 0 {
@@ -131,7 +132,8 @@ type bodyFormat struct {
 	charset string // of a table
 }
 
-// bulkFormat returns the form of a request's body. It returns echo's error for status 415 where the content type is another.
+// bulkFormat returns the form of a request's body. It returns echo's error for status 415 where the content type is
+// another.
 func bulkFormat(r *http.Request) (bodyFormat, error) {
 	written := r.Header.Get(echo.HeaderContentType)
 	if written == "" && r.ContentLength == 0 {
@@ -151,8 +153,8 @@ func bulkFormat(r *http.Request) (bodyFormat, error) {
 	return bodyFormat{}, echo.ErrUnsupportedMediaType
 }
 
-// readRows reads the rows of a body, and leaves the request an empty body, which the generated code decodes. GetBody still returns
-// the body that was sent. The validator has checked the query.
+// readRows reads the rows of a body, and leaves the request an empty body, which the generated code decodes. GetBody
+// still returns the body that was sent. The validator has checked the query.
 func (m bulkMemory) readRows(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// maxUnfinished is the number of bulk invitations of one user that may be unfinished at once. One of each user in turn is done:
-	// the fewer there are of one user, the sooner comes another's turn.
+	// maxUnfinished is the number of bulk invitations of one user that may be unfinished at once. The worker takes turns
+	// among all of them: the fewer one user has, the sooner comes another's turn.
 	maxUnfinished = 3
 	// unfinishedWait is when somebody who has as many may ask again.
 	unfinishedWait = 30 * time.Second

@@ -25,8 +25,8 @@ type places struct {
 	users sync.Map // has a channel for each user with a place, which is closed when the user gives it up
 }
 
-// take waits for a place. It returns fault.KindUnavailable where it waited in vain. The caller calls give where others may have
-// the place, and end where the user may have another one; both may be called more than once.
+// take waits for a place. It returns fault.KindUnavailable where it waited in vain. The caller calls give where others
+// may have the place, and end where the user may have another one; both may be called more than once.
 func (p *places) take(ctx context.Context, user uuid.UUID) (give, end func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, placeWait)
 	defer cancel()
@@ -52,8 +52,8 @@ func (p *places) take(ctx context.Context, user uuid.UUID) (give, end func(), er
 	return sync.OnceFunc(func() { p.all.Release(1) }), end, nil
 }
 
-// takePlace takes a place for the request. Others may have it when the response is made: a browser that reads slowly keeps no
-// place from them.
+// takePlace takes a place for the request. Others may have it when the response is made: a browser that reads slowly
+// keeps no place from them.
 func (r *request) takePlace() (err error) {
 	r.givePlace, r.endPlace, err = r.page.places.take(r.Context(), r.user.UUID)
 	return err
