@@ -459,7 +459,7 @@ func TestInviterLimitOfManyAtOnce(t *testing.T) {
 		}
 		all.Go(func() { e.finish(made.UUID) })
 		all.Wait()
-		require.Equal(e, 200, len(storetest.Jobs(t, e.db, "deliver_invitation")))
+		require.Len(e, storetest.Jobs(t, e.db, "deliver_invitation"), 200)
 	}, func(p *invitation.Policy) { p.LimitInviter = invitation.Limit{Count: 200, Per: time.Hour} })
 }
 

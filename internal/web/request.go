@@ -86,7 +86,7 @@ func (p *pages) serve(handle func(*request) error) http.Handler {
 		w.Header().Set("X-Request-ID", id)
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 		req := &request{Request: r.WithContext(invitation.WithRequestID(r.Context(), id)), w: recorder, page: p}
-		if err := req.handle(handle); err != nil {
+		if err := req.handle(handle); err != nil { //nolint:contextcheck // a request has its context
 			req.fail(err) //nolint:contextcheck // a request has its context
 		}
 		attributes := []slog.Attr{
