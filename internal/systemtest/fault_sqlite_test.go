@@ -182,7 +182,7 @@ func (f *faultCase) serveOnSmallDisk() (p *harness.Process, folder string) {
 	if os.Getuid() != 0 {
 		unshare = append(unshare, "--map-root-user")
 	}
-	mount := "mount -t tmpfs -o size=2m,mode=0700 tmpfs " + disk
+	mount := "mount -t tmpfs -o size=4m,mode=0700 tmpfs " + disk
 	if out, err := exec.Command(unshare[0], append(unshare[1:], "sh", "-c", mount)...).CombinedOutput(); err != nil {
 		f.t.Skipf("mounting a small disk needs root or user namespaces: %v %s", err, out)
 	}
