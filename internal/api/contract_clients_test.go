@@ -193,7 +193,8 @@ func TestContractHasExamplesOfRequests(t *testing.T) {
 	for _, operation := range contractOperations(t) {
 		for _, parameter := range operation.Parameters {
 			p, where := parameter.Value, operation.OperationID+" "+parameter.Value.Name
-			if p.Name == idempotency.Header { // two requests with one key are refused
+			// Tools would send an example everywhere: two requests with one key are refused, and so is a cursor with a page.
+			if p.Name == idempotency.Header || p.Name == "cursor" {
 				require.Nil(t, p.Example, where)
 				continue
 			}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"os"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -54,6 +55,7 @@ func buildTool(name string) (path string, err error) {
 	cmd := exec.CommandContext(ctx, "go", "tool", "-n", name)
 	var stderr bytes.Buffer
 	cmd.Dir, cmd.Stderr = name, &stderr
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1") // Dex has no SQLite without cgo, and does not compile
 	output, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("building %s: %w\n%s", name, err, stderr.String())
