@@ -52,7 +52,7 @@ func main() {
 	})
 	step("accept", func() error {
 		response, err := invitee.UserInvitationsAccept(ctx, client.UserInvitationsAcceptParams{UUID: id})
-		accepted, ok := response.(*client.DetailHeaders)
+		accepted, ok := response.(*client.UserGroupInvitationsCancelOKHeaders) // the first operation with these headers names the type
 		return want(ok && accepted.Response.Detail == "Invitation has been successfully accepted.", response, err)
 	})
 	step("field_error", func() error {
