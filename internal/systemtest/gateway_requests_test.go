@@ -107,12 +107,12 @@ func testRequestIDs(t *testing.T, f *front) {
 			return bytes.Contains(content, []byte(`"`+id+`"`))
 		})
 	}
-	f.do("GET", invitationsPath+"?email=private@university.example", "olivia", "").Is(http.StatusOK)
-	last := f.requestID(f.do("GET", "invitation_approve/private-token/?x=1", "", ""))
+	f.do("GET", invitationsPath+"?email=hidden@university.example", "olivia", "").Is(http.StatusOK)
+	last := f.requestID(f.do("GET", "invitation_approve/hidden-token/?x=1", "", ""))
 	f.replicas[0].WaitUntil("the gateway logs", func() bool {
 		content, err := os.ReadFile(f.accessLog)
 		require.NoError(t, err)
-		require.NotContains(t, string(content), "private")
+		require.NotContains(t, string(content), "hidden")
 		require.NotContains(t, string(content), harness.Key("olivia"))
 		return strings.Contains(string(content), last)
 	})
