@@ -3376,9 +3376,6 @@ type BadGroupInvitation = FieldErrors
 // BadGroupInvitationEdit Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadGroupInvitationEdit = FieldErrors
 
-// BadIdempotencyKey Error messages by field. Those under `non_field_errors` are about the request as a whole.
-type BadIdempotencyKey = FieldErrors
-
 // BadParameter Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadParameter = FieldErrors
 
@@ -25154,6 +25151,11 @@ type UserInvitationsRetrieveResponse304Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsRetrieveResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsRetrieve
+type UserInvitationsRetrieveResponse400Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsRetrieveResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsRetrieve
 type UserInvitationsRetrieveResponse401Headers struct {
 	WWWAuthenticate string
@@ -25208,6 +25210,8 @@ type UserInvitationsRetrieveResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Invitation
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
@@ -25230,6 +25234,8 @@ type UserInvitationsRetrieveResponse struct {
 	Headers200 *UserInvitationsRetrieveResponse200Headers
 	// Headers304 the parsed response headers for an HTTP 304 response
 	Headers304 *UserInvitationsRetrieveResponse304Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsRetrieveResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsRetrieveResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
@@ -25253,6 +25259,11 @@ type UserInvitationsRetrieveResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r UserInvitationsRetrieveResponse) GetJSON200() *Invitation {
 	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsRetrieveResponse) GetJSON400() *BadParameter {
+	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
@@ -26245,11 +26256,6 @@ type UserInvitationsAskAgainResponse200Headers struct {
 	XRequestID         *string
 }
 
-// UserInvitationsAskAgainResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsAskAgain
-type UserInvitationsAskAgainResponse400Headers struct {
-	XRequestID *string
-}
-
 // UserInvitationsAskAgainResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsAskAgain
 type UserInvitationsAskAgainResponse401Headers struct {
 	WWWAuthenticate string
@@ -26319,8 +26325,6 @@ type UserInvitationsAskAgainResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Detail
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadIdempotencyKey
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
@@ -26347,8 +26351,6 @@ type UserInvitationsAskAgainResponse struct {
 	JSON503 *ServiceUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UserInvitationsAskAgainResponse200Headers
-	// Headers400 the parsed response headers for an HTTP 400 response
-	Headers400 *UserInvitationsAskAgainResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsAskAgainResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
@@ -26378,11 +26380,6 @@ type UserInvitationsAskAgainResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r UserInvitationsAskAgainResponse) GetJSON200() *Detail {
 	return r.JSON200
-}
-
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r UserInvitationsAskAgainResponse) GetJSON400() *BadIdempotencyKey {
-	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
@@ -27127,11 +27124,6 @@ type UserInvitationsDeleteResponse200Headers struct {
 	XRequestID         *string
 }
 
-// UserInvitationsDeleteResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsDelete
-type UserInvitationsDeleteResponse400Headers struct {
-	XRequestID *string
-}
-
 // UserInvitationsDeleteResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsDelete
 type UserInvitationsDeleteResponse401Headers struct {
 	WWWAuthenticate string
@@ -27201,8 +27193,6 @@ type UserInvitationsDeleteResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Detail
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadIdempotencyKey
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
@@ -27229,8 +27219,6 @@ type UserInvitationsDeleteResponse struct {
 	JSON503 *ServiceUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UserInvitationsDeleteResponse200Headers
-	// Headers400 the parsed response headers for an HTTP 400 response
-	Headers400 *UserInvitationsDeleteResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
@@ -27260,11 +27248,6 @@ type UserInvitationsDeleteResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r UserInvitationsDeleteResponse) GetJSON200() *Detail {
 	return r.JSON200
-}
-
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r UserInvitationsDeleteResponse) GetJSON400() *BadIdempotencyKey {
-	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
@@ -30481,11 +30464,6 @@ type UsersTokenCreateResponse201Headers struct {
 	XRequestID         *string
 }
 
-// UsersTokenCreateResponse400Headers the declared response headers of an HTTP 400 response for UsersTokenCreate
-type UsersTokenCreateResponse400Headers struct {
-	XRequestID *string
-}
-
 // UsersTokenCreateResponse401Headers the declared response headers of an HTTP 401 response for UsersTokenCreate
 type UsersTokenCreateResponse401Headers struct {
 	WWWAuthenticate string
@@ -30555,8 +30533,6 @@ type UsersTokenCreateResponse struct {
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *PersonalAccessTokenCreated
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadIdempotencyKey
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
@@ -30583,8 +30559,6 @@ type UsersTokenCreateResponse struct {
 	JSON503 *ServiceUnavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *UsersTokenCreateResponse201Headers
-	// Headers400 the parsed response headers for an HTTP 400 response
-	Headers400 *UsersTokenCreateResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UsersTokenCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
@@ -30614,11 +30588,6 @@ type UsersTokenCreateResponse struct {
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r UsersTokenCreateResponse) GetJSON201() *PersonalAccessTokenCreated {
 	return r.JSON201
-}
-
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r UsersTokenCreateResponse) GetJSON400() *BadIdempotencyKey {
-	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
@@ -45229,6 +45198,13 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 	case rsp.StatusCode == 304:
 		break // No content-type
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorized
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -45329,6 +45305,16 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 			headers.XRequestID = &value
 		}
 		response.Headers304 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsRetrieveResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers UserInvitationsRetrieveResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -46605,13 +46591,6 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadIdempotencyKey
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON400 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorized
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46716,16 +46695,6 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 			headers.XRequestID = &value
 		}
 		response.Headers200 = &headers
-	case rsp.StatusCode == 400:
-		var headers UserInvitationsAskAgainResponse400Headers
-		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = &value
-		}
-		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers UserInvitationsAskAgainResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -47703,13 +47672,6 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadIdempotencyKey
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON400 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorized
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -47814,16 +47776,6 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 			headers.XRequestID = &value
 		}
 		response.Headers200 = &headers
-	case rsp.StatusCode == 400:
-		var headers UserInvitationsDeleteResponse400Headers
-		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = &value
-		}
-		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers UserInvitationsDeleteResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -51954,13 +51906,6 @@ func ParseUsersTokenCreateResponse(rsp *http.Response) (*UsersTokenCreateRespons
 		}
 		response.JSON201 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadIdempotencyKey
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON400 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorized
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -52065,16 +52010,6 @@ func ParseUsersTokenCreateResponse(rsp *http.Response) (*UsersTokenCreateRespons
 			headers.XRequestID = &value
 		}
 		response.Headers201 = &headers
-	case rsp.StatusCode == 400:
-		var headers UsersTokenCreateResponse400Headers
-		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = &value
-		}
-		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers UsersTokenCreateResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {

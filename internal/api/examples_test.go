@@ -146,9 +146,6 @@ var exampleRequests = map[string]struct {
 	policy func(*invitation.Policy)
 	send   func(x *exampleEnv) response
 }{
-	"BadIdempotencyKey": {nil, func(x *exampleEnv) response {
-		return x.sendKeyed("a b", x.newRequest("POST", base, "olivia", x.draft()))
-	}},
 	"SameKeyRuns": {nil, func(x *exampleEnv) (answer response) {
 		running := idempotency.Request{UserUUID: x.userID("olivia"), Key: "k"}
 		_, _, err := x.keys.Do(x.context(), running, func(context.Context) (idempotency.Answer, error) {

@@ -188,12 +188,12 @@ func TestBadKeys(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		r := e.newRequest("POST", base, "owner", draft("ina@university.example", member, apollo))
 		for _, key := range []string{"", " ", `"`, `""`, `"a`, `a"`, `a"b`, `"a" "b"`, `"a";p=1`, "a b", "ä", `a\b`, strings.Repeat("k", 256), `"` + strings.Repeat("k", 256) + `"`} {
-			e.sendKeyed(key, r).is(http.StatusBadRequest,
-				`{"Idempotency-Key": ["Send 1 to 255 visible ASCII characters other than \" and \\, such as a UUID, with or without quotes around them."]}`)
+			e.sendKeyed(key, r).is(http.StatusUnprocessableEntity, detailBody(
+				`This is no Idempotency-Key: send 1 to 255 visible ASCII characters other than " and \, such as a UUID, with or without quotes around them.`))
 		}
 		twice := withKey("a", r)
 		twice.Header.Add("Idempotency-Key", "a")
-		e.send(twice).is(http.StatusBadRequest, `{"Idempotency-Key": ["Send one key, in one header field."]}`)
+		e.send(twice).is(http.StatusUnprocessableEntity, detailBody("There is more than one Idempotency-Key: send one key, in one header field."))
 		require.Equal(e.t, "0", e.countRows("invitations"))
 		first := e.sendKeyed(strings.Repeat("k", 255), r).is(http.StatusCreated, "")
 		e.sendKeyed(`"`+strings.Repeat("k", 255)+`"`, r).isReplay(first)

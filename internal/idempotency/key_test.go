@@ -28,14 +28,14 @@ func TestParseKey(t *testing.T) {
 		"(k l)\t", long + "k", `"` + long + `k"`,
 	} {
 		_, ok, err := idempotency.ParseKey([]string{given})
-		require.True(t, fault.Is(err, fault.KindInvalid), "%q", given)
+		require.True(t, fault.Is(err, fault.KindContradiction), "%q", given)
 		require.False(t, ok)
 	}
 	_, ok, err := idempotency.ParseKey(nil)
 	require.NoError(t, err)
 	require.False(t, ok)
 	_, _, err = idempotency.ParseKey([]string{"k", "k"})
-	require.True(t, fault.Is(err, fault.KindInvalid))
+	require.True(t, fault.Is(err, fault.KindContradiction))
 }
 
 // What can be another answer when the request comes again is not kept.

@@ -59,6 +59,7 @@ REFUSALS = {
     "user_invitations_bulk_action": {
         "filter": r"scope: This is not the URL of a scope\.",
         "expected": r"This field is required\.",
+        "uuids": r"With an Idempotency-Key, one request acts on at most 100 invitations\. Nothing was changed\.",
         "non_field_errors": r"Give either uuids or filter\.",
     },
     "user_invitations_update": EDITS,
