@@ -127,14 +127,11 @@ func (h handlers) bulk(b bulk.Bulk) server.BulkInvitation {
 		UUID: b.UUID, URL: h.bulkURL(b.UUID), State: server.BulkInvitationState(b.State),
 		OnDuplicate: server.BulkInvitationOnDuplicate(b.OnDuplicate), Created: timestamp(b.Created),
 		CreatedByUUID: b.CreatedByUUID, CreatedByUsername: creator.Username, CreatedByFullName: creator.FullName,
-		Total: b.Total, Counts: bulkCounts(b.Counts),
+		Total: b.Total, Done: b.Done(), Counts: bulkCounts(b.Counts),
 	}
 	if b.Finished != nil {
 		finished := timestamp(*b.Finished)
 		out.Finished = &finished
-	}
-	for _, n := range b.Counts {
-		out.Done += n
 	}
 	return out
 }

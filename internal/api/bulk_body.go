@@ -43,7 +43,7 @@ func newBulkMemory() bulkMemory {
 	return bulkMemory{semaphore.NewWeighted(bulkBodies), semaphore.NewWeighted(bulkRows), &sync.Map{}}
 }
 
-// bulkRequest is what a request with rows holds of the memory.
+// bulkRequest holds the rows of a request, with their share of bulkMemory.
 type bulkRequest struct {
 	rows    []bulk.Row
 	content []byte // of the body
@@ -62,7 +62,7 @@ func (b *bulkRequest) release() {
 
 type bulkRequestKey struct{}
 
-// bulkRequestOf returns what a request with rows holds.
+// bulkRequestOf returns the bulkRequest of a request with rows.
 func bulkRequestOf(ctx context.Context) *bulkRequest {
 	held, _ := ctx.Value(bulkRequestKey{}).(*bulkRequest)
 	return held

@@ -13,6 +13,7 @@ import (
 	"invited/internal/bulk"
 	"invited/internal/directory"
 	"invited/internal/fault"
+	"invited/internal/invitation"
 )
 
 // Limits of the JSON of a bulk invitation. A row that is decoded takes about twenty times its size of the memory where
@@ -305,7 +306,7 @@ func (b *bulkDecoder) readField(name string) (text, message string, err error) {
 		return truncate(string(value)), "", err
 	case isTime && kind == jsontext.KindNull:
 	case isTime:
-		message = "Enter a date and time such as 2026-11-23T09:30:00Z."
+		message = invitation.MsgNoTime
 	case kind == jsontext.KindNull:
 		message = msgNull
 	default:

@@ -393,8 +393,8 @@ func TestReviewInRemovedScope(t *testing.T) {
 	})
 }
 
-// A role that was asked for is no second role of those who hold none in the scope, whatever they hold elsewhere: in another project,
-// or in the customer.
+// A role that was asked for is no second role of those who hold none in the scope, whatever they hold elsewhere: in another
+// project, or in the customer.
 func TestSecondRoleInScope(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		e.joining.Policy.DisableMultipleRoles = true

@@ -32,25 +32,22 @@ func formatCursor(p invitation.Position) string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// parseCursor returns the position of a cursor; nil for cursorStart. It returns an invalid-field error for a text that
+// parseCursor returns the position of a cursor that is not cursorStart. It returns an invalid-field error for a text that
 // formatCursor does not make, or of a time that a database can't hold.
-func parseCursor(text string) (*invitation.Position, error) {
-	if text == cursorStart {
-		return nil, nil //nolint:nilnil // no position is the start
-	}
+func parseCursor(text string) (p invitation.Position, err error) {
 	invalid := fault.Field("cursor", "This is no cursor of this list: follow the link to the next page, or begin with cursor=start.")
 	if len(text) != base64.RawURLEncoding.EncodedLen(cursorLength) {
-		return nil, invalid
+		return p, invalid
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(raw) != cursorLength || raw[0] != cursorVersion {
-		return nil, invalid
+		return p, invalid
 	}
 	at := time.UnixMicro(int64(binary.BigEndian.Uint64(raw[1:]))).UTC() //nolint:gosec // G115: any value is some time
 	if at.Year() < 1 || at.After(lastTime) {
-		return nil, invalid
+		return p, invalid
 	}
-	return &invitation.Position{FirstCreated: at, UUID: uuid.UUID(raw[1+8:])}, nil
+	return invitation.Position{FirstCreated: at, UUID: uuid.UUID(raw[1+8:])}, nil
 }
 
 // cursorRequest is a page of a list that a client asks for by a cursor.
@@ -62,8 +59,12 @@ type cursorRequest struct {
 // cursorOf returns the page that the parameter `cursor` asks for. It returns an invalid-field error for a cursor that
 // is none, and where the request has a page or another order as well.
 func cursorOf(text string, page *int, order []directory.Order) (asked cursorRequest, err error) {
-	if asked.behind, err = parseCursor(text); err != nil {
-		return asked, err
+	if text != cursorStart {
+		behind, err := parseCursor(text)
+		if err != nil {
+			return asked, err
+		}
+		asked.behind = &behind
 	}
 	asked.newestFirst = len(order) == 0 || order[0].Descending
 	switch {

@@ -270,7 +270,8 @@ func (e *env) apply(file string) {
 	require.NoError(e.t, err)
 }
 
-// applyReplaced makes the directory that of directoryFile with some of its texts replaced. oldAndNew has each text and its replacement.
+// applyReplaced makes the directory that of directoryFile with some of its texts replaced. oldAndNew has each text and its
+// replacement.
 func (e *env) applyReplaced(oldAndNew ...string) {
 	e.t.Helper()
 	for i := 0; i < len(oldAndNew); i += 2 {

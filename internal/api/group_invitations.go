@@ -178,13 +178,9 @@ func groupInvitationEdit(b server.GroupInvitationUpdateRequest, nulls map[string
 	if b.ProjectNameTemplate != nil || nulls["project_name_template"] {
 		e.NameTemplate = &b.ProjectNameTemplate
 	}
-	var expires *time.Time
-	if b.Expires != nil {
-		parsed, err := time.Parse(time.RFC3339, *b.Expires)
-		if err != nil {
-			return e, fault.Field("expires", "Enter a date and time such as 2026-11-23T09:30:00Z.")
-		}
-		expires = new(parsed.UTC().Truncate(time.Microsecond))
+	expires, err := endOf("expires", b.Expires)
+	if err != nil {
+		return e, err
 	}
 	if expires != nil || nulls["expires"] {
 		e.Expires = &expires

@@ -123,7 +123,7 @@ func invitationQuery(p server.UserInvitationsListParams) (invitation.Query, erro
 		{"expires_before", p.ExpiresBefore, &q.ExpiresBefore},
 	} {
 		if *each.time = optionalTime(each.text); *each.time == nil && each.text != nil {
-			return q, fault.Field(each.name, "Enter a date and time such as 2026-11-23T09:30:00Z.")
+			return q, fault.Field(each.name, invitation.MsgNoTime)
 		}
 	}
 	var err error
@@ -308,7 +308,7 @@ func endOf(field string, value *string) (*time.Time, error) {
 	}
 	end, ok := invitation.ParseEnd(*value)
 	if !ok {
-		return nil, fault.Field(field, "Enter a date and time such as 2026-11-23T09:30:00Z.")
+		return nil, fault.Field(field, invitation.MsgNoTime)
 	}
 	return &end, nil
 }

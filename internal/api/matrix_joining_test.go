@@ -34,7 +34,8 @@ func (c joiningCase) sees(p persona) bool {
 	return p.seesAll() || p.name == asking || slices.Contains(members[c.scope], p.name)
 }
 
-// lists reports whether a persona sees the group invitation in the list: staff, support, and who has INVITATION.LIST in the customer.
+// lists reports whether a persona sees the group invitation in the list: staff, support, and who has INVITATION.LIST in the
+// customer.
 func (c joiningCase) lists(p persona) bool {
 	readers := map[string][]string{acme: {"owner", "reader"}, apollo: {"owner", "reader"}, hydra: {"rival"}}
 	return p.seesAll() || slices.Contains(readers[c.scope], p.name)

@@ -10,6 +10,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 
 	"invited/internal/fault"
+	"invited/internal/invitation"
 )
 
 // validationError translates the validator's error into a fault that reports every invalid field. An invalid path
@@ -153,7 +154,7 @@ func typeMessage(schema *openapi3.Schema) string {
 	case schema.Format == "uuid":
 		return "Must be a valid UUID."
 	case schema.Format == "date-time":
-		return "Enter a date and time such as 2026-11-23T09:30:00Z."
+		return invitation.MsgNoTime
 	case schema.Type.Is(openapi3.TypeInteger):
 		return "A valid integer is required."
 	case schema.Type.Is(openapi3.TypeBoolean):

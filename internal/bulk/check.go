@@ -12,7 +12,7 @@ import (
 	"invited/internal/invitation"
 )
 
-// A rule is what InvitationRequest in the contract says of one field.
+// A rule holds the constraints of one field of InvitationRequest in the contract.
 type rule struct {
 	required  bool
 	maxLength int                 // characters; 0: message refuses a value of more than maxShort
@@ -59,7 +59,7 @@ func truncate(text string) string {
 
 func timeMessage(value string) string {
 	_, ok := invitation.ParseEnd(value)
-	return unless(ok && len(value) <= maxShort, "Enter a date and time such as 2026-11-23T09:30:00Z.")
+	return unless(ok && len(value) <= maxShort, invitation.MsgNoTime)
 }
 
 func unless(valid bool, message string) string {

@@ -138,8 +138,8 @@ func (s *Service) Do(ctx context.Context, caller directory.Actor, sub Submission
 	}
 }
 
-// Submit stores the rows, and a job that does them. Submit returns fault.KindRejected where too much of the caller is
-// stored already, fault.KindThrottled where too much of the caller waits, and fault.KindForbidden where the caller may invite nowhere.
+// Submit stores the rows, and a job that does them. Submit returns fault.KindRejected where too much of the caller is stored
+// already, fault.KindThrottled where too much of the caller waits, and fault.KindForbidden where the caller may invite nowhere.
 func (s *Service) Submit(ctx context.Context, caller directory.Actor, sub Submission) (Bulk, error) {
 	if len(sub.Rows) > MaxRows {
 		return Bulk{}, fmt.Errorf("bulk: %d rows are too many", len(sub.Rows))

@@ -37,7 +37,7 @@ type Change struct {
 	Jobs        []invitation.Job
 }
 
-// Kept is what is stored of one user's bulk invitations.
+// Kept counts the stored bulk invitations of one user.
 type Kept struct {
 	Unfinished int // bulk invitations
 	Rows       int // of all bulk invitations
@@ -56,7 +56,7 @@ type Tx interface {
 	// LockBulk is FindBulk without the creator's user, and makes other transactions wait that lock the same bulk invitation,
 	// until this transaction ends.
 	LockBulk(id uuid.UUID) (Bulk, error)
-	// StoredBy returns what is stored of a user.
+	// StoredBy counts the stored bulk invitations of a user.
 	StoredBy(user uuid.UUID) (Kept, error)
 	// ListBulks returns the bulk invitations of a user, or of everybody, of a window, the newest first, and the number of all
 	// of them; 0 for a window past the end.

@@ -84,8 +84,8 @@ func sqliteDSN(path string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + strings.ReplaceAll(query.Encode(), "+", "%20")
 }
 
-// TimeFormat is the format of times in our tables on SQLite, which PostgreSQL reads too: text of one width in UTC, which sorts as time does. The driver's own
-// format drops trailing zeros, and then "…05.5Z" sorts before "…05Z".
+// TimeFormat is the format of times in our tables on SQLite, which PostgreSQL reads too: text of one width in UTC, which sorts as
+// time does. The driver's own format drops trailing zeros, and then "…05.5Z" sorts before "…05Z".
 const TimeFormat = "2006-01-02T15:04:05.000000Z"
 
 // sqliteDialector passes times in that format. The setting of the driver is for the job queue's tables.

@@ -102,9 +102,10 @@ var ErrUnavailable = errors.New("can't be used now")
 // failure). The same transaction may succeed the next time.
 func (db *DB) RolledBack(err error) bool { return db.engine.rolledBack(err) }
 
-// translate turns an error of a driver into one that the rest of the program understands: fault.KindNotFound where a
-// row is missing, fault.KindUnavailable where a later try may succeed, gorm.ErrDuplicatedKey for a unique index or a
-// primary key, gorm.ErrForeignKeyViolated for a reference to a row that is missing. Other errors, refusals among them, are returned as they are.
+// translate turns an error of a driver into one that the rest of the program understands: fault.KindNotFound where a row is
+// missing, fault.KindUnavailable where a later try may succeed, gorm.ErrDuplicatedKey for a unique index or a primary key,
+// gorm.ErrForeignKeyViolated for a reference to a row that is missing. Other errors, refusals among them, are returned as they
+// are.
 func translate(e engine, err error) error {
 	var refusal *fault.Error
 	switch {

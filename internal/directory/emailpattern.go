@@ -23,7 +23,8 @@ const (
 	// in brackets are one instruction: a kilobyte of them would take a tenth of a second each time.
 	unicodeClassCost = 200
 	// foldedPerCost is the number of characters of a range that are folded in the time of one unit of cost. Package regexp folds
-	// each character of a range such as [a-\x{1E943}] by itself, up to lastFolded: a kilobyte of such ranges would take half a second.
+	// each character of a range such as [a-\x{1E943}] by itself, up to lastFolded: a kilobyte of such ranges would take half a
+	// second.
 	foldedPerCost = 64
 	lastFolded    = 0x1E943
 )
@@ -148,32 +149,42 @@ func (s Scope) allowsEmail(address string) bool {
 }
 
 const (
-	// fastWork limits the patterns that are tried while others wait, to about 2 ms. A unit is one instruction of a pattern, tried on
-	// one byte of an address.
-	fastWork = 100_000
+	// FastEmailWork limits the patterns that are tried while others wait, to about 2 ms. A unit is one instruction of a pattern,
+	// tried on one byte of an address.
+	FastEmailWork = 100_000
 	// compileWork is the work of compiling a pattern, for each unit of its cost.
 	compileWork = 50
 )
 
-// HasFastEmailPatterns reports whether RefusesEmail takes so little time for an address that others can wait for it: the cost of
-// all patterns of the scope and its customer decides, times the length of the forms of the address. To find that out takes less.
+// HasFastEmailPatterns reports whether RefusesEmail takes so little time for an address that others can wait for it.
 func (s Scope) HasFastEmailPatterns(address string) bool {
+	_, isFast := s.EmailPatternWork(address)
+	return isFast
+}
+
+// EmailPatternWork returns the work of RefusesEmail for an address: the cost of all patterns of the scope and its customer, times
+// the length of the forms of the address. isFast reports whether others can wait for it; the work is then at most FastEmailWork,
+// and otherwise unknown. To find it out takes less time than RefusesEmail.
+func (s Scope) EmailPatternWork(address string) (work int, isFast bool) {
 	perCost := compileWork
 	for _, form := range emailForms(address) {
 		perCost += len(form)
 	}
-	left := fastWork / perCost
-	isFast := func(pattern string) bool {
+	limit := FastEmailWork / perCost
+	left := limit
+	isSlow := func(pattern string) bool {
 		// The length counts too: to parse a long pattern takes time, however few its instructions are.
 		if left -= len(pattern); left < classesCost(pattern) {
-			return false
+			return true
 		}
 		cost, err := EmailPatternCost(pattern)
 		left -= cost
-		return left >= 0 && !errors.Is(err, ErrCostlyPattern)
+		return left < 0 || errors.Is(err, ErrCostlyPattern)
 	}
-	isSlow := func(pattern string) bool { return !isFast(pattern) }
-	return !slices.ContainsFunc(s.UserEmailPatterns, isSlow) && (s.Customer == nil || !slices.ContainsFunc(s.Customer.UserEmailPatterns, isSlow))
+	if slices.ContainsFunc(s.UserEmailPatterns, isSlow) || (s.Customer != nil && slices.ContainsFunc(s.Customer.UserEmailPatterns, isSlow)) {
+		return 0, false
+	}
+	return (limit - left) * perCost, true
 }
 
 // SameEmailPatterns reports whether RefusesEmail returns the same for both scopes because they have the same patterns.

@@ -9,8 +9,8 @@ import (
 // errUnanswered ends a turn of AnswerOutside.
 var errUnanswered = errors.New("directory: a question is to be answered outside of the transaction")
 
-// maxTurns is how often AnswerOutside runs a transaction. A decision asks seven different questions at most; more turns are needed
-// only where what it reads changes each time.
+// maxTurns is how often AnswerOutside runs a transaction. A decision asks seven different questions at most; more turns are
+// needed only where what it reads changes each time.
 const maxTurns = 10
 
 // AnswerOutside runs a transaction whose decision depends on answers that take too long to be found in a transaction: on SQLite

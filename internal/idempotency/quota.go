@@ -37,7 +37,7 @@ type quota struct {
 	users map[uuid.UUID]allowance
 }
 
-// allowance is what may be kept of a user before the next count.
+// allowance bounds the answers of a user that are kept before the next count: their number, and their size in bytes.
 type allowance struct{ keys, size int }
 
 // admit admits a request with a new key. It returns a fault.KindThrottled where too much is kept of the user.

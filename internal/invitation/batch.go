@@ -35,7 +35,7 @@ const (
 	DraftRefused                      // the caller may not invite there, or a rule or a limit forbids it
 )
 
-// DraftResult is what a Batch decided about one draft.
+// DraftResult is the decision of a Batch about one draft.
 type DraftResult struct {
 	Verdict Verdict
 	UUID    *uuid.UUID   // the invitation that is made or sent, or the open one in the way; nil: none
@@ -244,7 +244,7 @@ func (f *batchFacts) checkAim(d BatchDraft, a aim) error {
 	if d.Role != uuid.Nil || d.RoleName != "" {
 		checkRole(more, a.role, d.Draft)
 	}
-	checkCivilNumber(more, d.CivilNumber)
+	CheckCivilNumber(more, d.CivilNumber)
 	policy.checkEnds(more, Invitation{}, d.ends(a.scope, f.Now()), f.Now())
 	for field, messages := range more {
 		if len(wrong[field]) == 0 {

@@ -2,6 +2,8 @@ package invitation
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,29 @@ import (
 	"invited/internal/directory"
 	"invited/internal/fault"
 )
+
+// A decision compares addresses with fast patterns up to a limit of work, and leaves the rest to be answered outside of it. The
+// next decision has the answers, and a limit of its own.
+func TestFastWorkIsLimited(t *testing.T) {
+	t.Parallel()
+	scope := directory.Scope{UUID: uuid.New(), Type: directory.Project, UserEmailPatterns: slices.Repeat([]string{`.*@(a|b)\.example`}, 30)}
+	address := func(n int) string { return fmt.Sprintf("a%02d@b.example", n) }
+	work, isFast := scope.EmailPatternWork(address(0))
+	require.True(t, isFast)
+	require.Greater(t, work, directory.FastEmailWork/2)
+	limit := fastWork / work
+	admissions := &Admissions{}
+	for begin := range 2 {
+		admissions.begin(map[uuid.UUID]directory.Scope{scope.UUID: scope})
+		for n := range (begin + 1) * limit {
+			refusing, err := admissions.find(scope, address(n))
+			require.NoError(t, err, n)
+			require.Empty(t, refusing)
+		}
+		_, err := admissions.find(scope, address((begin+1)*limit))
+		require.ErrorIs(t, err, errUnanswered)
+	}
+}
 
 // Slow answers are looked for one after the other, and fast ones at once.
 func TestOneSlowAnswerAtATime(t *testing.T) {

@@ -34,7 +34,7 @@ type PartialDraft struct {
 func (s *Service) CheckDraft(ctx context.Context, caller directory.Actor, d PartialDraft) (wrong fault.Fields, err error) {
 	err = s.Store.Read(ctx, func(tx Tx) error {
 		wrong = fault.Fields{}
-		checkCivilNumber(wrong, d.CivilNumber)
+		CheckCivilNumber(wrong, d.CivilNumber)
 		draft := Draft{Expires: d.Expires, MembershipExpires: d.MembershipExpires}
 		if d.ScopeURL == nil && d.Role == nil {
 			s.Policy.checkEnds(wrong, Invitation{}, draft.ends(directory.Scope{}, tx.Now()), tx.Now())
@@ -88,8 +88,9 @@ func checkRole(wrong fault.Fields, found directory.Role, d Draft) {
 	}
 }
 
-// checkCivilNumber refuses what would look like the invitee's civil number and not equal it.
-func checkCivilNumber(wrong fault.Fields, number string) {
+// CheckCivilNumber adds the message about a civil number with white space inside, which the contract allows and Create refuses:
+// the number would look like the invitee's and not equal it.
+func CheckCivilNumber(wrong fault.Fields, number string) {
 	if directory.HasBlank(number) {
 		wrong.Add("civil_number", msgBlankInside)
 	}

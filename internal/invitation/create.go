@@ -149,7 +149,7 @@ func (p Policy) checkTarget(
 	wrong := fault.Fields{}
 	checkScope(wrong, scope, d.ScopeURL)
 	checkRole(wrong, role, d)
-	checkCivilNumber(wrong, d.CivilNumber)
+	CheckCivilNumber(wrong, d.CivilNumber)
 	p.checkEnds(wrong, Invitation{}, d.ends(scope, now), now)
 	if err := wrong.Err(); err != nil {
 		return err

@@ -83,6 +83,6 @@
 // [Outcome]. Invitation.Delivery counts the deliveries that were asked for: the job of an earlier delivery finds a
 // higher count and sends nothing.
 //
-// A [Notice] is every mail about an invitation but the one that invites. BeginNotice and FinishNotice are its steps. Notices of requests are
-// gathered: a staff user gets one mail in an interval about all that wait.
+// A [Notice] is every mail about an invitation but the one that invites. BeginNotice and FinishNotice are its steps. Notices of
+// requests are gathered: a staff user gets one mail in an interval about all that wait.
 package invitation

@@ -133,6 +133,9 @@ func (p Policy) needsNoReminder(i Invitation, now time.Time) bool {
 	return i.fixedEnd() != nil && !now.Before(p.view(i, now).Expires.Add(-ReminderPeriod))
 }
 
+// MsgNoTime is the message about a text that is no time in RFC 3339.
+const MsgNoTime = "Enter a date and time such as 2026-11-23T09:30:00Z."
+
 // ParseEnd returns the time of a text in RFC 3339 as Draft has it, in UTC and whole microseconds, and whether the text
 // is one.
 func ParseEnd(text string) (time.Time, bool) {

@@ -26,9 +26,7 @@ func (s *Service) ListBehind(
 			rows = rows[:size]
 			out.Next = &Position{rows[size-1].FirstCreated, rows[size-1].UUID}
 		}
-		for _, row := range rows {
-			out.Invitations = append(out.Invitations, s.view(tx, row))
-		}
+		out.Invitations = s.views(tx, rows)
 		return nil
 	})
 	return out, err

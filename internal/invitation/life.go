@@ -178,10 +178,10 @@ func (p Policy) offered(v View, byLink bool, user directory.User) bool {
 	return CanDo(ActionAccept, v.State) && p.meantFor(v.Invitation, byLink, user) && !v.Scope.Removed()
 }
 
-// accept returns the change by which an invitation that is offered to a user becomes their membership, or
-// fault.KindRejected, with the reason, where a rule forbids the membership. refusing is the type of the scope whose e-mail patterns
-// refuse the user's address; it is empty where none does. hasManager: the invitation is for a project
-// manager, and the project has the only one that the policy allows.
+// accept returns the change by which an invitation that is offered to a user becomes their membership, or fault.KindRejected,
+// with the reason, where a rule forbids the membership. refusing is the type of the scope whose e-mail patterns refuse the user's
+// address; it is empty where none does. hasManager: the invitation is for a project manager, and the project has the only one
+// that the policy allows.
 func (p Policy) accept(
 	v View, user directory.Actor, refusing directory.ScopeType, hasManager bool, now time.Time,
 ) (Change, error) {

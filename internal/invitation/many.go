@@ -35,7 +35,7 @@ const (
 	ManyDelete ManyAction = "delete" // Service.Delete
 )
 
-// ManyCode says what became of an invitation, as the API names it.
+// ManyCode names the outcome of an action on one invitation, as the API does.
 type ManyCode string
 
 // The codes.
@@ -47,7 +47,7 @@ const (
 	ManyNotTried ManyCode = "not_tried" // the server gave up before this invitation
 )
 
-// ManyResult is what became of one invitation.
+// ManyResult is the outcome of an action on one invitation.
 type ManyResult struct {
 	UUID  uuid.UUID
 	Email string // empty: the caller does not see the invitation, or it was not tried

@@ -22,19 +22,8 @@ type Invitee struct {
 // fault.KindNotFound for a page past the end; page 1 of an empty list is empty.
 func (s *Service) Mine(ctx context.Context, caller directory.Actor, states []State, page, size int) (out Page, err error) {
 	err = s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
-		q := s.mine(tx, caller, states)
-		rows, total, err := directory.Paginate(page, size, func(w directory.Window) ([]Invitation, int, error) {
-			q.Window = w
-			return tx.List(q)
-		})
-		if err != nil {
-			return err
-		}
-		out = Page{Total: total}
-		for _, row := range rows {
-			out.Invitations = append(out.Invitations, s.view(tx, row))
-		}
-		return nil
+		out, err = s.page(tx, s.mine(tx, caller, states), page, size)
+		return err
 	})
 	return out, err
 }

@@ -46,7 +46,8 @@ func (s *Service) findObstacle(tx Tx, admits admitter, v View) (Refusal, error) 
 // ErrObstacle is the cause of a fault.KindRejected that says why nobody could accept an invitation.
 var ErrObstacle = errors.New("nobody could accept the invitation")
 
-// refuseObstacle returns fault.KindRejected with ErrObstacle, in the words of accept, where nobody could accept an invitation now.
+// refuseObstacle returns fault.KindRejected with ErrObstacle, in the words of accept, where nobody could accept an invitation
+// now.
 func (s *Service) refuseObstacle(tx Tx, admits admitter, v View) error {
 	obstacle, err := s.findObstacle(tx, admits, v)
 	if err == nil && obstacle != "" {

@@ -37,22 +37,11 @@ type Page struct {
 // List returns a page of the invitations that the caller can see and the query asks for. Pages are numbered from 1 and
 // have size invitations. List sets the query's Visible, cutoffs and Window. List returns fault.KindNotFound for a page
 // past the end; page 1 of an empty list is empty.
-func (s *Service) List(ctx context.Context, caller directory.Actor, q Query, page, size int) (Page, error) {
-	var out Page
-	err := s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
+func (s *Service) List(ctx context.Context, caller directory.Actor, q Query, page, size int) (out Page, err error) {
+	err = s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
 		s.restrict(tx, caller, &q)
-		rows, total, err := directory.Paginate(page, size, func(w directory.Window) ([]Invitation, int, error) {
-			q.Window = w
-			return tx.List(q)
-		})
-		if err != nil {
-			return err
-		}
-		out = Page{Total: total, Invitations: make([]View, len(rows))}
-		for i, row := range rows {
-			out.Invitations[i] = s.view(tx, row)
-		}
-		return nil
+		out, err = s.page(tx, q, page, size)
+		return err
 	})
 	return out, err
 }
@@ -261,6 +250,27 @@ func (s *Service) Destroy(ctx context.Context, caller directory.Actor, id uuid.U
 
 // view returns an invitation with its state at the time of the transaction.
 func (s *Service) view(tx Tx, i Invitation) View { return s.Policy.view(i, tx.Now()) }
+
+// page returns a page of the invitations that a query asks for, and sets the query's Window.
+func (s *Service) page(tx Tx, q Query, page, size int) (Page, error) {
+	rows, total, err := directory.Paginate(page, size, func(w directory.Window) ([]Invitation, int, error) {
+		q.Window = w
+		return tx.List(q)
+	})
+	if err != nil {
+		return Page{}, err
+	}
+	return Page{Total: total, Invitations: s.views(tx, rows)}, nil
+}
+
+// views is view for several invitations.
+func (s *Service) views(tx Tx, rows []Invitation) []View {
+	out := make([]View, len(rows))
+	for i, row := range rows {
+		out[i] = s.view(tx, row)
+	}
+	return out
+}
 
 // viewFromInviter is view for people, who are told who invites: CreatedBy is the inviter, nil where that user was deleted.
 func (s *Service) viewFromInviter(tx Tx, i Invitation) (View, error) {

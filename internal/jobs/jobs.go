@@ -43,8 +43,7 @@ var maxWorkers = map[string]int{
 	lifecycle.QueueEvents:   8,
 }
 
-// Config holds the parts that New needs. Every field is required but Webhook, EventsWebhook,
-// MailInterval, Sweep and Poll.
+// Config holds the parts that New needs. Every field is required but Webhook, EventsWebhook, MailInterval, Sweep and Poll.
 type Config struct {
 	Queue       Queue
 	Now         func(context.Context) (time.Time, error) // reads the clock of the queue's database

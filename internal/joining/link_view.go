@@ -68,8 +68,8 @@ type LinkView struct {
 	Joined bool
 }
 
-// ViewLink returns a group invitation, and whether the caller can ask for what it offers. ViewLink returns fault.KindNotFound where
-// there is no such group invitation.
+// ViewLink returns a group invitation, and whether the caller can ask for what it offers. ViewLink returns fault.KindNotFound
+// where there is no such group invitation.
 func (s *Service) ViewLink(ctx context.Context, caller directory.Actor, id uuid.UUID) (out LinkView, err error) {
 	err = s.Store.Read(ctx, func(tx Tx) error {
 		g, err := tx.FindGroup(id)
@@ -136,8 +136,8 @@ func findOwn(tx Tx, user directory.User, out *LinkView) (err error) {
 	return err
 }
 
-// hasJoined reports whether a user still has what their last request asked for. Where no request waits in a customer, HasRequest finds
-// the roles in made projects that are in force.
+// hasJoined reports whether a user still has what their last request asked for. Where no request waits in a customer, HasRequest
+// finds the roles in made projects that are in force.
 func hasJoined(tx Tx, user directory.Actor, link LinkView) (bool, error) {
 	switch last := link.Last; {
 	case last == nil || last.State != Approved:

@@ -194,9 +194,9 @@ func projectName(r Request) (name string, isFixed bool) {
 // checkFound decides about a project that has the name of a request's project, case aside: whether the approval makes another one
 // beside it. madeFor is the requester, where the requester controls a part of the name: such a name leads only to what was made
 // for this requester. Otherwise requesters could get a role in any project, or wait in one for those whose name they took. A name
-// that the creator fixed (madeFor is nil) leads to every project of exactly this name, because the creator had the right to invite
-// into all projects of the customer; and to one that an approval made whatever the case, because approvals make one of a name. It
-// never leads to a project that was made for a requester, who may have taken the name to be there first.
+// that the creator fixed (madeFor is nil) leads to every project of exactly this name, because the creator had the right to
+// invite into all projects of the customer; and to one that an approval made whatever the case, because approvals make one of a
+// name. It never leads to a project that was made for a requester, who may have taken the name to be there first.
 func checkFound(found directory.Scope, name string, madeFor *uuid.UUID) (makesAnother bool, err error) {
 	switch {
 	case madeFor != nil && found.MadeForUUID != nil && *found.MadeForUUID == *madeFor:

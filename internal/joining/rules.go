@@ -94,8 +94,8 @@ func checkProjectRole(g GroupInvitation) error {
 const msgOpenDoor = "Add an e-mail pattern, an affiliation or an identity source: here the link alone may admit nobody."
 
 // strangers are random addresses, others in each process. A group invitation whose restrictions one of them meets is for
-// everybody: a pattern such as ".*" restricts nothing. The reverse is no proof: a pattern can be written around these endings, and
-// still match nearly every address.
+// everybody: a pattern such as ".*" restricts nothing. The reverse is no proof: a pattern can be written around these endings,
+// and still match nearly every address.
 var strangers = func() (all []string) {
 	for _, ending := range []string{".invalid", ".com", ".org", ".de"} {
 		all = append(all, randomLetters()+"@"+randomLetters()+ending)

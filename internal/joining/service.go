@@ -100,8 +100,8 @@ type Edit struct {
 	Expires          **time.Time
 }
 
-// CheckTexts returns what is wrong with the texts of an edit, whatever is in the database. To check them can take a tenth of a second,
-// and on SQLite everybody who writes waits for a transaction: the use cases call CheckTexts before theirs.
+// CheckTexts returns what is wrong with the texts of an edit, whatever is in the database. To check them can take a tenth of a
+// second, and on SQLite everybody who writes waits for a transaction: the use cases call CheckTexts before theirs.
 func (e Edit) CheckTexts() fault.Fields {
 	wrong := fault.Fields{}
 	if e.EmailPatterns != nil {
@@ -205,8 +205,8 @@ func checkUnasked(tx Tx, before, after GroupInvitation) error {
 	return wrong.Err()
 }
 
-// apply makes a group invitation what an edit says, and reports together what is wrong with the edit's fields: what Edit.CheckTexts
-// has found, and what depends on the database.
+// apply makes a group invitation what an edit says, and reports together what is wrong with the edit's fields: what
+// Edit.CheckTexts has found, and what depends on the database.
 func (s *Service) apply(tx Tx, actor directory.Actor, e Edit, found fault.Fields, g *GroupInvitation) error {
 	wrong := maps.Clone(found) // Change may run again
 	if err := setTarget(tx, actor, e, g, wrong); err != nil {

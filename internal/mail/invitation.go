@@ -143,8 +143,8 @@ func deadline(t time.Time) string {
 // subject of one word within a line (998 octets, RFC 5322, section 2.1.1).
 const maxNameRunes = 500
 
-// sanitized returns v with every name, also of its Requests, sanitized as one line and truncated. ExtraLines and ReasonLines sanitize texts; checkLinks
-// checks the links.
+// sanitized returns v with every name, also of its Requests, sanitized as one line and truncated. ExtraLines and ReasonLines
+// sanitize texts; checkLinks checks the links.
 func (v Invitation) sanitized() Invitation {
 	for _, s := range []*string{
 		&v.SiteName, &v.Email, &v.Inviter, &v.ScopeName, &v.ScopeType, &v.CustomerName,

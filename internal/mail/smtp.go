@@ -53,8 +53,8 @@ const (
 )
 
 // NewSMTP returns a transport for smtp://[user:password@]host[:587], smtps://[user:password@]host[:465] or
-// smtp+insecure://[user:password@]host[:587], with special characters in user and password percent-encoded. The sender is written as "Name <user@example.com>" or
-// "user@example.com". NewSMTP does not connect.
+// smtp+insecure://[user:password@]host[:587], with special characters in user and password percent-encoded. The sender is written
+// as "Name <user@example.com>" or "user@example.com". NewSMTP does not connect.
 //
 // A bad URL or sender is an error. It says what to write instead, and does not quote the URL.
 func NewSMTP(rawURL, from string) (*SMTP, error) {

@@ -65,8 +65,8 @@ type Caller struct {
 }
 
 // Authenticate returns who sends a request. It returns fault.KindUnauthenticated, with the reason, where the request has no
-// credential or one that does not work, ErrOtherSite where the browser added the credential, and fault.KindThrottled after too many unknown API keys. With an error, the Caller has nothing but Via, the
-// credential that was refused; "" where there was none.
+// credential or one that does not work, ErrOtherSite where the browser added the credential, and fault.KindThrottled after too
+// many unknown API keys. With an error, the Caller has nothing but Via, the credential that was refused; "" where there was none.
 func (c *Chain) Authenticate(r *http.Request) (Caller, error) {
 	caller, err := c.authenticate(r)
 	if err == nil && (caller.Via == directory.ViaSession || caller.Via == directory.ViaProxy) {

@@ -125,8 +125,8 @@ func (tx *Tx) saveBulk(c bulk.Change) (err error) {
 	return err
 }
 
-// bulkRowsPerStatement is the number of rows of a bulk invitation that one statement writes. Their texts have up to 20 KB each, and
-// are in memory three times.
+// bulkRowsPerStatement is the number of rows of a bulk invitation that one statement writes. Their texts have up to 20 KB each,
+// and are in memory three times.
 const bulkRowsPerStatement = 250
 
 func (tx *Tx) insertBulk(b bulk.Bulk, rows []bulk.Row) error {

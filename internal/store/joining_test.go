@@ -14,8 +14,8 @@ import (
 	"invited/internal/storetest"
 )
 
-// On PostgreSQL a locked user, scope or group invitation can be referred to by new rows, whose foreign keys lock it FOR KEY SHARE,
-// and nobody else locks it for a change.
+// On PostgreSQL a locked user, scope or group invitation can be referred to by new rows, whose foreign keys lock it FOR KEY
+// SHARE, and nobody else locks it for a change.
 func TestLocksLetForeignKeysPass(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
 		group := e.group()

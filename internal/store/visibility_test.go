@@ -339,7 +339,7 @@ func (c *randomEnv) state(i invitation.Invitation) invitation.State {
 		pastEnd = !c.now.Before(*i.ExpiresAt)
 	}
 	pastMembership := i.MembershipExpires != nil && !c.now.Before(*i.MembershipExpires)
-	switch i.StoredState { //nolint:exhaustive // time ends no other state
+	switch i.StoredState {
 	case invitation.Pending, invitation.Requested:
 		if pastEnd || pastMembership {
 			return invitation.Expired
@@ -348,6 +348,7 @@ func (c *randomEnv) state(i invitation.Invitation) invitation.State {
 		if (i.ExpiresAt != nil && pastEnd) || pastMembership {
 			return invitation.Expired
 		}
+	case invitation.Accepted, invitation.Canceled, invitation.Rejected, invitation.Expired: // time ends none
 	}
 	return i.StoredState
 }

@@ -63,19 +63,19 @@ func (f *faultCase) testOneClockWrong(skew time.Duration) {
 	// A mail takes so long that the leader, which rescues stuck jobs every 30 s, looks at its job meanwhile. The process with
 	// the right clock sends that mail. A mail that fails is tried again at the time that its job has.
 	var sending []string
-	alone(wrong, func() {
+	f.alone(wrong, func() {
 		sending = append(sending, f.invite(right, "sam", "slow0"))
 		f.invite(right, "sam", "later0")
 		require.Equal(f.t, "slow0@university.example", harness.Receive(f.t, slow, "slow0 is being mailed"))
 		f.waitUntil(20*time.Second, "later0 was tried", func() bool { return len(attempts("later0")) == 1 })
 	})
 	tokens := map[*harness.Process]string{}
-	alone(right, func() {
+	f.alone(right, func() {
 		f.invite(wrong, "sam", "later1")
 		f.waitUntil(20*time.Second, "later1 was tried", func() bool { return len(attempts("later1")) == 1 })
 		tokens[right] = f.waitApprovalToken(f.invite(wrong, "olivia", "asked0"), 20*time.Second)
 	})
-	alone(wrong, func() { tokens[wrong] = f.waitApprovalToken(f.invite(right, "olivia", "asked1"), 20*time.Second) })
+	f.alone(wrong, func() { tokens[wrong] = f.waitApprovalToken(f.invite(right, "olivia", "asked1"), 20*time.Second) })
 	for p, token := range tokens { // the other process signed it
 		p.Do("POST", harness.InvitationsPath+"approve/", "", `{"token": "`+token+`"}`).Is(200)
 	}
@@ -90,7 +90,7 @@ func (f *faultCase) testOneClockWrong(skew time.Duration) {
 		f.waitUntilExactly(ends, func() bool { return p.Get(id).State == "expired" })
 	}
 
-	alone(wrong, func() {
+	f.alone(wrong, func() {
 		sending = append(sending, f.invite(right, "sam", "slow1"))
 		require.Equal(f.t, "slow1@university.example", harness.Receive(f.t, slow, "slow1 is being mailed"))
 	})
@@ -180,12 +180,26 @@ func (f *faultCase) slowMailServer() (slow <-chan string, attempts func(name str
 	}
 }
 
-// alone suspends a process while f runs, so that the other process does all the work.
-func alone(stopped *harness.Process, f func()) {
-	stopped.T.Helper()
-	stopped.Signal(syscall.SIGSTOP)
-	defer stopped.Signal(syscall.SIGCONT)
-	f()
+// alone suspends a process while f runs, so that the other process does all the work. The process is suspended between its
+// transactions, because the other process would wait for the locks of an open one.
+func (f *faultCase) alone(suspended *harness.Process, work func()) {
+	f.t.Helper()
+	defer suspended.Signal(syscall.SIGCONT)
+	f.waitUntil(20*time.Second, "a process is suspended between its transactions", func() bool {
+		suspended.Signal(syscall.SIGSTOP)
+		isOpen := func() bool {
+			return len(f.column("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'")) > 0
+		}
+		for range 10 { // the transactions of the other process end by themselves
+			if !isOpen() {
+				return true
+			}
+			harness.Sleep(f.t, 20*time.Millisecond)
+		}
+		suspended.Signal(syscall.SIGCONT)
+		return false
+	})
+	work()
 }
 
 // invite invites name into Apollo as user, and returns the uuid.

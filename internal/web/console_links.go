@@ -242,8 +242,8 @@ func (p *pages) link(r *request) error {
 	return p.showLink(r, http.StatusOK, found, "")
 }
 
-// findLink returns the join link that a path names. Everybody who knows a link may read what it offers, but only who finds the link
-// in the list sees it here: findLink returns fault.KindNotFound for others.
+// findLink returns the join link that a path names. Everybody who knows a link may read what it offers, but only who finds the
+// link in the list sees it here: findLink returns fault.KindNotFound for others.
 func (p *pages) findLink(r *request) (joining.View, error) {
 	id, ok := directory.ParseUUID(r.PathValue("uuid"))
 	if !ok {

@@ -90,8 +90,8 @@ func (e *env) linkStates() (all []state) {
 	return all
 }
 
-// Olivia makes a join link with the keyboard alone, copies its address and shows its QR code, changes it, rejects one who asks and
-// approves another, and cancels the link.
+// Olivia makes a join link with the keyboard alone, copies its address and shows its QR code, changes it, rejects one who asks
+// and approves another, and cancels the link.
 func TestJoinLinkInABrowser(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		e.withLinkPeople()

@@ -9,8 +9,8 @@ import (
 	"invited/internal/joining"
 )
 
-// linkEventWords has the words for what happened to a join link, and to the requests by it: after who did it where the words begin
-// small.
+// linkEventWords has the words for what happened to a join link, and to the requests by it: after who did it where the words
+// begin small.
 var linkEventWords = map[joining.EventType]string{
 	joining.EventCreated:  "Made",
 	joining.EventUpdated:  "Changed",
@@ -44,8 +44,8 @@ func linkTimeline(events []joining.Event) []timelineEntry {
 	return entries
 }
 
-// linkEntry returns an event of a join link in words. asked is the event by which its request was made; nil: there is none, or it is
-// not known.
+// linkEntry returns an event of a join link in words. asked is the event by which its request was made; nil: there is none, or it
+// is not known.
 func linkEntry(e joining.Event, asked *joining.Event) timelineEntry {
 	entry := timelineEntry{Created: e.Created, Text: linkEventWords[e.Type], Reason: e.Comment}
 	switch e.Type {

@@ -42,7 +42,7 @@ const (
 	fieldRole  = "role"
 )
 
-// manyStart is what the page on which a user chooses a scope for a table has beside the scopes.
+// manyStart is the content of the page on which a user chooses a scope for a table, beside the scopes.
 type manyStart struct {
 	Earlier             []bulkView // a page of those that were sent before
 	Total               int
@@ -243,8 +243,8 @@ func (f manyForm) missing(rows []bulk.Row) (field, problem string) {
 	return "", ""
 }
 
-// manyStep is what a form carries along to the next step: what was sent, with what was corrected since. Nothing of it is kept
-// on the server, and each step checks all of it.
+// manyStep holds the rows that a form carries along to the next step, with the corrections so far. The server keeps nothing of a
+// step, and each step checks all rows again.
 type manyStep struct {
 	rows        []bulk.Row
 	onDuplicate bulk.OnDuplicate

@@ -8,7 +8,7 @@ import (
 	"invited/internal/fault"
 )
 
-// aim is what rows of a table invite as, and where to.
+// aim is the role and the place that rows of a table invite to.
 type aim struct {
 	Role   string // as people call it; empty: each row names its own
 	target        // Scope is nil where Place says it

@@ -17,7 +17,7 @@ const (
 	msgNoPlace      = "There is no such place, or you may not see it."
 )
 
-// missing is what the console says of a cell that has to be there.
+// missing has the console's messages about cells that have to be there, by field.
 var missing = map[string]string{"email": "The address is missing.", "role": "The role is missing.", "scope": "The place is missing."}
 
 // consoleWords are the console's own for messages that the API gives, by all of a message.

@@ -199,7 +199,8 @@ func (r *request) readForm() error {
 	return nil
 }
 
-// hasTable reports whether a request is a form with a table, and comes from somebody who may invite. Nobody else can send as much.
+// hasTable reports whether a request is a form with a table, and comes from somebody who may invite. Nobody else can send as
+// much.
 func (r *request) hasTable() bool {
 	return r.Method == http.MethodPost && r.URL.Path == manyPath && r.user != nil && r.mayInvite()
 }

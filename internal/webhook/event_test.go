@@ -107,7 +107,7 @@ func TestSendEventLimitsTheResponse(t *testing.T) {
 	require.Less(t, written.Load(), int64(8<<20))
 }
 
-// The example of docs/events.md is what SendEvent posts, and its signature is right.
+// SendEvent posts the example of docs/events.md, and the signature in the example is right.
 func TestExampleOfTheDocumentation(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/events.md")
