@@ -16,6 +16,7 @@ import (
 
 	"invited/internal/bulk"
 	"invited/internal/fault"
+	"invited/internal/memory"
 )
 
 // bulkCreate is the operation whose body has many rows. A validator that decodes such a body would take up to forty
@@ -28,6 +29,7 @@ const (
 	bulkBodies   = 2 * maxBulkBody  // bytes of the bodies of more than smallBody bytes, each from its first bytes until the rows are done
 	bulkRows     = 2 * bulk.MaxRows // rows, each from when it is read until it is done
 	leastRowSize = 2                // bytes: of a table, a letter and a line end
+	bulkGarbage  = 100              // per cent of the live memory that is garbage at most while a large request is in it
 )
 
 const mimeCSV = "text/csv"
@@ -48,7 +50,8 @@ type bulkRequest struct {
 	rows    []bulk.Row
 	content []byte // of the body
 	free    []func()
-	isLarge bool // the request is the one of its caller in bulkMemory.callers
+	isLarge bool   // the request is the one of its caller in bulkMemory.callers
+	end     func() // of memory.Save, where isLarge
 }
 
 // release gives up the rows, the body and the room for them. A client that reads the response slowly keeps no room
@@ -85,6 +88,7 @@ func (m bulkMemory) admit(next echo.HandlerFunc) echo.HandlerFunc {
 			held.release()
 			if held.isLarge {
 				m.callers.Delete(caller.UUID)
+				held.end()
 			}
 		}()
 		c.SetRequest(r.WithContext(context.WithValue(r.Context(), bulkRequestKey{}, held)))
@@ -101,7 +105,7 @@ func (m bulkMemory) enter(ctx context.Context) error {
 	if _, busy := m.callers.LoadOrStore(caller(ctx).UUID, true); busy {
 		return fault.Throttled(bodyWait)
 	}
-	held.isLarge = true
+	held.isLarge, held.end = true, memory.Save(bulkGarbage)
 	return nil
 }
 

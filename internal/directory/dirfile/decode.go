@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"invited/internal/memory"
 )
 
 const (
@@ -49,11 +51,10 @@ func decodeBytes(data []byte, pieceSize int) (*File, error) {
 		}
 	}
 	if len(data) > largeTreeSize {
-		// The garbage collector waits until the garbage is as large as the live memory, which the tree is part of. A lower
-		// percentage makes it run earlier, and FreeOSMemory collects the tree afterwards. Both settings are for the whole
-		// process, but only while it decodes.
+		// The garbage collector waits until the garbage is as large as the live memory, which the tree is part of. FreeOSMemory
+		// collects the tree afterwards.
 		defer debug.FreeOSMemory()
-		defer debug.SetGCPercent(debug.SetGCPercent(20))
+		defer memory.Save(20)()
 	}
 	d := newDecoder()
 	d.whole(data)

@@ -1,7 +1,9 @@
-// Command schemathesis fuzzes the server with requests generated from the contract, on each database, as each persona:
+// Command schemathesis fuzzes the server with requests generated from the contract, on each database, as several personas:
 //
 //	go run ./internal/tools/contract/schemathesis -postgres URL [-full]
 //
+// In the short form, each database has one persona who may do nearly everything and one who may do little. In the full form, each
+// has all four, and each persona sends ten times as many requests.
 // It provides a directory, invitations, approval tokens, group invitations and permission requests that exist, so that requests
 // get past "not found". It fails where an operation never succeeded for a persona that may use it, where a response does not
 // match the contract, and where the server's log has an error. run.sh installs Schemathesis into a virtual environment.
@@ -98,6 +100,7 @@ var (
 		"user_invitations_bulk_retrieve", "user_invitations_bulk_csv_retrieve", "user_invitations_bulk_cancel",
 	}
 
+	// The short form takes turns: the first and the third are tried on one database, the others on the other.
 	personas = []persona{
 		{"staff", staff, all},
 		{"owner", "olivia", manager},
@@ -151,14 +154,20 @@ func (r *runner) run(ctx context.Context, postgres, only string) (err error) {
 	failures := make([]error, len(databases))
 	var running sync.WaitGroup
 	for i, db := range databases {
-		running.Go(func() { failures[i] = errors.Join(r.fuzzDatabase(ctx, db, only), db.Drop()) })
+		tries := func(p int) bool {
+			if only != "" {
+				return personas[p].name == only
+			}
+			return r.full || p%len(databases) == i
+		}
+		running.Go(func() { failures[i] = errors.Join(r.fuzzDatabase(ctx, db, tries), db.Drop()) })
 	}
 	running.Wait()
 	return errors.Join(failures...)
 }
 
-// fuzzDatabase fuzzes a server on one database as each persona, also after a persona failed.
-func (r *runner) fuzzDatabase(ctx context.Context, db live.Database, only string) (err error) {
+// fuzzDatabase fuzzes a server on one database as each persona whose index tries reports true for, also after a persona failed.
+func (r *runner) fuzzDatabase(ctx context.Context, db live.Database, tries func(persona int) bool) (err error) {
 	process, err := live.Prepare(ctx, r.invited, db, directory())
 	if err != nil {
 		return err
@@ -175,7 +184,7 @@ func (r *runner) fuzzDatabase(ctx context.Context, db live.Database, only string
 		return err
 	}
 	for i, p := range personas {
-		if only != "" && p.name != only {
+		if !tries(i) {
 			continue
 		}
 		// Each persona gets a share, because a token works only once.
@@ -254,7 +263,7 @@ func (r *runner) fuzzAs(ctx context.Context, s *server, p persona, approvals, re
 	cmd := exec.CommandContext(ctx, filepath.Join(r.dir, "tools/bin/schemathesis"), args...)
 	cmd.Dir = dir
 	// The requests go to this machine, also where a proxy is configured.
-	cmd.Env = append(os.Environ(), "SCHEMATHESIS_HOOKS=hooks", "PYTHONPATH="+hooks, "PYTHONDONTWRITEBYTECODE=1", "NO_COLOR=1", "NO_PROXY=*", "no_proxy=*")
+	cmd.Env = append(os.Environ(), "SCHEMATHESIS_HOOKS=hooks", "PYTHONPATH="+hooks, "PYTHONHASHSEED=0", "PYTHONDONTWRITEBYTECODE=1", "NO_COLOR=1", "NO_PROXY=*", "no_proxy=*")
 	output, err := cmd.CombinedOutput()
 	if err := os.WriteFile(filepath.Join(dir, "output.txt"), output, 0o600); err != nil {
 		return err
