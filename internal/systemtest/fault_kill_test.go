@@ -125,25 +125,29 @@ type operation struct {
 	clear    string                                                              // statement that removes what does not end by itself; "": none
 }
 
-// killAtEvery kills the process at each statement of an operation, and after its commit.
+// killAtEvery kills the process at each statement of an operation, and after its commit. Another process prepares each operation,
+// and goes on after the kill.
 func (f *faultCase) killAtEvery(o operation) {
 	f.t.Helper()
+	p := f.env.With(o.environ).Serve()
 	points := []string{"answer:1"}
-	for i := 1; len(points) <= i; i++ {
+	for i, died := 1, true; died; i++ {
 		require.Less(f.t, i, maxPoints, "the process dies whatever the point")
 		point := fmt.Sprintf("write:%d", i)
-		if !f.killAt(o, point) {
-			require.Greater(f.t, i, 2, "an operation has more steps")
-			break
+		if died, p = f.killAt(p, o, point); died {
+			points = append(points, point)
 		}
-		points = append(points, point)
 	}
-	require.True(f.t, f.killAt(o, points[0]))
+	require.Greater(f.t, len(points), 2, "an operation has more steps")
+	died, p := f.killAt(p, o, points[0])
+	require.True(f.t, died)
+	p.Stop()
 	f.t.Logf("killed at %d points", len(points))
 }
 
-// killAt runs an operation in a process that is killed at a point, and reports whether the operation reached the point.
-func (f *faultCase) killAt(o operation, point string) bool {
+// killAt prepares an operation in a process, and stops that. It runs the operation in a second process, which is killed at a point,
+// and once more in a third. died reports whether the operation reached the point.
+func (f *faultCase) killAt(first *harness.Process, o operation, point string) (died bool, third *harness.Process) {
 	f.t.Helper()
 	f.created, f.accepted = nil, nil
 	f.exec("DELETE FROM memberships WHERE user_uuid = (SELECT uuid FROM users WHERE username = 'ina')")
@@ -155,17 +159,15 @@ func (f *faultCase) killAt(o operation, point string) bool {
 	f.exec("DELETE FROM scopes WHERE group_invitation_uuid IS NOT NULL")
 	prepared := ""
 	if o.prepare != nil {
-		p := f.env.With(o.environ).Serve()
-		prepared = o.prepare(f, p)
+		prepared = o.prepare(f, first)
 		f.verify(20*time.Second, 0)
-		p.Stop()
 	}
+	first.Stop()
 	f.exec("DELETE FROM river_job")
 
 	p := withKiller(f.env.With("INVITED_WORKERS=false"), point).Serve()
 	got, err := o.send(p, prepared)
-	died := err != nil
-	if died {
+	if died = err != nil; died {
 		p.WaitUntil("it dies", p.HasExited)
 	} else {
 		require.Equal(f.t, o.status, got.Status, got.Body)
@@ -183,23 +185,19 @@ func (f *faultCase) killAt(o operation, point string) bool {
 		require.Equal(f.t, 1, done, "what was answered with success was done")
 	}
 
-	p = f.env.With("INVITED_WORKERS=false").Serve()
-	got, err = o.send(p, prepared)
+	f.markHealed()
+	third = f.env.With(o.environ).Serve()
+	got, err = o.send(third, prepared)
 	require.NoError(f.t, err)
 	require.Equal(f.t, o.again[done == 1], got.Status, got.Body)
-	p.Stop()
 	require.Len(f.t, f.column(o.done), 1)
 	f.checkWhole(o, point, 1)
 	require.Equal(f.t, f.column(o.done), f.column(happened))
-
 	if o.clear != "" {
 		f.exec(o.clear)
 	}
-	p = f.env.Serve()
-	f.markHealed()
 	f.verify(20*time.Second, 0)
-	p.Stop()
-	return died
+	return died, third
 }
 
 // checkWhole checks that an operation that was done so many times has written all of its rows as often.
