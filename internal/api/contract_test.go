@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -13,9 +14,12 @@ import (
 	"invited/gen/server"
 )
 
+var readContract = sync.OnceValues(func() (*openapi3.T, error) { return openapi3.NewLoader().LoadFromFile("../../openapi.yaml") })
+
+// loadContract returns openapi.yaml, which all tests share.
 func loadContract(t testing.TB) *openapi3.T {
 	t.Helper()
-	document, err := openapi3.NewLoader().LoadFromFile("../../openapi.yaml")
+	document, err := readContract()
 	require.NoError(t, err)
 	return document
 }

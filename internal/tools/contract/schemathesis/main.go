@@ -3,7 +3,7 @@
 //	go run ./internal/tools/contract/schemathesis -postgres URL [-full]
 //
 // In the short form, each database has one persona who may do nearly everything and one who may do little. In the full form, each
-// has all four, and each persona sends ten times as many requests.
+// has all four, each persona sends ten times as many requests, and some of them follow from the answers to others.
 // It provides a directory, invitations, approval tokens, group invitations and permission requests that exist, so that requests
 // get past "not found". It fails where an operation never succeeded for a persona that may use it, where a response does not
 // match the contract, and where the server's log has an error. run.sh installs Schemathesis into a virtual environment.
@@ -248,13 +248,14 @@ func (r *runner) fuzzAs(ctx context.Context, s *server, p persona, approvals, re
 
 	args := []string{
 		"run", "openapi.yaml", "--url", s.URL, "--report", "json,ndjson", "--report-json-path", "report.json",
-		"--report-ndjson-path", "report.ndjson", "--phases", "examples,coverage,fuzzing,stateful",
+		"--report-ndjson-path", "report.ndjson",
 	}
 	if r.full {
-		args = append(args, "--max-examples", "300")
+		args = append(args, "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "300")
 	} else {
-		// The same requests each time: a change fails because of the change, and not by chance.
-		args = append(args, "--max-examples", "30", "--seed", "1", "--no-shrink")
+		// The same requests each time: a change fails because of the change, and not by chance. The stateful phase is left out: it
+		// sends 1 in 40 of all requests, and in some runs takes all the memory of a machine.
+		args = append(args, "--phases", "examples,coverage,fuzzing", "--max-examples", "30", "--seed", "1", "--no-shrink")
 	}
 	hooks, err := filepath.Abs("internal/tools/contract/schemathesis")
 	if err != nil {
