@@ -1,4 +1,3 @@
-// Package memory makes the garbage collector save memory while something large is in it.
 package memory
 
 import (
