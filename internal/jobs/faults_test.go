@@ -95,6 +95,28 @@ func TestPanicStopsNoOtherJob(t *testing.T) {
 	})
 }
 
+// Somebody deletes the row of a job that runs, as an operator may who empties the queue. The workers go on.
+func TestDeletedJobStopsNoOtherJob(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, env *testEnv) {
+		arrived, release := make(chan struct{}, 8), make(chan struct{})
+		env.smtp.respond(nil, func(receivedMail) error {
+			arrived <- struct{}{}
+			env.smtp.block(release)
+			return nil
+		})
+		w := env.startWorkers()
+		env.invite("deleted@university.example")
+		receive(env, arrived, "a mail")
+		env.exec("DELETE FROM river_job")
+		close(release)
+		env.waitForState(env.invite("after@university.example"), invitation.OK)
+		env.waitFor("the job to be recorded", func() bool {
+			return env.waitUntilIdle(deliveryKind)[0].State == rivertype.JobStateCompleted
+		})
+		require.NoError(t, w.Running())
+	})
+}
+
 // The operator has to fix a template that fails. No message is lost until then.
 func TestRenderFailureIsTriedAgain(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, env *testEnv) {

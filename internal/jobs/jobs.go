@@ -43,7 +43,8 @@ var maxWorkers = map[string]int{
 	lifecycle.QueueEvents:   8,
 }
 
-// Config holds the parts that New needs. Every field is required but Webhook, EventsWebhook, MailInterval, Sweep and Poll.
+// Config holds the parts that New needs. Every field is required but Webhook, EventsWebhook, MailInterval, Sweep,
+// Poll and Observe.
 type Config struct {
 	Queue       Queue
 	Now         func(context.Context) (time.Time, error) // reads the clock of the queue's database
@@ -65,6 +66,9 @@ type Config struct {
 	Sweep        time.Duration // between two sweeps; 0: 15 minutes
 	Poll         time.Duration // between two looks for new jobs; 0: 500 ms
 	Logger       *slog.Logger
+	// Observe is called with each attempt at a job: its kind, its result and the time that it took. Results are completed, failed,
+	// which is tried again, postponed and canceled. nil: nobody is told.
+	Observe func(kind, result string, took time.Duration)
 }
 
 // Workers takes jobs from the queue and runs them.
@@ -79,6 +83,7 @@ type Workers struct {
 	stopping  atomic.Bool
 
 	stopPositioning func()
+	stopObserving   func()
 	givenUp         occurrence // of an event
 }
 
@@ -86,7 +91,7 @@ type Workers struct {
 func New(c Config) (*Workers, error) {
 	c.Poll = cmp.Or(c.Poll, 500*time.Millisecond)
 	c.Sweep = cmp.Or(c.Sweep, 15*time.Minute)
-	w := &Workers{config: c, clock: &clock{read: c.Now}, stopClock: func() {}, stopPositioning: func() {}}
+	w := &Workers{config: c, clock: &clock{read: c.Now}, stopClock: func() {}, stopPositioning: func() {}, stopObserving: func() {}}
 	w.sender = &sender{
 		renderer: c.Renderer, transport: c.Transport, webhook: c.Webhook, mails: c.Mails, clock: w.clock,
 		mailRoute: route{pace: newPace(c.MailInterval)}, webhookRoute: route{pace: newPace(0)},
@@ -110,9 +115,13 @@ func (w *Workers) Start(ctx context.Context) error {
 		stop()
 		return fmt.Errorf("starting the workers: %w", err)
 	}
+	if w.config.Observe != nil {
+		w.stopObserving = observe(w.client, w.config.Observe)
+	}
 	// A cancelled context would end jobs in the middle, where Stop lets them finish.
 	if err := w.client.Start(context.WithoutCancel(ctx)); err != nil {
 		stop()
+		w.stopObserving()
 		return fmt.Errorf("starting the workers: %w", err)
 	}
 	w.stopClock = stop
@@ -131,6 +140,7 @@ func (w *Workers) Stop(ctx context.Context) error {
 	w.stopPositioning()
 	defer w.sender.close()
 	defer w.stopClock()
+	defer w.stopObserving()
 	if err := w.client.Stop(ctx); err == nil {
 		return nil
 	}

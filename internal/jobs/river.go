@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -83,6 +84,25 @@ func newRiverClient(w *Workers) (*riverClient, error) {
 		// Meant for tests, and River's only way to give every process the same clock.
 		Test: river.TestConfig{Time: w.clock},
 	})
+}
+
+// results are the results of attempts that Config.Observe is called with.
+var results = map[river.EventKind]string{
+	river.EventKindJobCompleted: "completed",
+	river.EventKindJobFailed:    "failed",
+	river.EventKindJobSnoozed:   "postponed",
+	river.EventKindJobCancelled: "canceled",
+}
+
+// observe calls tell with each attempt at a job until stop is called. River drops attempts where tell is much slower than they are.
+func observe(client *riverClient, tell func(kind, result string, took time.Duration)) (stop func()) {
+	attempts, stop := client.Subscribe(slices.Collect(maps.Keys(results))...)
+	go func() {
+		for each := range attempts {
+			tell(each.Job.Kind, results[each.Kind], each.JobStats.RunDuration)
+		}
+	}()
+	return stop
 }
 
 // reindexNames lists River's indexes without the two that migration 9 drops.
@@ -218,7 +238,8 @@ func (e executor) JobGetAvailable(
 }
 
 // JobSetStateIfRunningMany records how jobs ended, and tries again until completeTimeout. River would give up after three
-// seconds without the database, and the jobs would stay running until they are rescued.
+// seconds without the database, and the jobs would stay running until they are rescued. A job that somebody has
+// deleted meanwhile is left out: SQLite's driver returns nil for it, and River would panic.
 func (e executor) JobSetStateIfRunningMany(
 	ctx context.Context, params *riverdriver.JobSetStateIfRunningManyParams,
 ) ([]*rivertype.JobRow, error) {
@@ -227,7 +248,7 @@ func (e executor) JobSetStateIfRunningMany(
 	for {
 		rows, err := e.Executor.JobSetStateIfRunningMany(ctx, params)
 		if err == nil {
-			return rows, nil
+			return slices.DeleteFunc(rows, func(row *rivertype.JobRow) bool { return row == nil }), nil
 		}
 		select {
 		case <-ctx.Done():
