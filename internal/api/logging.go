@@ -57,8 +57,9 @@ func truncate(text string) string {
 
 func requestIDOf(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
 
-// accessLog logs each request once, after the response. It leaves out the query: filters contain e-mail addresses.
-func accessLog(logger *slog.Logger) echo.MiddlewareFunc {
+// accessLog logs each request once, after the response, and tells observe. It leaves out the query: filters contain e-mail
+// addresses.
+func accessLog(logger *slog.Logger, observe func(operation string, status int, took time.Duration)) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			start := time.Now()
@@ -66,6 +67,10 @@ func accessLog(logger *slog.Logger) echo.MiddlewareFunc {
 			connection := c.Request().Context()
 			if err := next(c); err != nil {
 				c.Error(err) // writes the response now, so that its status is logged
+			}
+			took := time.Since(start)
+			if observe != nil {
+				observe(operationOf(c), c.Response().Status, took)
 			}
 			level := slog.LevelInfo
 			switch {
@@ -79,7 +84,7 @@ func accessLog(logger *slog.Logger) echo.MiddlewareFunc {
 				slog.String("method", c.Request().Method),
 				slog.String("path", loggedPath(c)),
 				slog.Int("status", c.Response().Status),
-				slog.Float64("took_ms", float64(time.Since(start).Microseconds())/1000),
+				slog.Float64("took_ms", float64(took.Microseconds())/1000),
 				slog.Int64("bytes", c.Response().Size),
 				slog.String("client", c.RealIP()),
 			}
@@ -90,6 +95,27 @@ func accessLog(logger *slog.Logger) echo.MiddlewareFunc {
 			return nil
 		}
 	}
+}
+
+const operationKey = "operation"
+
+// nameOperation sets the id of the operation that a request is for.
+func nameOperation(id string) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			c.Set(operationKey, id)
+			return next(c)
+		}
+	}
+}
+
+// operationOf returns the id of the operation that a request was for, the route where that is in no contract, and "" where there is no
+// route. A client chooses none of them.
+func operationOf(c echo.Context) string {
+	if id, ok := c.Get(operationKey).(string); ok {
+		return id
+	}
+	return c.Path()
 }
 
 // panicStack is the number of bytes of a panic's stack that are logged.

@@ -41,6 +41,9 @@ type Config struct {
 	SignsInByMail bool
 	PublicURL     string // the base of every absolute URL in a response, ending in a slash
 	Logger        *slog.Logger
+	// Observe is called with each response: the operation's id, or the path where a route is in no contract, "" where there is no
+	// route; the status and the time that it took. nil: nobody is told.
+	Observe func(operation string, status int, took time.Duration)
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. The header is ignored where there are none.
 	TrustedProxies []*net.IPNet
 	// CORSOrigins are the exact origins that a browser may call from. CORS is off where there are none.
@@ -63,7 +66,7 @@ func New(c Config) (http.Handler, error) {
 	e := echo.New()
 	e.HTTPErrorHandler = errorWriter{c.Logger, allowed}.write
 	e.IPExtractor = ClientIP(c.TrustedProxies)
-	e.Use(drainBody, requestID, accessLog(c.Logger), recoverPanic, securityHeaders)
+	e.Use(drainBody, requestID, accessLog(c.Logger, c.Observe), recoverPanic, securityHeaders)
 	if len(c.CORSOrigins) > 0 {
 		e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
 			AllowOrigins:  c.CORSOrigins,

@@ -37,7 +37,7 @@ func operationMiddlewares(
 	middlewares := map[string][]echo.MiddlewareFunc{}
 	for path, item := range contract.Paths.Map() {
 		for method, operation := range item.Operations() {
-			chain := []echo.MiddlewareFunc{requireAccepted(responseType(operation)), limitQuery}
+			chain := []echo.MiddlewareFunc{nameOperation(operation.OperationID), requireAccepted(responseType(operation)), limitQuery}
 			security := contract.Security
 			if operation.Security != nil {
 				security = *operation.Security

@@ -18,6 +18,7 @@ import (
 	"invited/internal/directory"
 	"invited/internal/invitation"
 	"invited/internal/jobs"
+	"invited/internal/metrics"
 	"invited/internal/signin"
 	"invited/internal/store"
 )
@@ -40,6 +41,10 @@ type App struct {
 	httpServer    *http.Server      // nil until Start has succeeded
 	serveError    chan error        // gets what httpServer.Serve returned
 	shuttingDown  atomic.Bool
+
+	metrics         *metrics.Metrics
+	metricsListener net.Listener // nil without INVITED_METRICS_ADDR
+	metricsServer   *http.Server // nil likewise, and until the App serves
 }
 
 // Options are the parts of an App that the environment does not configure.
@@ -56,7 +61,7 @@ func New(c config.Config, o Options) *App {
 	if o.SaveTokenUses == 0 {
 		o.SaveTokenUses = time.Minute
 	}
-	return &App{config: c, options: o, logger: o.Logger, serveError: make(chan error, 1)}
+	return &App{config: c, options: o, logger: o.Logger, serveError: make(chan error, 1), metrics: metrics.New(version, commit)}
 }
 
 // Start listens, opens the database, migrates it where Options.Migrate says so, and returns when the App serves. An App
@@ -77,6 +82,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 			err = errors.Join(err, a.release())
 		}
 	}()
+	if err := a.listenForMetrics(ctx); err != nil {
+		return err
+	}
 	a.config = a.config.Bound(a.listener.Addr()) // the port may have been 0
 	if a.db, err = openDatabase(a.config, a.options.Database); err != nil {
 		return err
@@ -103,6 +111,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	a.serveMetrics(ctx)
 	a.startProviders()
 	a.httpServer = newHTTPServer(a.closeConnections(answerAll(handler)), a.logger)
 	go func() { a.serveError <- a.httpServer.Serve(contractListener{a.listener}) }()
@@ -198,6 +207,7 @@ func (a *App) finish(what string, stop func(context.Context) error) error {
 // release closes the listener and the database. The listener may be closed already, by the HTTP server.
 func (a *App) release() error {
 	_ = a.listener.Close()
+	a.closeMetrics()
 	if a.stopProviders != nil {
 		a.stopProviders()
 	}

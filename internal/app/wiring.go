@@ -148,6 +148,7 @@ func (a *App) newHandler(service *invitation.Service) (handler http.Handler, err
 		PublicURL:   a.config.PublicURL,
 		SiteName:    a.config.SiteName,
 		Logger:      a.logger,
+		Observe:     a.metrics.Request,
 		ClientIP:    api.ClientIP(a.config.TrustedProxies),
 		Next:        handler,
 	})
@@ -193,6 +194,7 @@ func (a *App) newAPI(service *invitation.Service, callers *signin.Chain) (http.H
 		SignsInByMail:  a.config.Pages && a.config.SignInEmail,
 		PublicURL:      a.config.PublicURL.String(),
 		Logger:         a.logger,
+		Observe:        a.metrics.Request,
 		TrustedProxies: a.config.TrustedProxies,
 		CORSOrigins:    a.config.CORSOrigins,
 		CORSHeaders:    a.config.CORSHeaders,
@@ -235,6 +237,7 @@ func (a *App) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
 		Mails:       mailSettings(a.config),
 		Sweep:       a.config.SweepInterval,
 		Logger:      a.logger,
+		Observe:     a.metrics.Job,
 
 		MailInterval:  a.config.SMTPRate.Interval(),
 		EventsWebhook: eventsWebhook,

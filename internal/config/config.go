@@ -23,6 +23,9 @@ type Config struct {
 	// port 0 the system chooses a free port. Default: 127.0.0.1:8080.
 	ListenAddr string `env:"LISTEN_ADDR" envDefault:"127.0.0.1:8080"`
 
+	// MetricsAddr is the address, as HOST:PORT, where a monitoring system reads metrics without signing in. Default: none.
+	MetricsAddr string `env:"METRICS_ADDR"`
+
 	// Database is sqlite://PATH for the embedded database (sqlite:///PATH for an absolute path), or the postgres:// URL
 	// of a server. Default: sqlite://data/invited.db.
 	Database Database `env:"DATABASE_URL" envDefault:"sqlite://data/invited.db"`

@@ -29,6 +29,11 @@ func (c *Config) validate() []error {
 	if _, port, err := net.SplitHostPort(c.ListenAddr); err != nil || !isPort(port) {
 		report("LISTEN_ADDR", "%q is not HOST:PORT, such as 127.0.0.1:8080, or :8080 for every address", c.ListenAddr)
 	}
+	if c.MetricsAddr != "" {
+		if _, port, err := net.SplitHostPort(c.MetricsAddr); err != nil || !isPort(port) {
+			report("METRICS_ADDR", "%q is not HOST:PORT, such as 127.0.0.1:9464", c.MetricsAddr)
+		}
+	}
 	if c.PublicURL != nil && c.PublicURL.Fragment != "" {
 		report("PUBLIC_URL", "must not contain a fragment: the server's paths are appended to the URL")
 	}

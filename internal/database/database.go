@@ -44,6 +44,7 @@ type DB struct {
 	pools       []*sql.DB
 	queue       *sql.DB
 	close       func() // closes what the pools are made of; nil: nothing
+	poolUses    func() map[string]PoolUse
 	clock       clock
 	goSteps     []GoMigration
 	lockFile    string // SQLite only: path of the file that a process holds while it migrates
@@ -182,6 +183,16 @@ func (db *DB) IsPostgres() bool {
 
 // QueuePool returns the pool for the job queue's own statements.
 func (db *DB) QueuePool() *sql.DB { return db.queue }
+
+// A PoolUse says how a pool of connections is used.
+type PoolUse struct {
+	InUse, Max int
+	Waits      int64         // how often nothing was free
+	Waited     time.Duration // in all
+}
+
+// PoolUses returns how each pool of connections is used, by what it is for.
+func (db *DB) PoolUses() map[string]PoolUse { return db.poolUses() }
 
 // List is a subquery for rows that are passed as one argument: rows is a JSON list of lists of strings, numbers,
 // booleans and nulls, of these PostgreSQL types. A statement takes a limited number of arguments, and a statement for each

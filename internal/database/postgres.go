@@ -95,6 +95,14 @@ func openPostgres(o Options) (*DB, error) {
 		}
 		opened = append(opened, pool)
 	}
+	db.poolUses = func() map[string]PoolUse {
+		uses := map[string]PoolUse{}
+		for i, name := range []string{"requests", "queue", "lists"}[:len(opened)] {
+			s := opened[i].Stat()
+			uses[name] = PoolUse{int(s.AcquiredConns()), int(s.MaxConns()), s.EmptyAcquireCount(), s.EmptyAcquireWaitTime()}
+		}
+		return uses
+	}
 	short := stdlib.OpenDBFromPool(opened[0])
 	lists := short
 	if sizes.lists > 0 {

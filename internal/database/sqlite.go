@@ -60,6 +60,14 @@ func openSQLite(o Options) (*DB, error) {
 		engine: sqliteEngine{}, pools: []*sql.DB{listers, readers, writers}, queue: writers,
 		shares: newListShares(sqliteConnections), lockFile: path + ".migrate.lock",
 	}
+	db.poolUses = func() map[string]PoolUse {
+		uses := map[string]PoolUse{}
+		for name, pool := range map[string]*sql.DB{"writes": writers, "reads": readers, "lists": listers} {
+			s := pool.Stats()
+			uses[name] = PoolUse{s.InUse, s.MaxOpenConnections, s.WaitCount, s.WaitDuration}
+		}
+		return uses
+	}
 	dialector := func(pool *sql.DB) gorm.Dialector { return sqliteDialector{gormlite.OpenDB(pool)} }
 	return db.init(o, dialector(writers), dialector(readers), dialector(listers))
 }

@@ -89,12 +89,16 @@ func (p *pages) serve(handle func(*request) error) http.Handler {
 		if err := req.handle(handle); err != nil { //nolint:contextcheck // a request has its context
 			req.fail(err) //nolint:contextcheck // a request has its context
 		}
+		took := time.Since(start)
 		attributes := []slog.Attr{
 			slog.String("request_id", id), slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)),
-			slog.Int("status", recorder.status), slog.Float64("took_ms", milliseconds(time.Since(start))), slog.String("client", p.ClientIP(r)),
+			slog.Int("status", recorder.status), slog.Float64("took_ms", milliseconds(took)), slog.String("client", p.ClientIP(r)),
 		}
 		if req.user != nil {
 			attributes = append(attributes, slog.String("user", req.user.Username))
+		}
+		if p.Observe != nil {
+			p.Observe(strings.TrimSuffix(r.Pattern, "{$}"), recorder.status, took)
 		}
 		level := slog.LevelInfo
 		if recorder.status >= http.StatusInternalServerError {
