@@ -41,7 +41,7 @@ var bans = []ban{
 			"internal/delivery", "internal/fault", "internal/memory", "internal/metrics", "internal/token", "internal/config", "migrations",
 		},
 		what: []string{ours},
-		why: "they stand at the bottom, where everything may import them",
+		why:  "they stand at the bottom, where everything may import them",
 	},
 	{
 		who: []string{"internal/mail", "internal/webhook"}, what: []string{ours}, but: []string{"internal/delivery"},

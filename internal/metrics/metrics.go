@@ -65,7 +65,7 @@ func (m *Metrics) Handler(logger *slog.Logger) http.Handler {
 
 // A Snapshot is what a database holds at a moment, and how this process uses it.
 type Snapshot struct {
-	Pools       map[string]Pool // of connections, by what they are for
+	Pools       map[string]Pool  // of connections, by what they are for
 	Jobs        []Jobs           // those that are not done
 	Invitations map[string]int64 // by state
 }

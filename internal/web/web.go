@@ -35,9 +35,9 @@ type Config struct {
 	Logger      *slog.Logger
 	// Observe is called with each response: the page's method and path with the names of its variables, the status, and the time that
 	// it took. nil: nobody is told.
-	Observe     func(page string, status int, took time.Duration)
-	ClientIP    func(*http.Request) string
-	Next        http.Handler // serves every path that has no page
+	Observe  func(page string, status int, took time.Duration)
+	ClientIP func(*http.Request) string
+	Next     http.Handler // serves every path that has no page
 	// SignsInByMail is whether people can sign in by a code in a mail.
 	SignsInByMail bool
 	Demo          *Demo // nil: there is no demonstration
