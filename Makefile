@@ -55,7 +55,7 @@ run: build ## build the server and start it with a demo directory
 
 test: testrun ## run all tests on SQLite and on a PostgreSQL server of their own
 	@echo "Testing $(PKG) (the first run compiles for some minutes)"
-	@$(TEST) -shuffle=on -timeout 10m $(ARGS) $(TESTED)
+	@$(TEST) -shuffle=on -timeout 15m $(ARGS) $(TESTED)
 
 lint: go $(LINT) ## run golangci-lint
 	@echo "Linting (the first run takes a minute or two)"
