@@ -51,7 +51,7 @@ type bulkRequest struct {
 	content []byte // of the body
 	free    []func()
 	isLarge bool   // the request is the one of its caller in bulkMemory.callers
-	end     func() // of memory.Save, where isLarge
+	end     func() // of memory.Economize, where isLarge
 }
 
 // release gives up the rows, the body and the room for them. A client that reads the response slowly keeps no room
@@ -105,7 +105,7 @@ func (m bulkMemory) enter(ctx context.Context) error {
 	if _, busy := m.callers.LoadOrStore(caller(ctx).UUID, true); busy {
 		return fault.Throttled(bodyWait)
 	}
-	held.isLarge, held.end = true, memory.Save(bulkGarbage)
+	held.isLarge, held.end = true, memory.Economize(bulkGarbage)
 	return nil
 }
 

@@ -6,35 +6,36 @@ import (
 	"sync"
 )
 
-var saving struct {
+// economies are what Economize keeps.
+var economies struct {
 	sync.Mutex
-	percents []int // of every Save that has not ended
+	percents []int // of every call of Economize that has not ended
 	usual    int   // the collector's target without them
 }
 
-// Save makes the garbage collector start when the garbage is percent of the live memory, or earlier where another Save or GOGC
-// says so, until end is called. The target is the whole process's, so that Save is for work that is rare. Save is safe for
-// concurrent use, and end is to be called once.
-func Save(percent int) (end func()) {
-	saving.Lock()
-	defer saving.Unlock()
-	if len(saving.percents) == 0 {
-		saving.usual = debug.SetGCPercent(percent)
+// Economize makes the garbage collector start when the garbage is percent of the live memory, until end is called. It starts
+// earlier where GOGC, or another call, asks for less. The target is that of the whole process: Economize is for work that is rare.
+// It is safe for concurrent use. end is to be called once.
+func Economize(percent int) (end func()) {
+	economies.Lock()
+	defer economies.Unlock()
+	if len(economies.percents) == 0 {
+		economies.usual = debug.SetGCPercent(percent)
 	}
-	saving.percents = append(saving.percents, percent)
+	economies.percents = append(economies.percents, percent)
 	setTarget()
 	return func() {
-		saving.Lock()
-		defer saving.Unlock()
-		i := slices.Index(saving.percents, percent)
-		saving.percents = slices.Delete(saving.percents, i, i+1)
+		economies.Lock()
+		defer economies.Unlock()
+		i := slices.Index(economies.percents, percent)
+		economies.percents = slices.Delete(economies.percents, i, i+1)
 		setTarget()
 	}
 }
 
 func setTarget() {
-	target := saving.usual
-	for _, percent := range saving.percents {
+	target := economies.usual
+	for _, percent := range economies.percents {
 		if target < 0 || percent < target { // a negative target: the collector is off
 			target = percent
 		}

@@ -8,16 +8,16 @@ import (
 )
 
 //nolint:paralleltest // the target is the whole process's
-func TestSave(t *testing.T) {
+func TestEconomize(t *testing.T) {
 	target := func() int {
 		percent := debug.SetGCPercent(100)
 		debug.SetGCPercent(percent)
 		return percent
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
-	first, second := Save(100), Save(20)
+	first, second := Economize(100), Economize(20)
 	require.Equal(t, 20, target())
-	third := Save(100)
+	third := Economize(100)
 	first()
 	require.Equal(t, 20, target())
 	second()
@@ -27,7 +27,7 @@ func TestSave(t *testing.T) {
 
 	for usual, during := range map[int]int{50: 50, -1: 100} { // GOGC=off is -1
 		debug.SetGCPercent(usual)
-		end := Save(100)
+		end := Economize(100)
 		require.Equal(t, during, target())
 		end()
 		require.Equal(t, usual, target())

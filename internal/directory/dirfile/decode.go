@@ -54,7 +54,7 @@ func decodeBytes(data []byte, pieceSize int) (*File, error) {
 		// The garbage collector waits until the garbage is as large as the live memory, which the tree is part of. FreeOSMemory
 		// collects the tree afterwards.
 		defer debug.FreeOSMemory()
-		defer memory.Save(20)()
+		defer memory.Economize(20)()
 	}
 	d := newDecoder()
 	d.whole(data)
