@@ -3,6 +3,7 @@ package app_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,6 +19,8 @@ func TestBackup(t *testing.T) {
 	p := env.Serve()
 	kept := p.Create("kept@university.example").UUID
 	p.WaitDelivered(kept)
+	done := []string{"completed"}
+	p.WaitUntil("the job is recorded", func() bool { return slices.Equal(done, env.DeliveryJobs()) })
 	stop, ended := make(chan struct{}), make(chan int)
 	go func() {
 		count := 0
@@ -54,7 +57,7 @@ func TestBackup(t *testing.T) {
 	p = restored.Serve()
 	require.Equal(t, "pending", p.Get(kept).State)
 	p.Do("GET", harness.InvitationsPath+later+"/", "sam", "").Is(404)
-	require.Equal(t, []string{"completed"}, restored.DeliveryJobs(), "what was mailed is not mailed again")
+	require.Equal(t, done, restored.DeliveryJobs(), "what was mailed is not mailed again")
 	p.Stop()
 }
 
