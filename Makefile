@@ -136,7 +136,7 @@ contract-tag: go ## record openapi.yaml as the version that later ones are compa
 contract-test: go ## test the comparison, the mock's examples and the import into Kong
 	@internal/tools/contract/test.sh
 
-schemathesis: build ## fuzz the server against openapi.yaml, FORM=short (some 5 minutes) or full (every persona on every database, ten times the requests)
+schemathesis: build ## fuzz the server against openapi.yaml, FORM=short (some 5 minutes) or full (twenty times the requests)
 	@$(POSTGRES) internal/tools/contract/schemathesis/run.sh $(FORM)
 
 mock: ## serve the examples of openapi.yaml on 127.0.0.1:4010, for front ends
@@ -152,7 +152,7 @@ sdk: generate ## build the Go client, the Python wheel and the npm package: gen/
 sdk-test: build $(SDK_PYTHON) $(SDK_TYPESCRIPT) ## install the SDKs as their users do, and go from create to accept with each
 	@$(POSTGRES) internal/tools/sdk/test.sh
 
-sdk-matrix: build ## generate clients with other generators and try each, FORM=short (some 5 minutes) or full (every persona on every database, ten times the requests)
+sdk-matrix: build ## generate clients with other generators and try each, FORM=short (some 10 minutes) or full (ten times the requests)
 	@echo "Generating, compiling and trying clients, in the $(FORM) form (the first run installs generators for some minutes)"
 	@$(GO) run ./internal/tools/sdk/matrix -form $(FORM) $(ARGS)
 

@@ -109,8 +109,8 @@ func nameOperation(id string) echo.MiddlewareFunc {
 	}
 }
 
-// operationOf returns the id of the operation that a request was for, the route where that is in no contract, and "" where there is no
-// route. A client chooses none of them.
+// operationOf returns the id of the operation that a request was for: the route where the contract does not have it, and ""
+// where there is no route. A client can make no other values.
 func operationOf(c echo.Context) string {
 	if id, ok := c.Get(operationKey).(string); ok {
 		return id

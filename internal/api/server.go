@@ -41,8 +41,7 @@ type Config struct {
 	SignsInByMail bool
 	PublicURL     string // the base of every absolute URL in a response, ending in a slash
 	Logger        *slog.Logger
-	// Observe is called with each response: the operation's id, or the path where a route is in no contract, "" where there is no
-	// route; the status and the time that it took. nil: nobody is told.
+	// Observe is called with the status and the time of each response. operation is as operationOf returns it. nil: no calls.
 	Observe func(operation string, status int, took time.Duration)
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. The header is ignored where there are none.
 	TrustedProxies []*net.IPNet

@@ -12,7 +12,7 @@ import (
 	"invited/internal/systemtest/harness"
 )
 
-// A copy that was made while the server wrote is a whole database, and a server goes on from it.
+// A copy that was made while the server answered is a whole database, and another server goes on from it.
 func TestBackup(t *testing.T) {
 	t.Parallel()
 	env := setup(t, storetest.Engines[0].Fresh(t)).Apply()

@@ -26,7 +26,7 @@ func (a *App) serveMetrics(ctx context.Context) {
 	if a.metricsListener == nil {
 		return
 	}
-	a.metrics.WatchDatabase(func(ctx context.Context) (found metrics.Snapshot, err error) {
+	a.metrics.WatchDatabase(func(ctx context.Context) (found metrics.Samples, err error) {
 		found.Pools = map[string]metrics.Pool{}
 		for name, use := range a.db.PoolUses() {
 			found.Pools[name] = metrics.Pool(use)

@@ -67,7 +67,7 @@ type Config struct {
 	Poll         time.Duration // between two looks for new jobs; 0: 500 ms
 	Logger       *slog.Logger
 	// Observe is called with each attempt at a job: its kind, its result and the time that it took. Results are completed, failed,
-	// which is tried again, postponed and canceled. nil: nobody is told.
+	// which is tried again, postponed and canceled. nil: no calls.
 	Observe func(kind, result string, took time.Duration)
 }
 

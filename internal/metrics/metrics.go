@@ -63,8 +63,8 @@ func (m *Metrics) Handler(logger *slog.Logger) http.Handler {
 	})
 }
 
-// A Snapshot is what a database holds at a moment, and how this process uses it.
-type Snapshot struct {
+// Samples are the numbers of a database, and of its use by this process, at a scrape.
+type Samples struct {
 	Pools       map[string]Pool  // of connections, by what they are for
 	Jobs        []Jobs           // those that are not done
 	Invitations map[string]int64 // by state
@@ -85,12 +85,12 @@ type Pool struct {
 }
 
 // WatchDatabase shows a database. At each scrape, read is called, which returns what it can also with an error.
-func (m *Metrics) WatchDatabase(read func(context.Context) (Snapshot, error)) {
+func (m *Metrics) WatchDatabase(read func(context.Context) (Samples, error)) {
 	m.registry.MustRegister(database{read})
 }
 
 type database struct {
-	read func(context.Context) (Snapshot, error)
+	read func(context.Context) (Samples, error)
 }
 
 var (

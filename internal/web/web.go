@@ -34,7 +34,7 @@ type Config struct {
 	SiteName    string
 	Logger      *slog.Logger
 	// Observe is called with each response: the page's method and path with the names of its variables, the status, and the time that
-	// it took. nil: nobody is told.
+	// it took. nil: no calls.
 	Observe  func(page string, status int, took time.Duration)
 	ClientIP func(*http.Request) string
 	Next     http.Handler // serves every path that has no page
