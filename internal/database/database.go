@@ -238,11 +238,3 @@ func (db *DB) IndexedBy(table, index string) string {
 	}
 	return table + " INDEXED BY " + index
 }
-
-// SetLocal sets a parameter that triggers on PostgreSQL read, for the length of the transaction. SQLite has none.
-func (db *DB) SetLocal(tx *gorm.DB, name, value string) error {
-	if !db.IsPostgres() {
-		return nil
-	}
-	return tx.Exec("SELECT set_config(?, ?, true)", name, value).Error
-}

@@ -2,7 +2,6 @@ package database_test
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -101,14 +100,11 @@ func holdMigrationLock(t *testing.T, address string) (release func() error) {
 		require.NoError(t, held.Lock())
 		return held.Unlock
 	}
-	conn, err := outside(t, address).Conn(t.Context())
+	pool := outside(t, address)
+	locker, err := lock.NewPostgresTableLocker()
 	require.NoError(t, err)
-	_, err = conn.ExecContext(t.Context(), "SELECT pg_advisory_lock($1)", lock.DefaultLockID)
-	require.NoError(t, err)
-	return func() error {
-		_, err := conn.ExecContext(context.WithoutCancel(t.Context()), "SELECT pg_advisory_unlock($1)", lock.DefaultLockID)
-		return errors.Join(err, conn.Close())
-	}
+	require.NoError(t, locker.Lock(t.Context(), pool))
+	return func() error { return locker.Unlock(context.WithoutCancel(t.Context()), pool) }
 }
 
 func TestMigrateWaitsForAnotherProcess(t *testing.T) {

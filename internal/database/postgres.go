@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -149,19 +150,37 @@ func (d postgresDialector) Initialize(db *gorm.DB) error {
 	return d.Dialector.Initialize(db)
 }
 
-// How often a process that waits to migrate looks again, in seconds, and how many times.
+// How often a process that waits to migrate looks again, and how many times.
 const (
-	lockPeriod   = 1
-	lockAttempts = 300
+	lockPeriod   = 500 * time.Millisecond
+	lockAttempts = 600
 )
 
+// How long a process that died keeps others from migrating, and how often a process that migrates says that it lives.
+const (
+	lockLease     = 15 * time.Second
+	lockHeartbeat = 3 * time.Second
+)
+
+// migrations implements engine. The lock of those who migrate is a row, because a lock of a session does not pass a pooler that
+// shares connections between transactions.
 func (postgresEngine) migrations() (goose.Dialect, fs.FS, []goose.ProviderOption, error) {
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockPeriod, lockAttempts))
+	locker, err := lock.NewPostgresTableLocker(
+		lock.WithTableLeaseDuration(lockLease), lock.WithTableHeartbeatInterval(lockHeartbeat),
+		lock.WithTableLockTimeout(lockPeriod, lockAttempts), lock.WithTableLogger(slog.New(slog.DiscardHandler)),
+		lock.WithTableRetryPolicy(isHeld))
 	if err != nil {
 		return "", nil, nil, err
 	}
 	files, err := fs.Sub(migrations.Postgres, "postgres")
-	return goose.DialectPostgres, files, []goose.ProviderOption{goose.WithSessionLocker(locker)}, err
+	return goose.DialectPostgres, files, []goose.ProviderOption{goose.WithLocker(locker)}, err
+}
+
+// isHeld reports whether the error of a try to get the lock means that another process has it, and not that the database can't be
+// used. The library has no error of its own for that.
+func isHeld(err error) bool {
+	var refused *pgconn.PgError
+	return !errors.As(err, &refused) && !postgresEngine{}.unavailable(err)
 }
 
 func (postgresEngine) now(session *gorm.DB) (now time.Time, err error) {

@@ -336,27 +336,6 @@ func TestLockAdmitsOneTransaction(t *testing.T) {
 	})
 }
 
-func TestSetLocalEndsWithTheTransaction(t *testing.T) {
-	onEachEngine(t, func(t *testing.T, e *env) {
-		setting := func(tx *gorm.DB) (value string) {
-			if e.postgres {
-				require.NoError(t, tx.Raw("SELECT COALESCE(current_setting('invited.test', true), '')").Row().Scan(&value))
-			}
-			return value
-		}
-		for range 5 {
-			require.NoError(t, e.write(func(tx *gorm.DB) error {
-				require.Empty(t, setting(tx))
-				require.NoError(t, e.db.SetLocal(tx, "invited.test", "on"))
-				if e.postgres {
-					require.Equal(t, "on", setting(tx))
-				}
-				return nil
-			}))
-		}
-	})
-}
-
 // Two transactions lock each other's rows. The server ends one of them, whose caller may try again.
 func TestPostgresDeadlockIsUnavailable(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e *env) { // SQLite has one writer at a time

@@ -35,6 +35,10 @@ type Store interface {
 	// ErrAlreadyMember where a row stands in the way, and fault.KindUnavailable where the database is out of reach or
 	// busy.
 	Change(ctx context.Context, decide func(Tx) ([]Change, error)) error
+	// RepairCounts compares the numbers of invitations in each state, which the store keeps beside the rows, with the rows, and
+	// corrects them. They are wrong only where something other than this program wrote rows. RepairCounts returns
+	// fault.KindUnavailable where the database is out of reach or busy.
+	RepairCounts(ctx context.Context) error
 }
 
 // Change is one change of an invitation with everything that is written with it. The zero Change writes nothing. Of several

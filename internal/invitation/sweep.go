@@ -58,7 +58,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 		}
 		steps = unfinished
 	}
-	return nil
+	return s.Store.RepairCounts(ctx)
 }
 
 // runBatch does one batch of a step and reports whether there may be more. It begins where the batch before ended: an

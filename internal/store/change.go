@@ -27,6 +27,7 @@ func (tx *Tx) save(changes []invitation.Change) error {
 	if err := tx.saveRows(changes); err != nil {
 		return err
 	}
+	tx.counts.add(changes)
 	var events []invitation.Event
 	var jobs []invitation.Job
 	requestID := invitation.RequestID(tx.db.Statement.Context)
@@ -144,8 +145,7 @@ func newInvitationRow(i invitation.Invitation) invitationRow {
 }
 
 // insertMany writes new invitations in one statement, after all other rows: an invitation may take the place of one that another
-// change ends. It returns invitation.ErrDuplicate where one of them has a duplicate. Like updateSwept, it updates the counts by
-// state once, after which the transaction must wait for nobody.
+// change ends. It returns invitation.ErrDuplicate where one of them has a duplicate.
 func (tx *Tx) insertMany(made []invitation.Invitation) error {
 	switch len(made) {
 	case 0:
@@ -161,9 +161,6 @@ func (tx *Tx) insertMany(made []invitation.Invitation) error {
 	rows := make([]invitationRow, len(made))
 	for i, each := range made {
 		rows[i] = newInvitationRow(each)
-	}
-	if err := tx.engine.SetLocal(tx.db, "invited.batch", "on"); err != nil {
-		return err
 	}
 	result := insertAll(tx, rows, "ON CONFLICT (email_folded, role_uuid, scope_uuid) WHERE "+isOpen+" DO NOTHING")
 	if result.Error == nil && result.RowsAffected != int64(len(made)) {
@@ -301,8 +298,7 @@ func (tx *Tx) onlySweepChanges(changes []invitation.Change) bool {
 
 // updateSwept writes what a sweep changes of many invitations. This is SQL text, because GORM has no UPDATE with
 // another value for each row: one statement for 75 rows takes a quarter of the time of 75 statements. The rows are
-// locked already (LockDue), so that fewer columns are compared than unchanged compares. On PostgreSQL the counts by
-// state are updated once for the statement (migration 8), after which the transaction must wait for nobody.
+// locked already (LockDue), so that fewer columns are compared than unchanged compares.
 func (tx *Tx) updateSwept(changes []invitation.Change) error {
 	rows := make([][]any, len(changes))
 	for i, c := range changes {
@@ -313,9 +309,6 @@ func (tx *Tx) updateSwept(changes []invitation.Change) error {
 	}
 	list, err := json.Marshal(rows)
 	if err != nil {
-		return err
-	}
-	if err := tx.engine.SetLocal(tx.db, "invited.batch", "on"); err != nil {
 		return err
 	}
 	result := tx.db.Exec("WITH listed (uuid, was, delivery, execution_state, state, reminded, starts) AS (?)"+

@@ -51,7 +51,7 @@ func (s idempotencyStore) Usage(ctx context.Context, user uuid.UUID) (usage idem
 // WriteTogether implements idempotency.Store. On PostgreSQL the transaction holds a lock of the key, so that another
 // process learns at once that the request runs. On SQLite another process waits for this one's transaction.
 func (s idempotencyStore) WriteTogether(ctx context.Context, id idempotency.ID, f func(context.Context) error) error {
-	return s.Store.WriteTogether(ctx, func(db *gorm.DB) error {
+	return s.writeTogether(ctx, func(db *gorm.DB) error {
 		free, err := s.TryLock(db, lockNumber(id.UserUUID.String()+id.Digest))
 		if err == nil && !free {
 			err = idempotency.ErrRunning

@@ -199,9 +199,10 @@ func byStateOnly(q invitation.Query) bool {
 }
 
 // countByState is the expression for the number of invitations in the states of a query. This is SQL text, because GORM
-// has no scalar subqueries as columns; counting 10,000 rows instead makes a page take 10 times as long. Triggers keep
-// the number of stored states, so that a million rows are counted as fast as ten. The rows that time has ended since
-// are counted by the expression, and there are no more of them than a sweep has left: each count reads one index.
+// has no scalar subqueries as columns; counting 10,000 rows instead makes a page take 10 times as long. The table
+// invitation_counts has the number of stored states (stateCounts), so that a million rows are counted as fast as ten. The
+// rows that time has ended since are counted by the expression, and there are no more of them than a sweep has left: each
+// count reads one index.
 func (tx *Tx) countByState(q invitation.Query) clause.Expr {
 	states := q.States
 	if len(states) == 0 {

@@ -38,6 +38,7 @@ type Tx struct {
 	engine *database.DB
 	now    time.Time
 	lock   bool // FindForChange locks its row
+	counts stateCounts
 }
 
 // Now implements invitation.Tx.
@@ -84,11 +85,15 @@ func (s invitationStore) Change(ctx context.Context, decide func(invitation.Tx) 
 }
 
 // change runs f in a transaction, and runs it again, at most maxTries times in all, where somebody else has changed a row that f
-// depends on.
+// depends on, or where PostgreSQL has ended the transaction so that another could go on.
 func (s *Store) change(ctx context.Context, f func(*Tx) error) error {
 	try := func(lock bool) error {
 		return s.Write(ctx, func(db *gorm.DB, now time.Time) error {
-			return f(&Tx{db: db, engine: s.DB, now: now, lock: lock})
+			tx := &Tx{db: db, engine: s.DB, now: now, lock: lock, counts: stateCounts{}}
+			if err := f(tx); err != nil {
+				return err
+			}
+			return s.saveCounts(ctx, db, tx.counts)
 		})
 	}
 	err := try(false)
