@@ -73,17 +73,31 @@ func (db *DB) Snapshot(ctx context.Context, f func(tx *gorm.DB, now time.Time) e
 	return db.result(ctx, err)
 }
 
+// maxTries is the number of times that Write runs its function where the engine ends the transaction each time.
+const maxTries = 4
+
 // Write runs f in one transaction and commits where f returns nil. Nothing is left of the transaction otherwise. In a context
-// of WriteTogether, that one commits.
-func (db *DB) Write(ctx context.Context, f func(tx *gorm.DB, now time.Time) error) error {
-	if outer := db.outerOf(ctx); outer != nil {
-		return db.result(ctx, outer.write(ctx, f))
-	}
-	now, err := db.clock.now(ctx) // asked before the transaction begins, which would be held open for the answer
-	if err == nil {
-		err = db.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return f(tx, now) })
+// of WriteTogether, that one commits. Where PostgreSQL ends the transaction so that another can go on (a deadlock, a
+// serialization failure), Write runs f again, at most maxTries times in all: f has to set again whatever it sets outside of
+// itself.
+func (db *DB) Write(ctx context.Context, f func(tx *gorm.DB, now time.Time) error) (err error) {
+	for range maxTries {
+		if err = db.write(ctx, f); !db.engine.rolledBack(err) || ctx.Err() != nil {
+			break
+		}
 	}
 	return db.result(ctx, err)
+}
+
+func (db *DB) write(ctx context.Context, f func(tx *gorm.DB, now time.Time) error) error {
+	if outer := db.outerOf(ctx); outer != nil {
+		return outer.write(ctx, f)
+	}
+	now, err := db.clock.now(ctx) // asked before the transaction begins, which would be held open for the answer
+	if err != nil {
+		return err
+	}
+	return db.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return f(tx, now) })
 }
 
 // result is the error of a unit of work. Where ctx has ended, the engine's error only says that the transaction is over.
@@ -97,10 +111,6 @@ func (db *DB) result(ctx context.Context, err error) error {
 
 // ErrUnavailable is in the chain of every error that means that the database is busy, full or out of reach.
 var ErrUnavailable = errors.New("can't be used now")
-
-// RolledBack reports whether PostgreSQL ended a transaction so that another could go on (a deadlock, a serialization
-// failure). The same transaction may succeed the next time.
-func (db *DB) RolledBack(err error) bool { return db.engine.rolledBack(err) }
 
 // translate turns an error of a driver into one that the rest of the program understands: fault.KindNotFound where a row is
 // missing, fault.KindUnavailable where a later try may succeed, gorm.ErrDuplicatedKey for a unique index or a primary key,

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 	"gorm.io/gorm"
 
 	"invited/internal/database"
@@ -336,39 +338,45 @@ func TestLockAdmitsOneTransaction(t *testing.T) {
 	})
 }
 
-// Two transactions lock each other's rows. The server ends one of them, whose caller may try again.
-func TestPostgresDeadlockIsUnavailable(t *testing.T) {
+// Two transactions lock each other's rows. The server ends one of them, which runs again. Where the server ends it each time,
+// the caller is told to try again.
+func TestPostgresDeadlock(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e *env) { // SQLite has one writer at a time
 		e.insert(newNote(1, "a"))
 		e.insert(newNote(2, "b"))
 		holding, proceed := make(chan struct{}, 2), make(chan struct{})
-		results := make(chan error, 2)
+		var (
+			all  errgroup.Group
+			runs atomic.Int64
+		)
 		for _, ids := range [][2]int64{{1, 2}, {2, 1}} {
-			go func() {
-				results <- e.write(func(tx *gorm.DB) error {
-					_, err := lockNote(tx, ids[0])
-					holding <- struct{}{}
-					if err != nil {
+			hold := sync.OnceFunc(func() { holding <- struct{}{}; <-proceed })
+			all.Go(func() error {
+				return e.write(func(tx *gorm.DB) error {
+					runs.Add(1)
+					if _, err := lockNote(tx, ids[0]); err != nil {
 						return err
 					}
-					<-proceed
-					_, err = lockNote(tx, ids[1])
+					hold()
+					_, err := lockNote(tx, ids[1])
 					return err
 				})
-			}()
+			})
 		}
 		<-holding
 		<-holding
 		close(proceed)
-		errs := []error{<-results, <-results}
-		if errs[0] == nil {
-			errs[0], errs[1] = errs[1], errs[0]
-		}
-		require.NoError(t, errs[1])
-		require.True(t, fault.Is(errs[0], fault.KindUnavailable), "%v", errs[0])
-		require.ErrorIs(t, errs[0], database.ErrUnavailable)
-		require.True(t, e.db.RolledBack(errs[0]))
-		require.False(t, e.db.RolledBack(errOnPurpose))
+		require.NoError(t, all.Wait())
+		require.GreaterOrEqual(t, runs.Load(), int64(3))
+
+		runs.Store(0)
+		err := e.write(func(tx *gorm.DB) error {
+			runs.Add(1)
+			return tx.Exec("DO $$ BEGIN RAISE serialization_failure; END $$").Error
+		})
+		require.True(t, fault.Is(err, fault.KindUnavailable), "%v", err)
+		require.ErrorIs(t, err, database.ErrUnavailable)
+		require.EqualValues(t, 4, runs.Load())
 	})
 }
 

@@ -29,7 +29,7 @@ func (s fileStore) Read(ctx context.Context, f func(directory.FileTx) error) err
 // Write implements directory.FileStore.
 func (s fileStore) Write(ctx context.Context, f func(directory.FileTx) error) error {
 	err := s.Store.Write(ctx, func(db *gorm.DB, now time.Time) error { return f(&Tx{db: db, engine: s.DB, now: now}) })
-	if errors.Is(err, gorm.ErrDuplicatedKey) || s.RolledBack(err) {
+	if errors.Is(err, gorm.ErrDuplicatedKey) {
 		return directory.ErrConflict
 	}
 	return err

@@ -475,3 +475,30 @@ func TestSchemaRefusesOrphans(t *testing.T) {
 		}
 	})
 }
+
+// The schema has nothing that databases lack which are PostgreSQL spread over machines, such as YugabyteDB and Citus; see
+// docs/scaling.md. Its one function is the job queue's.
+func TestPostgresSchemaIsPlain(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		if !e.postgres {
+			return
+		}
+		for what, query := range map[string]string{
+			"triggers": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal UNION ALL SELECT evtname FROM pg_event_trigger",
+			"unlogged and temporary tables, views, partitions": `SELECT relname FROM pg_class
+				WHERE relnamespace = 'public'::regnamespace AND (relpersistence <> 'p' OR relkind NOT IN ('r', 'i', 'S') OR relispartition)`,
+			"inheritance, rules, policies": `SELECT inhrelid::regclass::text FROM pg_inherits
+				UNION ALL SELECT rulename FROM pg_rules WHERE schemaname = 'public' UNION ALL SELECT policyname FROM pg_policies`,
+			"deferrable and exclusion constraints": "SELECT conname FROM pg_constraint WHERE condeferrable OR contype = 'x'",
+			"indexes of other kinds": `SELECT relname FROM pg_class JOIN pg_am ON pg_am.oid = relam
+				WHERE relnamespace = 'public'::regnamespace AND amname NOT IN ('heap', 'btree', 'gin')`,
+			"extensions": "SELECT extname FROM pg_extension WHERE extname NOT IN ('plpgsql', 'pg_trgm')",
+			"functions": `SELECT proname FROM pg_proc JOIN pg_language ON pg_language.oid = prolang
+				WHERE pronamespace = 'public'::regnamespace AND (proname <> 'river_job_state_in_bitmask' OR lanname <> 'sql')
+				AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')`,
+			"computed columns": "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND is_generated <> 'NEVER'",
+		} {
+			require.Empty(t, e.texts(query), what)
+		}
+	})
+}

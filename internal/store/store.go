@@ -70,7 +70,7 @@ func (s invitationStore) ReadList(ctx context.Context, caller uuid.UUID, f func(
 }
 
 // maxTries is the number of times that a change is decided. From the second time on its rows are locked: the change then
-// fails only by a deadlock, or by a row that it did not read the first time.
+// fails only by a row that it did not read the first time.
 const maxTries = 4
 
 // Change implements invitation.Store.
@@ -85,7 +85,7 @@ func (s invitationStore) Change(ctx context.Context, decide func(invitation.Tx) 
 }
 
 // change runs f in a transaction, and runs it again, at most maxTries times in all, where somebody else has changed a row that f
-// depends on, or where PostgreSQL has ended the transaction so that another could go on.
+// depends on.
 func (s *Store) change(ctx context.Context, f func(*Tx) error) error {
 	try := func(lock bool) error {
 		return s.Write(ctx, func(db *gorm.DB, now time.Time) error {
@@ -97,7 +97,7 @@ func (s *Store) change(ctx context.Context, f func(*Tx) error) error {
 		})
 	}
 	err := try(false)
-	for tries := 1; tries < maxTries && (errors.Is(err, invitation.ErrConflict) || s.RolledBack(err)); tries++ {
+	for tries := 1; tries < maxTries && errors.Is(err, invitation.ErrConflict); tries++ {
 		err = try(true)
 	}
 	if errors.Is(err, invitation.ErrConflict) {

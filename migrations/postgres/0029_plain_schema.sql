@@ -1,8 +1,9 @@
--- The program counts the invitations of each state with the last statement of a transaction, and no trigger does any more:
--- deferred triggers and PL/pgSQL keep the schema from databases that are PostgreSQL spread over machines. What a replica of the
--- version before writes beside the new ones is not counted until the next sweep repairs the counts.
+-- Triggers, PL/pgSQL and unlogged tables keep a schema from databases that are PostgreSQL spread over machines; see
+-- docs/scaling.md.
 
 -- +goose Up
+-- The program counts the invitations of each state with the last statement of a transaction. What a replica of the version before
+-- writes beside the new ones is not counted until the next sweep repairs the counts.
 DROP TRIGGER invitations_count_old ON invitations;
 DROP TRIGGER invitations_count_new ON invitations;
 DROP TRIGGER invitations_count_new_batch ON invitations;
@@ -15,7 +16,16 @@ DROP FUNCTION invitation_counted;
 -- Only repairs update this row.
 INSERT INTO invitation_counts (shard) VALUES (-1);
 
+-- The tables of the job queue's library that say which processes live.
+ALTER TABLE river_leader SET LOGGED;
+ALTER TABLE river_client SET LOGGED;
+ALTER TABLE river_client_queue SET LOGGED;
+
 -- +goose Down
+ALTER TABLE river_client_queue SET UNLOGGED;
+ALTER TABLE river_client SET UNLOGGED;
+ALTER TABLE river_leader SET UNLOGGED;
+
 UPDATE invitation_counts SET (project, requested, rejected, pending, accepted, canceled, expired) = (
     SELECT invitation_counts.project + r.project, invitation_counts.requested + r.requested,
            invitation_counts.rejected + r.rejected, invitation_counts.pending + r.pending,

@@ -1,5 +1,4 @@
--- The program counts the invitations of each state with the last statement of a transaction, as on PostgreSQL, and no trigger
--- does any more.
+-- The program counts the invitations of each state with the last statement of a transaction, as on PostgreSQL.
 
 -- +goose Up
 DROP TRIGGER invitations_count_state;
