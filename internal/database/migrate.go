@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -27,7 +28,7 @@ type GoMigration struct {
 
 // Migrate brings the schema up to date and returns the steps that it applied. Any number of processes may migrate at
 // once: one of them does, the others wait, and each step is applied once. After a step that fails Migrate can be called
-// again.
+// again; where PostgreSQL ended it so that another transaction could go on, Migrate does so itself.
 func (db *DB) Migrate(ctx context.Context) ([]Migration, error) {
 	if db.lockFile != "" {
 		held := flock.New(db.lockFile)
@@ -40,16 +41,33 @@ func (db *DB) Migrate(ctx context.Context) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	results, err := provider.Up(ctx)
-	if err != nil {
-		return nil, translate(db.engine, err)
+	var applied []Migration
+	for try := 1; ; try++ {
+		results, err := provider.Up(ctx)
+		var partial *goose.PartialError
+		if errors.As(err, &partial) {
+			results = partial.Applied
+		}
+		for _, result := range results {
+			applied = append(applied, db.migration(result.Source))
+		}
+		if !db.engine.rolledBack(err) || try == migrateTries {
+			return applied, translate(db.engine, err)
+		}
+		select {
+		case <-ctx.Done():
+			return applied, ctx.Err()
+		case <-time.After(migratePause):
+		}
 	}
-	applied := make([]Migration, len(results))
-	for i, result := range results {
-		applied[i] = db.migration(result.Source)
-	}
-	return applied, nil
 }
+
+// How often, and how long after, a step is tried that met with the transactions of a running server: each wants a table that the
+// other has locked, and PostgreSQL ends one of them.
+const (
+	migrateTries = 20
+	migratePause = 100 * time.Millisecond
+)
 
 // Migrations lists every step and whether it was applied. Migrations changes nothing and waits for no process that
 // migrates: the library's own status takes their lock, and creates its table.

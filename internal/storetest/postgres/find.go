@@ -34,9 +34,15 @@ func Ensure(ctx context.Context, report func(format string, args ...any)) (strin
 	return "", ErrNone
 }
 
+// Folder is the environment variable with the folder of a server's programs, which is used before any other.
+const Folder = "INVITED_TEST_POSTGRES_BIN"
+
 // Find returns the first folder with a server of version 13 or newer, or "".
 func Find(ctx context.Context) string {
 	var dirs []string
+	if dir := os.Getenv(Folder); dir != "" {
+		dirs = append(dirs, dir)
+	}
 	if out, err := exec.CommandContext(ctx, "pg_config", "--bindir").Output(); err == nil {
 		dirs = append(dirs, strings.TrimSpace(string(out)))
 	}

@@ -190,23 +190,21 @@ func (d *database) offers(ctx context.Context, count int, age time.Duration) err
 		d.id(ofCustomer, project), d.id(ofOwner, project), made, made, d.series(0, count))))
 }
 
-// bulk runs statements on many invitations without the triggers, and where asked without the indexes. It computes the counts of
-// the triggers and creates the indexes afterwards.
+// bulk runs statements on many invitations without the foreign keys, and where asked without the indexes. It computes the counts
+// and creates the indexes afterwards.
 func (d *database) bulk(ctx context.Context, indexes bool, statements ...string) error {
-	parts := "SELECT name, type, sql FROM sqlite_master WHERE tbl_name = 'invitations' AND type = 'trigger' AND sql <> ''"
-	others := " UNION ALL SELECT name, type, sql FROM sqlite_master WHERE tbl_name = 'invitations' AND type = 'index' AND sql <> ''"
+	parts := "SELECT name, type, sql FROM sqlite_master WHERE tbl_name = 'invitations' AND type = 'index' AND sql <> ''"
 	before, after := "PRAGMA foreign_keys = OFF", "PRAGMA foreign_keys = ON"
 	if d.engine == "postgres" {
-		parts = "SELECT '', '', '' WHERE FALSE"
-		others = " UNION ALL SELECT indexname, 'index', indexdef FROM pg_indexes WHERE tablename = 'invitations' AND indexname <> 'invitations_pkey'"
+		parts = "SELECT indexname, 'index', indexdef FROM pg_indexes WHERE tablename = 'invitations' AND indexname <> 'invitations_pkey'"
 		before, after = "ALTER TABLE invitations DISABLE TRIGGER ALL", "ALTER TABLE invitations ENABLE TRIGGER ALL"
 	}
+	var taken []part
 	if indexes {
-		parts += others
-	}
-	taken, err := d.parts(ctx, parts)
-	if err != nil {
-		return err
+		var err error
+		if taken, err = d.parts(ctx, parts); err != nil {
+			return err
+		}
 	}
 	all := []string{before}
 	for _, each := range taken {
