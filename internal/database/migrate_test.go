@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"strings"
 	"sync"
@@ -9,10 +10,12 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"invited/internal/database"
 	"invited/internal/storetest"
 )
 
@@ -198,5 +201,29 @@ func TestMigrateContinuesAfterFailedStep(t *testing.T) {
 		current, err = db.Current(t.Context())
 		require.NoError(t, err)
 		require.True(t, current)
+	})
+}
+
+// A step that PostgreSQL ends so that a running server's transaction can go on is tried again.
+func TestMigrateTriesAgainAfterDeadlock(t *testing.T) {
+	onPostgres(t, func(t *testing.T, _ *env) { // SQLite ends no transaction for another
+		address := storetest.Engines[1].Fresh(t)
+		tries := 0
+		db := open(t, address, database.Options{Migrations: []database.GoMigration{{
+			Name: "a step that meets with a server", Migration: goose.NewGoMigration(9_999, &goose.GoFunc{
+				RunTx: func(ctx context.Context, tx *sql.Tx) error {
+					if tries++; tries == 3 {
+						return nil
+					}
+					_, err := tx.ExecContext(ctx, "DO $$ BEGIN RAISE deadlock_detected; END $$")
+					return err
+				},
+			}, nil),
+		}}})
+		applied, err := db.Migrate(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 3, tries)
+		require.Len(t, applied, 1)
+		require.EqualValues(t, 9_999, applied[0].Version)
 	})
 }

@@ -47,10 +47,14 @@ func TestPgBouncer(t *testing.T) {
 	}
 }
 
-// In session mode processes can migrate at the same time: their lock belongs to a session.
+// Processes can migrate at the same time in each mode: their lock is a row.
 func TestPgBouncerMigrates(t *testing.T) {
-	env := throughPgBouncer(harness.New(t, storetest.Engines[1].Empty(t)), "session", "")
-	verifyMigration(env, env.Start(), env.Start(), env.Start())
+	for _, each := range []struct{ mode, protocol string }{{"session", ""}, {"transaction", "exec"}} {
+		t.Run(each.mode, func(t *testing.T) {
+			env := throughPgBouncer(harness.New(t, storetest.Engines[1].Empty(t)), each.mode, each.protocol)
+			verifyMigration(env, env.Start(), env.Start(), env.Start())
+		})
+	}
 }
 
 // throughPgBouncer returns a copy of an Env with PgBouncer before its database. protocol is a default_query_exec_mode of
