@@ -21,6 +21,8 @@ import (
 type Options struct {
 	SQLite   string // path of the file; the file and its folder are created where they are missing
 	Postgres string // connection URL
+	// PostgresRead is the connection URL of a standby of Postgres, from which lists are read; "": none.
+	PostgresRead string
 	// Migrations are the steps of the schema that are written in Go. The steps in SQL are in package migrations.
 	Migrations []GoMigration
 	// Clock replaces the database's clock in transactions; nil: the database's own. Tests move time with it.
@@ -39,6 +41,7 @@ type DB struct {
 	writer      *gorm.DB // for transactions that write
 	reader      *gorm.DB // for statements that only read; refuses to write
 	lister      *gorm.DB // a reader with a pool of its own
+	standby     *standby // nil: none
 	shares      *listShares
 	listTimeout time.Duration
 	pools       []*sql.DB

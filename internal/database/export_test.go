@@ -15,3 +15,6 @@ func Sizes(n int32) [3]int32 {
 
 // ForgetTime makes the next unit of work ask the database for the time.
 func ForgetTime(db *DB) { db.clock.last.Store(nil) }
+
+// UseStandbyAgain makes the next list ask the standby, though it could not be used a moment ago.
+func UseStandbyAgain(db *DB) { db.standby.avoidUntil.Store(0) }

@@ -53,8 +53,9 @@ const statementCacheSize = 128
 
 type postgresEngine struct{}
 
-func openPostgres(o Options) (*DB, error) {
-	config, err := pgxpool.ParseConfig(o.Postgres)
+// poolConfig reads the URL of a variable. At most defaultConns connections are open where the URL has no pool_max_conns.
+func poolConfig(o Options, address string, defaultConns int32) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
 		// The library's error repeats the URL with its password.
 		return nil, errors.New("the database URL can't be read; it looks like postgres://user:password@host:5432/name")
@@ -64,17 +65,25 @@ func openPostgres(o Options) (*DB, error) {
 		config.ConnConfig.RuntimeParams["application_name"] = "invited"
 	}
 	config.ConnConfig.ConnectTimeout = 10 * time.Second
-	plain, err := pgx.ParseConfig(o.Postgres)
+	plain, err := pgx.ParseConfig(address)
 	if err != nil || plain.RuntimeParams["pool_max_conns"] == "" { // the library's default depends on this machine's cores
-		config.MaxConns = postgresConnections
-	}
-	if config.MaxConns < 3 {
-		return nil, errors.New("pool_max_conns in the database URL must be at least 3")
+		config.MaxConns = defaultConns
 	}
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.AfterConnect = setUpConnection
 	config.ConnConfig.Tracer = o.Tracer
 	config.ConnConfig.StatementCacheCapacity = min(config.ConnConfig.StatementCacheCapacity, statementCacheSize)
+	return config, nil
+}
+
+func openPostgres(o Options) (*DB, error) {
+	config, err := poolConfig(o, o.Postgres, postgresConnections)
+	if err != nil {
+		return nil, err
+	}
+	if config.MaxConns < 3 {
+		return nil, errors.New("pool_max_conns in the database URL must be at least 3")
+	}
 	db, sizes := &DB{engine: postgresEngine{}}, divide(config.MaxConns)
 	db.shares = newListShares(int64(max(1, sizes.lists)))
 	var opened []*pgxpool.Pool
@@ -99,8 +108,7 @@ func openPostgres(o Options) (*DB, error) {
 	db.poolUses = func() map[string]PoolUse {
 		uses := map[string]PoolUse{}
 		for i, name := range []string{"requests", "queue", "lists"}[:len(opened)] {
-			s := opened[i].Stat()
-			uses[name] = PoolUse{int(s.AcquiredConns()), int(s.MaxConns()), s.EmptyAcquireCount(), s.EmptyAcquireWaitTime()}
+			uses[name] = poolUse(opened[i])
 		}
 		return uses
 	}
@@ -115,7 +123,46 @@ func openPostgres(o Options) (*DB, error) {
 	dialector := func(pool *sql.DB) gorm.Dialector {
 		return postgresDialector{postgres.New(postgres.Config{Conn: pool})}
 	}
-	return db.init(o, dialector(short), dialector(short), dialector(lists))
+	if _, err := db.init(o, dialector(short), dialector(short), dialector(lists)); err != nil {
+		return nil, err
+	}
+	if o.PostgresRead == "" {
+		return db, nil
+	}
+	if err := db.openStandby(o, max(1, sizes.lists)); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// openStandby opens the pool of the standby, of as many connections as lists have on the writer where its URL says nothing else.
+func (db *DB) openStandby(o Options, connections int32) error {
+	config, err := poolConfig(o, o.PostgresRead, connections)
+	if err != nil {
+		return err
+	}
+	config.ConnConfig.ConnectTimeout = standbyConnectTimeout
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		return fmt.Errorf("the standby can't be opened: %w", err)
+	}
+	lists := stdlib.OpenDBFromPool(pool)
+	closeOthers, usesOfOthers := db.close, db.poolUses
+	db.close = func() { pool.Close(); closeOthers() }
+	db.poolUses = func() map[string]PoolUse {
+		uses := usesOfOthers()
+		uses["standby"] = poolUse(pool)
+		return uses
+	}
+	db.pools = append(db.pools, lists)
+	reader, err := openReader(postgresDialector{postgres.New(postgres.Config{Conn: lists})}, db.engine)
+	db.standby = &standby{writer: db.reader, reader: reader, reset: pool.Reset}
+	return err
+}
+
+func poolUse(pool *pgxpool.Pool) PoolUse {
+	s := pool.Stat()
+	return PoolUse{int(s.AcquiredConns()), int(s.MaxConns()), s.EmptyAcquireCount(), s.EmptyAcquireWaitTime()}
 }
 
 // setUpConnection makes the server plan each statement once, whatever its arguments. By default the server plans most

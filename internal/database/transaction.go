@@ -33,8 +33,9 @@ func (db *DB) Read(ctx context.Context, f func(tx *gorm.DB, now time.Time) error
 const listTimeout = 5 * time.Second
 
 // ReadList is Read for lists, whose cost grows with the number of rows. They have connections of their own, of which one
-// caller's lists use at most half: further ones wait until others end, or until ctx ends. ReadList returns
-// fault.KindUnavailable, with words for the caller, where the list took too long or waited until ctx ended.
+// caller's lists use at most half: further ones wait until others end, or until ctx ends. Where there is a standby, f may run
+// there first and then again: f has to set again whatever it sets outside of itself. ReadList returns fault.KindUnavailable,
+// with words for the caller, where the list took too long or waited until ctx ended.
 func (db *DB) ReadList(ctx context.Context, caller uuid.UUID, f func(tx *gorm.DB, now time.Time) error) error {
 	if outer := db.outerOf(ctx); outer.hasBegun() {
 		limited, cancel := context.WithTimeout(ctx, db.listTimeout)
@@ -52,6 +53,11 @@ func (db *DB) ReadList(ctx context.Context, caller uuid.UUID, f func(tx *gorm.DB
 	}
 	limited, cancel := context.WithTimeout(ctx, db.listTimeout)
 	defer cancel()
+	if db.standby != nil {
+		if done, err := db.standby.read(limited, func(tx *gorm.DB) error { return f(tx, now) }); done {
+			return db.listResult(limited, err)
+		}
+	}
 	return db.listResult(limited, f(db.lister.WithContext(limited), now))
 }
 
