@@ -19,7 +19,7 @@ func openDatabase(c config.Config, options database.Options) (*store.Store, erro
 		return nil, err
 	}
 	if c.Database.Engine == config.Postgres {
-		options.Postgres = c.Database.DSN.Reveal()
+		options.Postgres, options.PostgresRead = c.Database.DSN.Reveal(), c.DatabaseRead.DSN.Reveal()
 	} else {
 		options.SQLite = c.Database.Path
 	}

@@ -30,6 +30,9 @@ type Config struct {
 	// of a server. Default: sqlite://data/invited.db.
 	Database Database `env:"DATABASE_URL" envDefault:"sqlite://data/invited.db"`
 
+	// DatabaseRead is the postgres:// URL of a standby of Database, from which lists are read. Default: none.
+	DatabaseRead Database `env:"DATABASE_READ_URL"`
+
 	// PublicURL is the base of every absolute URL in responses. It ends in "/". Default: http:// and ListenAddr, with
 	// 127.0.0.1 for a host that means every address.
 	PublicURL *url.URL `env:"PUBLIC_URL"`

@@ -22,9 +22,12 @@ type Database struct {
 	DSN    Secret // the whole URL; Postgres only
 }
 
-// String returns the URL of the database without its credentials.
+// String returns the URL of the database without its credentials; "" for the zero Database.
 func (d Database) String() string {
-	if d.Engine == SQLite {
+	switch d.Engine {
+	case "":
+		return ""
+	case SQLite:
 		return "sqlite://" + d.Path
 	}
 	u, err := url.Parse(d.DSN.Reveal())

@@ -29,7 +29,10 @@ func Settings(environ []string) ([]Setting, error) {
 	}
 	given, withProfile := env.ToMap(environ), env.ToMap(environ)
 	setProfileDefaults(withProfile)
-	derived := map[string]string{"DATABASE_URL": c.Database.String(), "PUBLIC_URL": c.PublicURL.String(), "FRONTEND_URL": c.FrontendURL.String()}
+	derived := map[string]string{
+		"DATABASE_URL": c.Database.String(), "DATABASE_READ_URL": c.DatabaseRead.String(),
+		"PUBLIC_URL": c.PublicURL.String(), "FRONTEND_URL": c.FrontendURL.String(),
+	}
 	var settings []Setting
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
 		name := field.Tag.Get("env")

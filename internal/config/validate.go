@@ -34,6 +34,9 @@ func (c *Config) validate() []error {
 			report("METRICS_ADDR", "%q is not HOST:PORT, such as 127.0.0.1:9464", c.MetricsAddr)
 		}
 	}
+	if c.DatabaseRead.Engine != "" && (c.DatabaseRead.Engine != Postgres || c.Database.Engine != Postgres) {
+		report("DATABASE_READ_URL", "only a PostgreSQL server has a standby: set it beside a postgres:// URL in %sDATABASE_URL", prefix)
+	}
 	if c.PublicURL != nil && c.PublicURL.Fragment != "" {
 		report("PUBLIC_URL", "must not contain a fragment: the server's paths are appended to the URL")
 	}

@@ -44,6 +44,7 @@ func (s *Service) Duplicates(
 	ctx context.Context, caller directory.Actor, scopeURL string, pairs []Pair,
 ) (out Duplicates, err error) {
 	err = s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
+		out = Duplicates{}
 		scope, _, err := resolveTarget(tx, caller, scopeURL, uuid.Nil)
 		if err != nil {
 			return err

@@ -27,6 +27,7 @@ type Store interface {
 	Read(ctx context.Context, f func(Tx) error) error
 	// ReadList is Read for what costs more the more rows there are. ReadList lets the lists of one caller wait for each
 	// other where they would keep other callers waiting, and returns fault.KindUnavailable where one takes too long.
+	// ReadList may run f again: f must set again whatever it sets outside of itself.
 	ReadList(ctx context.Context, caller uuid.UUID, f func(Tx) error) error
 	// Change runs decide in a transaction and writes the changes that decide returns, in their order, in the same
 	// transaction. Change is the only way to write. Nothing is written where decide returns an error. Where an
