@@ -73,7 +73,7 @@ func (s *standby) read(ctx context.Context, f func(tx *gorm.DB) error) (done boo
 		if err := awaitPosition(ctx, tx, target); err != nil {
 			return err
 		}
-		return f(tx)
+		return f(tx.WithContext(ctx)) // else a statement would have the conditions of the one before
 	})
 	switch {
 	case errors.Is(err, errBehind):

@@ -36,7 +36,13 @@ func TestListsOnStandby(t *testing.T) {
 	var id int64
 	writeAndList := func(caller uuid.UUID, id int64) {
 		assert.NoError(t, db.Write(t.Context(), func(tx *gorm.DB, _ time.Time) error { return tx.Create(newNote(id, uuid.NewString())).Error }))
-		assert.NoError(t, db.ReadList(t.Context(), caller, func(tx *gorm.DB, _ time.Time) error { return tx.Take(&note{}, id).Error }))
+		assert.NoError(t, db.ReadList(t.Context(), caller, func(tx *gorm.DB, _ time.Time) error {
+			var others int64
+			if err := tx.Model(&note{}).Where("id <> ?", id).Count(&others).Error; err != nil {
+				return err
+			}
+			return tx.Take(&note{}, id).Error
+		}))
 	}
 	// uses does something and returns what became of the lists meanwhile.
 	uses := func(f func()) database.StandbyUse {

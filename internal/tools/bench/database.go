@@ -7,11 +7,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver that fills databases
+
+	"invited/internal/storetest/postgres"
 )
 
 // database is created for a measurement and removed after it.
@@ -87,7 +88,7 @@ func (d *database) open(ctx context.Context) (err error) {
 	if err := d.sql.QueryRowContext(ctx, "SELECT pg_backend_pid()").Scan(&backend); err != nil {
 		return err
 	}
-	d.pid = parentOf(backend)
+	d.pid = postgres.ParentOf(backend)
 	return nil
 }
 
@@ -174,14 +175,4 @@ func (d *database) settings(ctx context.Context) (map[string]string, error) {
 		found[name] = value
 	}
 	return found, rows.Err()
-}
-
-// parentOf returns the process id of a process's parent; 0 where the machine has no /proc.
-func parentOf(pid int) int {
-	fields := statOf(pid)
-	if len(fields) < 2 {
-		return 0
-	}
-	parent, _ := strconv.Atoi(fields[1])
-	return parent
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"invited/internal/storetest/postgres"
 )
 
 // request is a request and its expected status. key is the credential: an API key, a cookie (see cookieName), or a JWT.
@@ -121,13 +123,13 @@ func stretch(
 		})
 	}
 	wait(ctx, warm, dry)
-	server, database := cpu(s.cmd.Process.Pid), cpu(d.pid)
+	server, database := postgres.CPU(s.cmd.Process.Pid), postgres.CPU(d.pid)
 	began := time.Now()
 	measured.Store(true)
 	wait(ctx, length, dry)
 	measured.Store(false)
 	elapsed := time.Since(began)
-	server, database = cpu(s.cmd.Process.Pid)-server, cpu(d.pid)-database
+	server, database = postgres.CPU(s.cmd.Process.Pid)-server, postgres.CPU(d.pid)-database
 	stopped.Store(true)
 	all.Wait()
 	host.CloseIdleConnections()

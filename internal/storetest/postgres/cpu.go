@@ -1,4 +1,4 @@
-package main
+package postgres
 
 import (
 	"os"
@@ -26,6 +26,9 @@ func statOf(pid int) []string {
 	return strings.Fields(text[strings.LastIndexByte(text, ')')+1:]) // the name may have spaces and parentheses
 }
 
+// CPU returns the CPU time of all the server's processes so far; 0 where the machine has no /proc.
+func (s *Server) CPU() time.Duration { return CPU(s.cmd.Process.Pid) }
+
 func ticks(fields []string, of int) time.Duration {
 	total := 0
 	for i := range of {
@@ -37,8 +40,8 @@ func ticks(fields []string, of int) time.Duration {
 	return time.Duration(total) * tick
 }
 
-// cpu returns the CPU time of a process and its children; 0 where the machine has no /proc.
-func cpu(pid int) time.Duration {
+// CPU returns the CPU time of a process and its children; 0 where the machine has no /proc.
+func CPU(pid int) time.Duration {
 	if pid == 0 {
 		return 0
 	}
@@ -51,4 +54,14 @@ func cpu(pid int) time.Duration {
 		}
 	}
 	return total
+}
+
+// ParentOf returns the process id of a process's parent; 0 where the machine has no /proc.
+func ParentOf(pid int) int {
+	fields := statOf(pid)
+	if len(fields) <= fieldParent {
+		return 0
+	}
+	parent, _ := strconv.Atoi(fields[fieldParent])
+	return parent
 }
