@@ -119,6 +119,10 @@ func (a *App) Start(ctx context.Context) (err error) {
 	a.logger.InfoContext(ctx, "serving", "version", version, "url", a.config.PublicURL.String(),
 		"address", a.Addr().String(), "database", a.config.Database.String(), "workers", a.config.Workers)
 	a.logProfile(ctx)
+	var held api.Trouble
+	if errors.As(a.checkHeld(ctx), &held) {
+		a.logger.WarnContext(ctx, held.Error())
+	}
 	if a.demo == nil {
 		for _, line := range startWarnings(a.config) {
 			a.logger.WarnContext(ctx, "the set-up is half done", "problem", line)
@@ -234,6 +238,9 @@ func (a *App) readiness(ctx context.Context) map[string]error {
 			}
 		}
 	}
+	if checks["database"] == nil && checks["schema"] == nil {
+		checks["deliveries"] = a.checkHeld(ctx)
+	}
 	for issuer, reason := range a.providers.Troubles() {
 		checks["sign_in_"+issuer] = nil
 		if reason != "" {
@@ -241,4 +248,13 @@ func (a *App) readiness(ctx context.Context) map[string]error {
 		}
 	}
 	return checks
+}
+
+// checkHeld returns an api.Trouble while deliveries are held.
+func (a *App) checkHeld(ctx context.Context) error {
+	since, err := a.db.HeldSince(ctx)
+	if err == nil && !since.IsZero() {
+		err = api.Trouble("deliveries are held since " + since.Format(time.RFC3339) + ": nothing is sent until `invited jobs release`")
+	}
+	return err
 }
