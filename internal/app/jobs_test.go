@@ -12,13 +12,18 @@ import (
 // waitForSweeps waits until two more sweeps are done: by then the workers have looked for other jobs, too.
 func waitForSweeps(p *harness.Process, env *harness.Env) {
 	p.T.Helper()
-	sweeps := func() (count int) {
-		require.NoError(p.T, env.DB().QueryRowContext(p.T.Context(),
-			"SELECT count(*) FROM river_job WHERE kind = 'sweep' AND state = 'completed'").Scan(&count))
-		return count
-	}
-	before := sweeps()
-	p.WaitUntil("two sweeps are done", func() bool { return sweeps() >= before+2 })
+	const done = "SELECT count(*) FROM river_job WHERE kind = 'sweep' AND state = 'completed'"
+	before := count(env, done)
+	p.WaitUntil("two sweeps are done", func() bool { return count(env, done) >= before+2 })
+}
+
+// count returns the number that a query finds. It leaves no connection open, with which a database can't be restored.
+func count(env *harness.Env, query string) (n int) {
+	env.T.Helper()
+	db := env.DB()
+	require.NoError(env.T, db.QueryRowContext(env.T.Context(), query).Scan(&n))
+	require.NoError(env.T, db.Close())
+	return n
 }
 
 // While deliveries are held, no process sends anything, also after a restart. Each is sent once when they are released.

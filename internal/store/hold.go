@@ -107,6 +107,13 @@ func (s *Store) WaitingDeliveries(ctx context.Context, limit int) (found []Waiti
 	return found, err
 }
 
+// CountWaiting returns the number of jobs that send something and are not done.
+func (s *Store) CountWaiting(ctx context.Context) (int, error) {
+	var count int64
+	err := s.read(ctx, func(tx *Tx) error { return tx.waiting().Count(&count).Error })
+	return int(count), err
+}
+
 // RunningDeliveries returns the number of jobs that send something at this moment, or did when their process died.
 func (s *Store) RunningDeliveries(ctx context.Context) (count int64, err error) {
 	err = s.read(ctx, func(tx *Tx) error { return tx.waiting().Where("river_job.state = 'running'").Count(&count).Error })
