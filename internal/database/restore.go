@@ -91,19 +91,10 @@ func (db *DB) Check(ctx context.Context, table string) error {
 			return ErrForeign
 		}
 	}
-	var version, known int64
-	if err := session.Raw("SELECT max(version_id) FROM " + goose.DefaultTablename + " WHERE is_applied").Row().Scan(&version); err != nil {
-		return translate(db.engine, err)
-	}
-	all, err := db.Migrations(ctx)
-	if err != nil {
+	if applied, known, err := db.Versions(ctx); err != nil {
 		return err
-	}
-	for _, each := range all {
-		known = max(known, each.Version)
-	}
-	if version > known {
-		return fmt.Errorf("%w: it is at version %d, and this program knows %d", ErrNewer, version, known)
+	} else if applied > known {
+		return fmt.Errorf("%w: it is at version %d, and this program knows %d", ErrNewer, applied, known)
 	}
 	return nil
 }
