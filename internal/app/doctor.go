@@ -110,9 +110,7 @@ func (p Process) checks(c config.Config, flags doctorFlags) []doctor.Check {
 		{Name: "secret key", Run: func(context.Context) []doctor.Finding { return checkSecret(c) }},
 		{Name: "database", Limit: quickCheckLimit, Run: func(ctx context.Context) []doctor.Finding { return p.checkDatabase(ctx, c) }},
 		{Name: "server", Run: func(ctx context.Context) []doctor.Finding { return checkServer(ctx, c) }},
-		{Name: "public url", Run: func(ctx context.Context) []doctor.Finding {
-			return doctor.CheckPublicURL(ctx, c.PublicURL, time.Now())
-		}},
+		{Name: "public url", Run: func(ctx context.Context) []doctor.Finding { return checkPublicURL(ctx, c) }},
 		{Name: "mail", Limit: time.Minute, Run: func(ctx context.Context) []doctor.Finding { return checkMail(ctx, c, flags.sendTo) }},
 	}
 	for _, each := range []struct {
@@ -229,6 +227,9 @@ func (p Process) checkDatabase(ctx context.Context, c config.Config) (found []do
 	if err != nil {
 		return []doctor.Finding{finding(doctor.Wrong, "Look into the database's log.", "The database could not be examined: %s.", explainUnusable(c, err))}
 	}
+	if diagnosis.Damage != "" { // nothing else that is read of the database can be believed
+		return doctor.JudgeDatabase(diagnosis, doctor.Schema{})
+	}
 	schema, err := examineSchema(ctx, db)
 	if err != nil {
 		return []doctor.Finding{finding(doctor.Wrong, "Look into the database's log.", "The schema could not be read: %s.", explainUnusable(c, err))}
@@ -289,12 +290,21 @@ func examineQueue(ctx context.Context, db *store.Store) (q doctor.Queue, err err
 	return q, err
 }
 
+// unknownPort is the finding about a server whose port the system chooses.
+var unknownPort = finding(doctor.Note, "Set a port.", "INVITED_LISTEN_ADDR has the port 0: where the server listens is not known here.")
+
 func checkServer(ctx context.Context, c config.Config) []doctor.Finding {
-	local := c.LocalURL()
-	if local.Port() == "0" {
-		return []doctor.Finding{finding(doctor.Note, "", "INVITED_LISTEN_ADDR has the port 0: nobody knows where the server listens.")}
+	if local := c.LocalURL(); local.Port() != "0" {
+		return doctor.CheckServer(ctx, local)
 	}
-	return doctor.CheckServer(ctx, local)
+	return []doctor.Finding{unknownPort}
+}
+
+func checkPublicURL(ctx context.Context, c config.Config) []doctor.Finding {
+	if c.PublicURL.Port() != "0" {
+		return doctor.CheckPublicURL(ctx, c.PublicURL, time.Now())
+	}
+	return []doctor.Finding{unknownPort}
 }
 
 func checkMail(ctx context.Context, c config.Config, sendTo string) []doctor.Finding {

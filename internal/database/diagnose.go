@@ -29,11 +29,11 @@ type PostgresDiagnosis struct {
 func (db *DB) Diagnose(ctx context.Context) (d Diagnosis, err error) {
 	session := db.reader.WithContext(ctx)
 	if !db.IsPostgres() {
-		if err := session.Raw("SELECT 'SQLite ' || sqlite_version()").Row().Scan(&d.Version); err != nil {
-			return d, translate(db.engine, err)
+		err := session.Raw("SELECT 'SQLite ' || sqlite_version()").Row().Scan(&d.Version)
+		if err == nil {
+			err = session.Raw("PRAGMA quick_check(1)").Row().Scan(&d.Damage)
 		}
-		err := session.Raw("PRAGMA quick_check(1)").Row().Scan(&d.Damage)
-		if err != nil && isDamage(err) {
+		if isDamage(err) {
 			d.Damage, err = err.Error(), nil
 		} else if d.Damage == "ok" {
 			d.Damage = ""

@@ -15,11 +15,11 @@ type Schema struct {
 
 // JudgeDatabase says what is wrong with a database that answers.
 func JudgeDatabase(d database.Diagnosis, s Schema) (found []Finding) {
+	if d.Damage != "" {
+		return append(found, wrong("Stop the server, and restore a backup: `invited restore FILE`.", "The SQLite file is damaged: %s.", d.Damage))
+	}
 	found = append(found, ok("%s answers.", d.Version), judgeSchema(s))
 	if d.Postgres == nil {
-		if d.Damage != "" {
-			return append(found, wrong("Stop the server, and restore a backup: `invited restore FILE`.", "The SQLite file is damaged: %s.", d.Damage))
-		}
 		return append(found, ok("The SQLite file is whole (quick_check)."))
 	}
 	return append(found, judgePostgres(*d.Postgres)...)

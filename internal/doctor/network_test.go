@@ -9,82 +9,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/net/dns/dnsmessage"
 
 	"invited/internal/doctor"
+	"invited/internal/systemtest/harness"
 )
-
-// dnsServer answers with the records of a zone, by name without the last dot.
-type dnsServer struct {
-	txt map[string][]string
-	mx  map[string][]string
-	a   map[string]bool
-}
-
-// start returns the server's address.
-func (s dnsServer) start(t *testing.T) string {
-	t.Helper()
-	conn, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var done sync.WaitGroup
-	done.Go(func() {
-		buffer := make([]byte, 4096)
-		for {
-			n, peer, err := conn.ReadFrom(buffer)
-			if err != nil {
-				return
-			}
-			if answer, err := s.answer(buffer[:n]); err == nil {
-				_, _ = conn.WriteTo(answer, peer)
-			}
-		}
-	})
-	t.Cleanup(func() {
-		_ = conn.Close()
-		done.Wait()
-	})
-	return conn.LocalAddr().String()
-}
-
-func (s dnsServer) answer(query []byte) ([]byte, error) {
-	var m dnsmessage.Message
-	if err := m.Unpack(query); err != nil {
-		return nil, err
-	}
-	q := m.Questions[0]
-	name := strings.TrimSuffix(strings.ToLower(q.Name.String()), ".")
-	answer := dnsmessage.Message{
-		Header: dnsmessage.Header{ID: m.ID, Response: true, Authoritative: true, RecursionAvailable: true}, Questions: m.Questions[:1],
-	}
-	add := func(body dnsmessage.ResourceBody) {
-		header := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 60}
-		answer.Answers = append(answer.Answers, dnsmessage.Resource{Header: header, Body: body})
-	}
-	switch q.Type {
-	case dnsmessage.TypeTXT:
-		for _, each := range s.txt[name] {
-			add(&dnsmessage.TXTResource{TXT: []string{each}})
-		}
-	case dnsmessage.TypeMX:
-		for _, each := range s.mx[name] {
-			add(&dnsmessage.MXResource{Pref: 10, MX: dnsmessage.MustNewName(each)})
-		}
-	case dnsmessage.TypeA:
-		if s.a[name] {
-			add(&dnsmessage.AResource{A: [4]byte{192, 0, 2, 1}})
-		}
-	}
-	if len(answer.Answers) == 0 {
-		answer.RCode = dnsmessage.RCodeNameError
-	}
-	return answer.Pack()
-}
 
 func levels(found []doctor.Finding) (all []doctor.Level) {
 	for _, f := range found {
@@ -95,8 +27,8 @@ func levels(found []doctor.Finding) (all []doctor.Level) {
 
 func TestCheckSender(t *testing.T) {
 	t.Parallel()
-	address := dnsServer{
-		txt: map[string][]string{
+	address := harness.DNSZone{
+		TXT: map[string][]string{
 			"good.example":               {"v=spf1 mx -all"},
 			"_dmarc.good.example":        {"v=DMARC1; p=reject"},
 			"s1._domainkey.good.example": {"v=DKIM1; p=MIIB"},
@@ -104,9 +36,9 @@ func TestCheckSender(t *testing.T) {
 			"_dmarc.below.example":       {"v=DMARC1; p=none; sp=quarantine"},
 			"s1._domainkey.bare.example": {"v=DKIM1; p="},
 		},
-		mx: map[string][]string{"good.example": {"mx.good.example."}, "mail.below.example": {"."}},
-		a:  map[string]bool{"bare.example": true},
-	}.start(t)
+		MX: map[string][]string{"good.example": {"mx.good.example."}, "mail.below.example": {"."}},
+		A:  map[string]bool{"bare.example": true},
+	}.Serve(t)
 	resolver, err := doctor.NewResolver(address)
 	require.NoError(t, err)
 	for domain, want := range map[string][]doctor.Level{ // SPF, DKIM, DMARC, MX
