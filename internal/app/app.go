@@ -119,9 +119,8 @@ func (a *App) Start(ctx context.Context) (err error) {
 	a.logger.InfoContext(ctx, "serving", "version", version, "url", a.config.PublicURL.String(),
 		"address", a.Addr().String(), "database", a.config.Database.String(), "workers", a.config.Workers)
 	a.logProfile(ctx)
-	var held api.Trouble
-	if errors.As(a.checkHeld(ctx), &held) {
-		a.logger.WarnContext(ctx, held.Error())
+	if held := a.heldTrouble(ctx); held != "" {
+		a.logger.WarnContext(ctx, "deliveries are held", "problem", held.Error())
 	}
 	if a.demo == nil {
 		for _, line := range startWarnings(a.config) {
@@ -238,8 +237,8 @@ func (a *App) readiness(ctx context.Context) map[string]error {
 			}
 		}
 	}
-	if checks["database"] == nil && checks["schema"] == nil {
-		checks["deliveries"] = a.checkHeld(ctx)
+	if held := a.heldTrouble(ctx); held != "" {
+		checks["deliveries"] = held
 	}
 	for issuer, reason := range a.providers.Troubles() {
 		checks["sign_in_"+issuer] = nil
@@ -250,11 +249,11 @@ func (a *App) readiness(ctx context.Context) map[string]error {
 	return checks
 }
 
-// checkHeld returns an api.Trouble while deliveries are held.
-func (a *App) checkHeld(ctx context.Context) error {
+// heldTrouble says that deliveries are held; "" where they are not, or the database can't be asked.
+func (a *App) heldTrouble(ctx context.Context) api.Trouble {
 	since, err := a.db.HeldSince(ctx)
-	if err == nil && !since.IsZero() {
-		err = api.Trouble("deliveries are held since " + since.Format(time.RFC3339) + ": nothing is sent until `invited jobs release`")
+	if err != nil || since.IsZero() {
+		return ""
 	}
-	return err
+	return api.Trouble("deliveries are held since " + since.Format(time.RFC3339) + ": nothing is sent until `invited jobs release`")
 }

@@ -312,7 +312,11 @@ func checkMail(ctx context.Context, c config.Config, sendTo string) []doctor.Fin
 		if err := checkMailDir(c); err != nil {
 			return []doctor.Finding{finding(doctor.Wrong, "", "%s.", err)}
 		}
-		return []doctor.Finding{finding(doctor.Note, "Set INVITED_SMTP_URL.", "No mail is sent: each is written into the folder %s.", c.MailDir)}
+		found := []doctor.Finding{finding(doctor.Note, "Set INVITED_SMTP_URL.", "No mail is sent: each is written into the folder %s.", c.MailDir)}
+		if sendTo != "" {
+			found = append(found, finding(doctor.Wrong, "Set INVITED_SMTP_URL.", "The test letter was not sent: there is no mail server."))
+		}
+		return found
 	}
 	transport, err := newTransport(c)
 	if err != nil {

@@ -103,6 +103,8 @@ func TestDoctorOnBrokenSettings(t *testing.T) {
 	_, output = wrongOf(t, env.With("INVITED_BOGUS=1"))
 	require.Contains(t, output, "INVITED_BOGUS is no variable")
 	require.Contains(t, output, "The first start makes the database")
+	wrong, _ = wrongOf(t, env, "--send-to", "operator@good.example")
+	require.Equal(t, []string{"The test letter was not sent: there is no mail server."}, wrong)
 	wrong, _ = wrongOf(t, env.With("INVITED_SECRET_KEY="+strings.Repeat("abc", 20)))
 	require.Contains(t, strings.Join(wrong, "\n"), "3 different characters")
 	wrong, _ = wrongOf(t, env.With("INVITED_DATABASE_URL=postgres://invited:"+harness.Password+"@127.0.0.1:1/nosuch"))

@@ -147,7 +147,7 @@ func (p Process) reportRestore(c config.Config, file, kept string, waiting int, 
 		say("Links to approve that were mailed need the %s of then.", c.SecretFile())
 	}
 	if hold {
-		say("Deliveries are held. Waiting: %s, which may have been sent since the backup. Start the server, see `invited jobs list`, "+
+		say("Deliveries are held. Waiting: %s, of which some may have been done since the backup. Start the server, see `invited jobs list`, "+
 			"then run `invited jobs release`, or `invited jobs release --discard`.", plural(waiting, "job"))
 	}
 }

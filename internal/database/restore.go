@@ -161,6 +161,9 @@ func ClaimFile(ctx context.Context, path string) (_ *Claim, err error) {
 // Replace puts a SQLite database that nobody has open in the place of the one that is claimed, and keeps that one at a path of the
 // same folder. There is one or the other at any time, also after a power cut.
 func (c *Claim) Replace(with, kept string) error {
+	if info, err := os.Stat(with + "-wal"); err == nil && info.Size() > 0 {
+		return fmt.Errorf("%s is not a single file: its log could not be written into it", with)
+	}
 	file, err := os.Open(with)
 	if err != nil {
 		return err

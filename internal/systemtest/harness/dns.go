@@ -56,19 +56,18 @@ func (z DNSZone) answer(query []byte) ([]byte, error) {
 		header := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 60}
 		answer.Answers = append(answer.Answers, dnsmessage.Resource{Header: header, Body: body})
 	}
-	switch q.Type {
-	case dnsmessage.TypeTXT:
+	if q.Type == dnsmessage.TypeTXT {
 		for _, each := range z.TXT[name] {
 			add(&dnsmessage.TXTResource{TXT: []string{each}})
 		}
-	case dnsmessage.TypeMX:
+	}
+	if q.Type == dnsmessage.TypeMX {
 		for _, each := range z.MX[name] {
 			add(&dnsmessage.MXResource{Pref: 10, MX: dnsmessage.MustNewName(each)})
 		}
-	case dnsmessage.TypeA:
-		if z.A[name] {
-			add(&dnsmessage.AResource{A: [4]byte{192, 0, 2, 1}})
-		}
+	}
+	if q.Type == dnsmessage.TypeA && z.A[name] {
+		add(&dnsmessage.AResource{A: [4]byte{192, 0, 2, 1}})
 	}
 	if len(answer.Answers) == 0 {
 		answer.RCode = dnsmessage.RCodeNameError
