@@ -105,6 +105,9 @@ func requireKept(t *testing.T, env *harness.Env, output string) string {
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	require.Equal(t, filepath.Dir(databasePath(env)), filepath.Dir(path))
+	files, err := filepath.Glob(databasePath(env) + "*-*")
+	require.NoError(t, err)
+	require.Equal(t, []string{path}, files, "no log is left beside the database, nor beside the kept one")
 	return path
 }
 

@@ -174,9 +174,15 @@ func (c *Claim) Replace(with, kept string) error {
 	if err := os.Link(c.path, kept); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the present database can't be kept: %w", err)
 	}
-	// The log of another database beside the new one would destroy it.
+	// The log of another database beside the new one would destroy it. What is beside a claimed database has no
+	// changes: its log is in the file, and its journal is over.
 	for _, suffix := range beside {
-		if err := os.Rename(c.path+suffix, kept+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if c.conn != nil || suffix == "-shm" { // the index of a log, which SQLite makes again
+			err = os.Remove(c.path + suffix)
+		} else {
+			err = os.Rename(c.path+suffix, kept+suffix)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("the present database can't be kept: %w", err)
 		}
 	}
