@@ -142,7 +142,7 @@ func (p Process) reportRestore(c config.Config, file, kept string, waiting int, 
 		say("Links to approve that were mailed need the INVITED_SECRET_KEY with which they were made.")
 	} else if _, err := os.Stat(c.SecretFile()); errors.Is(err, fs.ErrNotExist) {
 		say("There is no %s: put the one there that was kept with the backup, before a server starts and makes another one. Without it, "+
-			"links to approve that were mailed stop working.", c.SecretFile())
+			"links to approve that were mailed stop working, and requests of the last day can't be repeated.", c.SecretFile())
 	} else {
 		say("Links to approve that were mailed need the %s of then.", c.SecretFile())
 	}
