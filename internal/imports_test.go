@@ -48,6 +48,10 @@ var bans = []ban{
 		why: "they send values, and know neither rules nor rows",
 	},
 	{
+		who: []string{"internal/doctor"}, what: []string{ours}, but: []string{"internal/database", "internal/delivery", "internal/mail"},
+		why: "it judges values, and asks other servers",
+	},
+	{
 		who: []string{"internal/database"}, what: []string{ours}, but: []string{"internal/fault", "migrations"},
 		why: "it knows the engines, and no table of ours",
 	},

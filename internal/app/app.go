@@ -119,6 +119,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 	a.logger.InfoContext(ctx, "serving", "version", version, "url", a.config.PublicURL.String(),
 		"address", a.Addr().String(), "database", a.config.Database.String(), "workers", a.config.Workers)
 	a.logProfile(ctx)
+	if held := a.heldTrouble(ctx); held != "" {
+		a.logger.WarnContext(ctx, "deliveries are held", "problem", held.Error())
+	}
 	if a.demo == nil {
 		for _, line := range startWarnings(a.config) {
 			a.logger.WarnContext(ctx, "the set-up is half done", "problem", line)
@@ -234,6 +237,9 @@ func (a *App) readiness(ctx context.Context) map[string]error {
 			}
 		}
 	}
+	if held := a.heldTrouble(ctx); held != "" {
+		checks["deliveries"] = held
+	}
 	for issuer, reason := range a.providers.Troubles() {
 		checks["sign_in_"+issuer] = nil
 		if reason != "" {
@@ -241,4 +247,13 @@ func (a *App) readiness(ctx context.Context) map[string]error {
 		}
 	}
 	return checks
+}
+
+// heldTrouble says that deliveries are held; "" where they are not, or the database can't be asked.
+func (a *App) heldTrouble(ctx context.Context) api.Trouble {
+	since, err := a.db.HeldSince(ctx)
+	if err != nil || since.IsZero() {
+		return ""
+	}
+	return api.Trouble("deliveries are held since " + since.Format(time.RFC3339) + ": nothing is sent until `invited jobs release`")
 }

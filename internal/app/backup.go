@@ -17,7 +17,7 @@ func (p Process) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "backup FILE", Short: "Copy the SQLite database into a file, while the server runs",
 		Long: `Writes the SQLite database, as it is at one moment, into a new file that only its owner can read. The server goes on
-meanwhile. To restore, stop the server, move the database's files away and put the file in their place.
+meanwhile. "invited restore" puts the file in place.
 PostgreSQL has its own tools: pg_dump, or a copy with its log for any point in time.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {

@@ -45,7 +45,7 @@ func TestHelp(t *testing.T) {
 	for _, each := range []string{
 		"", "serve", "migrate", "migrate up", "migrate status", "directory", "directory apply", "directory export",
 		"token", "token create", "token list", "token revoke", "user", "user sign-out", "mail", "mail preview", "events", "events redeliver",
-		"invite", "health", "config", "man", "openapi", "version",
+		"invite", "health", "config", "man", "openapi", "version", "doctor", "backup", "restore", "jobs", "jobs list", "jobs hold", "jobs release",
 	} {
 		output := env.Run("", append(strings.Fields(each), "--help")...).OK()
 		require.Contains(t, output, strings.TrimSpace("invited "+each), each)
@@ -106,6 +106,14 @@ func TestWrongUsage(t *testing.T) {
 		{"invite", "--follow", "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11", "--scope", "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11"},
 		{"invite", "--follow", "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11", "--on-duplicate", "skip"},
 		{"health", "now"},
+		{"jobs", "now"},
+		{"jobs", "list", "--limit", "0"},
+		{"jobs", "hold", "now"},
+		{"jobs", "release", "all"},
+		{"restore"},
+		{"restore", "one.db", "two.db"},
+		{"doctor", "now"},
+		{"doctor", "--dns", "192.0.2.53"},
 		{"config", "now"},
 		{"man"},
 		{"man", "now"},
@@ -136,6 +144,8 @@ var databaseCommands = [][]string{
 	{"token", "list"},
 	{"token", "revoke", "--user", "olivia"},
 	{"events", "redeliver", "--since", "1h"},
+	{"jobs"},
+	{"jobs", "hold"},
 }
 
 func TestDatabaseIsUnreachable(t *testing.T) {

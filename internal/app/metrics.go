@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"time"
 
 	"invited/internal/metrics"
 )
@@ -37,6 +38,11 @@ func (a *App) serveMetrics(ctx context.Context) {
 		}
 		if err == nil {
 			found.Invitations, err = a.db.InvitationsByState(ctx)
+		}
+		if err == nil {
+			var since time.Time
+			since, err = a.db.HeldSince(ctx)
+			found.Held = !since.IsZero()
 		}
 		return found, err
 	})

@@ -112,6 +112,24 @@ func (db *DB) Current(ctx context.Context) (bool, error) {
 	return !slices.ContainsFunc(all, func(each Migration) bool { return each.Applied == nil }), nil
 }
 
+// Versions returns the number of the last step that was applied, which a later version of this program may have added, and the number of
+// the last step that this program knows.
+func (db *DB) Versions(ctx context.Context) (applied, known int64, err error) {
+	all, err := db.Migrations(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	begun := false
+	for _, each := range all {
+		known, begun = max(known, each.Version), begun || each.Applied != nil
+	}
+	if !begun {
+		return 0, known, nil
+	}
+	err = db.reader.WithContext(ctx).Table(goose.DefaultTablename).Where("is_applied").Select("max(version_id)").Row().Scan(&applied)
+	return applied, known, translate(db.engine, err)
+}
+
 func (db *DB) migration(source *goose.Source) Migration {
 	for _, step := range db.goSteps {
 		if step.Version == source.Version {

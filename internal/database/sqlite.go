@@ -28,6 +28,9 @@ import (
 // have a pool each, from which no writer takes.
 const sqliteConnections = 4
 
+// lockSuffix ends the name of the file that a process locks while it migrates.
+const lockSuffix = ".migrate.lock"
+
 type sqliteEngine struct{}
 
 func openSQLite(o Options) (*DB, error) {
@@ -58,7 +61,7 @@ func openSQLite(o Options) (*DB, error) {
 	}
 	db := &DB{
 		engine: sqliteEngine{}, pools: []*sql.DB{listers, readers, writers}, queue: writers,
-		shares: newListShares(sqliteConnections), lockFile: path + ".migrate.lock",
+		shares: newListShares(sqliteConnections), lockFile: path + lockSuffix,
 	}
 	db.poolUses = func() map[string]PoolUse {
 		uses := map[string]PoolUse{}

@@ -354,3 +354,16 @@ func (s *Service) scopeLink(scope directory.Scope) string {
 	}
 	return s.FrontendURL + "organizations/" + scope.CustomerUUID.String() + "/"
 }
+
+// DiscardDelivery records that a delivery is not made, because an operator has dropped its job.
+func (s *Service) DiscardDelivery(ctx context.Context, job Deliver) error {
+	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		found, err := tx.FindForChange(job.Invitation)
+		if fault.Is(err, fault.KindNotFound) {
+			return nil, nil
+		} else if err != nil {
+			return nil, err
+		}
+		return []Change{discardDelivery(found, job)}, nil
+	})
+}

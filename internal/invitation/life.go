@@ -484,6 +484,20 @@ func reasonNotToSend(v View, obstacle Refusal) string {
 	}
 }
 
+// discarded is the ErrorMessage of a delivery whose job an operator has dropped, which may have been done before a restore.
+const discarded = "Not sent: the operator of the server dropped what was waiting. The invitation may have arrived before; send it again if it did not."
+
+// discardDelivery returns the change that records that the job's delivery is not made; an empty one where there is nothing to
+// record.
+func discardDelivery(found Invitation, job Deliver) Change {
+	if found.Delivery != job.Delivery || found.ExecutionState == OK || found.StoredState != Pending {
+		return Change{}
+	}
+	after := found
+	after.ExecutionState, after.ErrorMessage = Erred, discarded
+	return change(found, after, byServer(EventDeliveryFailed))
+}
+
 // finishDelivery returns the change that records how an attempt at the job's delivery ended. found is the invitation as
 // it is now; nil: it was deleted. Where the invitation was deleted or has a newer delivery, the change is an event
 // alone: the message may have arrived all the same. The change is empty where the outcome is recorded already.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -189,4 +190,31 @@ func (c *injector) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// A probe goes as far as the login, and sends nothing.
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	server := newSMTPRecorder(t, recorderOptions{tls: true, name: remoteHost, password: "secret"})
+	probe := func(url string, trusted bool) (Probe, error) {
+		s := newRemoteSMTP(t, url, server.addr, nil)
+		if trusted {
+			s.roots = server.roots
+		}
+		return s.Probe(t.Context())
+	}
+	found, err := probe("smtp://alice:secret@"+remoteHost, true)
+	require.NoError(t, err)
+	require.True(t, found.LoggedIn)
+	require.Equal(t, "TLS 1.3", found.TLS)
+	require.WithinDuration(t, time.Now().Add(time.Hour), found.CertificateEnds, time.Minute)
+	found, err = probe("smtp+insecure://alice:secret@"+remoteHost, true)
+	require.NoError(t, err)
+	require.Equal(t, Probe{LoggedIn: true}, found)
+	_, err = probe("smtp://alice:wrong-password@"+remoteHost, true)
+	require.True(t, checkFailure(t, err).Operator)
+	require.NotContains(t, err.Error(), "wrong-password")
+	_, err = probe("smtp://alice:secret@"+remoteHost, false)
+	require.Contains(t, checkFailure(t, err).Reason, "TLS and certificate")
+	require.Empty(t, server.received())
 }

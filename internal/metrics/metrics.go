@@ -68,6 +68,7 @@ type Samples struct {
 	Pools       map[string]Pool  // of connections, by what they are for
 	Jobs        []Jobs           // those that are not done
 	Invitations map[string]int64 // by state
+	Held        bool             // deliveries are held
 }
 
 // Jobs are the jobs of a kind in a state.
@@ -98,6 +99,7 @@ var (
 	queued      = prometheus.NewDesc("invited_queue_jobs", "Jobs of the database that are not done, by kind and state.", []string{"kind", "state"}, nil)
 	oldestJob   = prometheus.NewDesc("invited_queue_oldest_seconds", "For how long the oldest job of a kind that waits could have run.", []string{"kind"}, nil)
 	invitations = prometheus.NewDesc("invited_invitations", "Invitations of the database, by state.", []string{"state"}, nil)
+	held        = prometheus.NewDesc("invited_deliveries_held", "Whether an operator holds deliveries: 1 or 0.", nil, nil)
 	inUse       = prometheus.NewDesc("invited_pool_in_use", "Connections to the database that are in use, by pool.", []string{"pool"}, nil)
 	size        = prometheus.NewDesc("invited_pool_max", "Connections to the database that may be open, by pool.", []string{"pool"}, nil)
 	waits       = prometheus.NewDesc("invited_pool_waits_total", "How often a pool had no free connection.", []string{"pool"}, nil)
@@ -106,7 +108,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (database) Describe(to chan<- *prometheus.Desc) {
-	for _, each := range []*prometheus.Desc{up, queued, oldestJob, invitations, inUse, size, waits, waited} {
+	for _, each := range []*prometheus.Desc{up, queued, oldestJob, invitations, held, inUse, size, waits, waited} {
 		to <- each
 	}
 }
@@ -116,10 +118,15 @@ func (d database) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 	defer cancel()
 	found, err := d.read(ctx)
-	isUp := 1.0
+	isUp, isHeld := 1.0, 0.0
+	if found.Held {
+		isHeld = 1
+	}
 	if err != nil {
 		isUp = 0
 		to <- prometheus.NewInvalidMetric(queued, err)
+	} else {
+		to <- prometheus.MustNewConstMetric(held, prometheus.GaugeValue, isHeld)
 	}
 	to <- prometheus.MustNewConstMetric(up, prometheus.GaugeValue, isUp)
 	oldest := map[string]time.Duration{}

@@ -38,6 +38,13 @@ func (s *Store) QueuedJobs(ctx context.Context) (found []QueuedJobs, err error) 
 	return found, err
 }
 
+// DiscardedJobs returns the number of jobs that were tried as often as they may, and are kept for a week. It returns
+// fault.KindUnavailable where the database can't be reached.
+func (s *Store) DiscardedJobs(ctx context.Context) (count int64, err error) {
+	err = s.read(ctx, func(tx *Tx) error { return tx.db.Table("river_job").Where("state = 'discarded'").Count(&count).Error })
+	return count, err
+}
+
 // InvitationsByState returns the number of invitations in each state. An invitation that has ended counts as what it was until the
 // sweep has seen it. It returns fault.KindUnavailable where the database can't be reached.
 func (s *Store) InvitationsByState(ctx context.Context) (found map[string]int64, err error) {
