@@ -28,7 +28,12 @@ func (h handlers) EventsList(
 	if err != nil {
 		return nil, err
 	}
+	deleted, err := h.Lifecycle.DeletedThrough(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := server.EventsList200JSONResponse{Body: convertAll(found, lifecycleEvent)}
+	out.Headers.XEventsDeletedThrough = nilIfEmpty(deleted)
 	if more {
 		last := strconv.FormatInt(*found[len(found)-1].Position, 10)
 		out.Headers.Link = new(link("next", h.PublicURL+"api/events/", queryOf(ctx), "after", last))
