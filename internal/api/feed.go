@@ -33,7 +33,9 @@ func (h handlers) EventsList(
 		return nil, err
 	}
 	out := server.EventsList200JSONResponse{Body: convertAll(found, lifecycleEvent)}
-	out.Headers.XEventsDeletedThrough = nilIfEmpty(deleted)
+	if deleted > 0 {
+		out.Headers.XEventsDeletedThrough = &deleted
+	}
 	if more {
 		last := strconv.FormatInt(*found[len(found)-1].Position, 10)
 		out.Headers.Link = new(link("next", h.PublicURL+"api/events/", queryOf(ctx), "after", last))

@@ -110,7 +110,7 @@ func (a Address) endsAt(text string, begin, end int) bool {
 	after, size := utf8.DecodeRuneInString(text[end:])
 	next, _ := utf8.DecodeRuneInString(text[end+size:])
 	switch {
-	case begin > 0 && (isWord(before) || strings.ContainsRune("._+-!#$*^~", before)) && !isEscape(text[:begin]):
+	case begin > 0 && (isWord(before) || strings.ContainsRune("._+-", before)) && !isEscape(text[:begin]):
 		return false
 	case end < len(text) && (isWord(after) || after == '-'):
 		return false

@@ -170,7 +170,9 @@ func (s *Service) eraseInvitations(ctx context.Context, p Person, done *Erased) 
 		var open int
 		var err error
 		erased, open, err = s.Store.EraseInvitations(ctx, p, eraseBatch,
-			func(i invitation.Invitation, now time.Time) []invitation.Change { return invitation.Erase(i, now, s.Lifetime) })
+			func(i invitation.Invitation, now time.Time) []invitation.Change {
+				return invitation.Erase(i, now, s.Lifetime)
+			})
 		if err != nil {
 			return err
 		}

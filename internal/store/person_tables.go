@@ -261,6 +261,9 @@ func (t personTable) isAbout(p person.Person, row person.Row) bool {
 		default: // says nothing of whom the row is about
 		}
 	}
+	if t.name == "sign_in_events" && row["user_uuid"] == nil && p.Address.Has(asText(row["detail"])) {
+		return true // somebody who tried to sign in with the address
+	}
 	_, is := p.User(asText(row["requester_uuid"]))
 	return is
 }
@@ -323,9 +326,6 @@ func (t personTable) shown(p person.Person, row person.Row) person.Row {
 // without returns the columns of a row that change when the person is erased, and whether the row is deleted instead.
 func (t personTable) without(p person.Person, row person.Row) (changes map[string]string, isDropped bool) {
 	about := t.isAbout(p, row)
-	if t.name == "sign_in_events" && asText(row["user_uuid"]) == "" && p.Address.Has(asText(row["detail"])) {
-		about = true // somebody who tried to sign in with the address
-	}
 	if about && t.isDropped {
 		// What was recorded of this, or of an attempt at it before, stays.
 		return nil, t.name != "sign_in_events" || asText(row["event_type"]) != string(identity.EventErased)
