@@ -4854,8 +4854,8 @@ type ClientInterface interface {
 	//
 	// Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
 	// can read the events of every group invitation, also after it was deleted. Events about requests are for those who can see
-	// the requests: other managers get those about their own requests. Events never change, and have the names of the time when
-	// they were written.
+	// the requests: other managers get those about their own requests. Events never change, unless a
+	// person is erased, and have the names of the time when they were written.
 	//
 	// Corresponds with GET /api/user-group-invitations/{uuid}/events/ (the `UserGroupInvitationsEventsList` operationId).
 	UserGroupInvitationsEventsList(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5485,8 +5485,8 @@ type ClientInterface interface {
 	// was sent to which address with which result. The caller must see the invitation in `user_invitations_list` and
 	// be allowed to manage it. Staff can read the events of every invitation, also after it was deleted.
 	//
-	// Events never change. They have the names and values of the time when they were written. A delivery attempt that
-	// fails for the same reason as the attempt before it is not an event.
+	// Events never change, unless a person is erased. They have the names and values of the time when they were written. A
+	// delivery attempt that fails for the same reason as the attempt before it is not an event.
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
 	UserInvitationsEventsList(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -6505,8 +6505,8 @@ func (c *Client) UserGroupInvitationsCancel(ctx context.Context, uuid GroupInvit
 //
 // Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
 // can read the events of every group invitation, also after it was deleted. Events about requests are for those who can see
-// the requests: other managers get those about their own requests. Events never change, and have the names of the time when
-// they were written.
+// the requests: other managers get those about their own requests. Events never change, unless a
+// person is erased, and have the names of the time when they were written.
 //
 // Corresponds with GET /api/user-group-invitations/{uuid}/events/ (the `UserGroupInvitationsEventsList` operationId).
 func (c *Client) UserGroupInvitationsEventsList(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7554,8 +7554,8 @@ func (c *Client) UserInvitationsDetailsRetrieve(ctx context.Context, uuid Invita
 // was sent to which address with which result. The caller must see the invitation in `user_invitations_list` and
 // be allowed to manage it. Staff can read the events of every invitation, also after it was deleted.
 //
-// Events never change. They have the names and values of the time when they were written. A delivery attempt that
-// fails for the same reason as the attempt before it is not an event.
+// Events never change, unless a person is erased. They have the names and values of the time when they were written. A
+// delivery attempt that fails for the same reason as the attempt before it is not an event.
 //
 // Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
 func (c *Client) UserInvitationsEventsList(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -14456,8 +14456,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
 	// can read the events of every group invitation, also after it was deleted. Events about requests are for those who can see
-	// the requests: other managers get those about their own requests. Events never change, and have the names of the time when
-	// they were written.
+	// the requests: other managers get those about their own requests. Events never change, unless a
+	// person is erased, and have the names of the time when they were written.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -15127,8 +15127,8 @@ type ClientWithResponsesInterface interface {
 	// was sent to which address with which result. The caller must see the invitation in `user_invitations_list` and
 	// be allowed to manage it. Staff can read the events of every invitation, also after it was deleted.
 	//
-	// Events never change. They have the names and values of the time when they were written. A delivery attempt that
-	// fails for the same reason as the attempt before it is not an event.
+	// Events never change, unless a person is erased. They have the names and values of the time when they were written. A
+	// delivery attempt that fails for the same reason as the attempt before it is not an event.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -31430,8 +31430,8 @@ func (c *ClientWithResponses) UserGroupInvitationsCancelWithResponse(ctx context
 //
 // Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
 // can read the events of every group invitation, also after it was deleted. Events about requests are for those who can see
-// the requests: other managers get those about their own requests. Events never change, and have the names of the time when
-// they were written.
+// the requests: other managers get those about their own requests. Events never change, unless a
+// person is erased, and have the names of the time when they were written.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -32352,8 +32352,8 @@ func (c *ClientWithResponses) UserInvitationsDetailsRetrieveWithResponse(ctx con
 // was sent to which address with which result. The caller must see the invitation in `user_invitations_list` and
 // be allowed to manage it. Staff can read the events of every invitation, also after it was deleted.
 //
-// Events never change. They have the names and values of the time when they were written. A delivery attempt that
-// fails for the same reason as the attempt before it is not an event.
+// Events never change, unless a person is erased. They have the names and values of the time when they were written. A
+// delivery attempt that fails for the same reason as the attempt before it is not an event.
 //
 // Returns a wrapper object for the known response body format(s).
 //
