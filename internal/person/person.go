@@ -187,7 +187,7 @@ func (s *Service) record(ctx context.Context, p Person, done Erased) error {
 	if done == (Erased{}) {
 		return nil
 	}
-	detail := fmt.Sprintf("by the operator: %d invitations, %d users, %d other rows", done.Invitations, done.Users, done.Rows)
+	detail := fmt.Sprintf("by the operator; invitations: %d, users: %d, other rows: %d", done.Invitations, done.Users, done.Rows)
 	if len(p.Users) == 0 {
 		return s.Store.Record(ctx, nil, detail)
 	}

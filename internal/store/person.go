@@ -30,7 +30,22 @@ const (
 	exportRows = 500
 	// eraseRows is the number of rows that one transaction changes. On SQLite everybody who writes waits for it.
 	eraseRows = 200
+	// erasePause leaves room for others between two transactions that erase, as a sweep does.
+	erasePause = 3 * time.Millisecond
 )
+
+// changeAndPause is change, with erasePause after it.
+func (s personStore) changeAndPause(ctx context.Context, f func(*Tx) error) error {
+	err := s.change(ctx, f)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-time.After(erasePause):
+		}
+	}
+	return err
+}
 
 // Users implements person.Store.
 func (s personStore) Users(ctx context.Context, email string) (found []directory.User, err error) {
@@ -211,7 +226,7 @@ func (s personStore) EraseTable(ctx context.Context, p person.Person, table stri
 			return nil
 		}
 		n := 0
-		err := s.change(ctx, func(tx *Tx) (err error) {
+		err := s.changeAndPause(ctx, func(tx *Tx) (err error) {
 			n, err = tx.eraseRows(t, p, keys)
 			return err
 		})
@@ -330,7 +345,7 @@ func (tx *Tx) updateRows(t personTable, rows []person.Row, columns []string) err
 func (s personStore) EraseInvitations(
 	ctx context.Context, p person.Person, limit int, decide func(invitation.Invitation, time.Time) []invitation.Change,
 ) (erased, open int, err error) {
-	err = s.change(ctx, func(tx *Tx) error {
+	err = s.changeAndPause(ctx, func(tx *Tx) error {
 		erased, open = 0, 0
 		rows := tx.db.Table("invitations").Where("email_folded = ?", p.Address.Folded).Order("created DESC, uuid").Limit(limit).
 			Clauses(clause.Locking{Strength: "UPDATE"})
