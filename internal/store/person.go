@@ -142,20 +142,18 @@ func (t personTable) selected() (names []string, expressions string) {
 	return names, strings.Join(all, ", ")
 }
 
-// read returns the rows of a query.
-func (t personTable) read(query *gorm.DB, names []string) ([]person.Row, error) {
-	return collect(query, func(scan scanFunc) (person.Row, error) {
-		values, into := make([]any, len(names)), make([]any, len(names))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		err := scan(into...)
-		row := person.Row{}
-		for i, name := range names {
-			row[name] = plainValue(values[i])
-		}
-		return row, err
-	})
+// scanRow reads the columns of one row.
+func scanRow(scan scanFunc, names []string) (person.Row, error) {
+	values, into := make([]any, len(names)), make([]any, len(names))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	err := scan(into...)
+	row := person.Row{}
+	for i, name := range names {
+		row[name] = plainValue(values[i])
+	}
+	return row, err
 }
 
 // keyOf returns the values of the primary key.
@@ -167,33 +165,43 @@ func (t personTable) keyOf(row person.Row) []any {
 	return key
 }
 
-// each calls f with the rows that where finds, at most limit at a time, in the order of the primary key: however many rows there
-// are, the table is read once.
+// each calls f with the rows that where finds, limit at a time, as they are read: the table is read once, in one statement. In
+// pages, PostgreSQL reads the whole table for each page: 40,000 rows of 300,000 took six minutes.
 func (s personStore) each(ctx context.Context, t personTable, p person.Person, isMade bool, limit int, f func([]person.Row) error) error {
 	names, selected := t.selected()
 	condition, args := t.where(p, isMade, s.IsPostgres())
 	if condition == "FALSE" {
 		return nil
 	}
-	keys := strings.Join(t.key, ", ")
-	for last := []any(nil); ; {
-		var rows []person.Row
-		err := s.read(ctx, func(tx *Tx) (err error) {
-			query := tx.db.Table(t.name).Select(selected).Where(condition, args...)
-			if last != nil {
-				query = query.Where("("+keys+") > (?)", last)
+	return s.read(ctx, func(tx *Tx) error {
+		query := tx.db.Table(t.name).Select(selected).Where(condition, args...)
+		if t.keyTypes[0] == "bigint" { // as they were written
+			query = query.Order(t.key[0])
+		}
+		found, err := query.Rows()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = found.Close() }()
+		rows := make([]person.Row, 0, limit)
+		for found.Next() {
+			row, err := scanRow(found.Scan, names)
+			if err != nil {
+				return query.AddError(err)
 			}
-			rows, err = t.read(query.Order(keys).Limit(limit), names)
-			return err
-		})
-		if err != nil || len(rows) == 0 {
-			return err
+			if rows = append(rows, row); len(rows) < limit {
+				continue
+			}
+			if err := f(rows); err != nil {
+				return err
+			}
+			rows = rows[:0]
 		}
-		if err := f(rows); err != nil || len(rows) < limit {
-			return err
+		if err := found.Err(); err != nil {
+			return query.AddError(err)
 		}
-		last = t.keyOf(rows[len(rows)-1])
-	}
+		return f(rows)
+	})
 }
 
 // ExportTable implements person.Store.
@@ -263,8 +271,9 @@ func (tx *Tx) eraseRows(t personTable, p person.Person, keys [][]any) (int, erro
 		}
 	}
 	names, selected := t.selected()
-	rows, err := t.read(tx.db.Table(t.name).Select(selected).Where(hasKey, tx.engine.List(list, t.keyTypes...)).
-		Clauses(clause.Locking{Strength: "UPDATE", Table: clause.Table{Name: t.name}}), names)
+	rows, err := collect(tx.db.Table(t.name).Select(selected).Where(hasKey, tx.engine.List(list, t.keyTypes...)).
+		Clauses(clause.Locking{Strength: "UPDATE", Table: clause.Table{Name: t.name}}),
+		func(scan scanFunc) (person.Row, error) { return scanRow(scan, names) })
 	if err != nil {
 		return 0, err
 	}
