@@ -75,8 +75,10 @@ func (c *Config) validate() []error {
 			name string
 			time time.Duration
 		}{
-			{"INVITATION_LIFETIME", c.InvitationLifetime}, {"LIMIT_INVITATION", c.LimitInvitation.Per},
-			{"LIMIT_RECIPIENT", c.LimitRecipient.Per}, {"LIMIT_INVITER", c.LimitInviter.Per},
+			{"INVITATION_LIFETIME", c.InvitationLifetime},
+			{"LIMIT_INVITATION", c.LimitInvitation.Per},
+			{"LIMIT_RECIPIENT", c.LimitRecipient.Per},
+			{"LIMIT_INVITER", c.LimitInviter.Per},
 		} {
 			if kept < each.time {
 				report("EVENTS_RETENTION", "%s is less than the %s of %s%s, which events are needed for", kept, each.time, prefix, each.name)

@@ -174,28 +174,35 @@ func (e *env) dump() []string {
 	}
 	var all []string
 	for _, table := range e.texts(query) {
-		rows, err := e.outside.Query("SELECT * FROM " + table)
-		require.NoError(e.t, err)
-		names, err := rows.Columns()
-		require.NoError(e.t, err)
-		for rows.Next() {
-			values, into := make([]any, len(names)), make([]any, len(names))
-			for i := range values {
-				into[i] = &values[i]
-			}
-			require.NoError(e.t, rows.Scan(into...))
-			line := table
-			for i, value := range values {
-				if text, ok := value.([]byte); ok {
-					value = string(text)
-				}
-				line += fmt.Sprintf(" %s=%v", names[i], value)
-			}
-			all = append(all, strings.ToLower(line))
-		}
-		require.NoError(e.t, rows.Err())
-		require.NoError(e.t, rows.Close())
+		all = append(all, e.dumpTable(table)...)
 	}
+	return all
+}
+
+// dumpTable returns the rows of a table.
+func (e *env) dumpTable(table string) (all []string) {
+	e.t.Helper()
+	rows, err := e.outside.Query("SELECT * FROM " + table)
+	require.NoError(e.t, err)
+	defer func() { require.NoError(e.t, rows.Close()) }()
+	names, err := rows.Columns()
+	require.NoError(e.t, err)
+	for rows.Next() {
+		values, into := make([]any, len(names)), make([]any, len(names))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		require.NoError(e.t, rows.Scan(into...))
+		line := table
+		for i, value := range values {
+			if text, ok := value.([]byte); ok {
+				value = string(text)
+			}
+			line += fmt.Sprintf(" %s=%v", names[i], value)
+		}
+		all = append(all, strings.ToLower(line))
+	}
+	require.NoError(e.t, rows.Err())
 	return all
 }
 
