@@ -81,6 +81,11 @@ var bans = []ban{
 		why: "imports run one way: invitations don't know who is told of them",
 	},
 	{
+		who: []string{"internal/person"}, what: []string{ours},
+		but: []string{"internal/directory", "internal/fault", "internal/invitation", "internal/joining"},
+		why: "imports run one way: who asks what is kept of them knows of invitations, and not the other way round",
+	},
+	{
 		who: []string{"internal/signin"}, what: []string{ours},
 		but: []string{"internal/directory", "internal/fault", "internal/identity"},
 		why: "imports run one way: how a person proves who they are has nothing to do with pages and rows",
@@ -98,7 +103,7 @@ var bans = []ban{
 		who: []string{"internal/store"}, what: []string{ours},
 		but: []string{
 			"internal/bulk", "internal/database", "internal/directory", "internal/fault", "internal/idempotency", "internal/identity",
-			"internal/invitation", "internal/joining", "internal/lifecycle",
+			"internal/invitation", "internal/joining", "internal/lifecycle", "internal/person",
 		},
 		why: "imports run one way: the store serves the rules and knows nobody who calls them",
 	},

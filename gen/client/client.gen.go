@@ -387,6 +387,7 @@ const (
 	InvitationEventTypeDeleted            InvitationEventType = "deleted"
 	InvitationEventTypeDelivered          InvitationEventType = "delivered"
 	InvitationEventTypeDeliveryFailed     InvitationEventType = "delivery_failed"
+	InvitationEventTypeErased             InvitationEventType = "erased"
 	InvitationEventTypeExpired            InvitationEventType = "expired"
 	InvitationEventTypeNotificationFailed InvitationEventType = "notification_failed"
 	InvitationEventTypeNotified           InvitationEventType = "notified"
@@ -420,6 +421,8 @@ func (e InvitationEventType) Valid() bool {
 	case InvitationEventTypeDelivered:
 		return true
 	case InvitationEventTypeDeliveryFailed:
+		return true
+	case InvitationEventTypeErased:
 		return true
 	case InvitationEventTypeExpired:
 		return true
@@ -666,6 +669,7 @@ const (
 	LifecycleEventTypeDeclined       LifecycleEventType = "invitation.declined"
 	LifecycleEventTypeDeleted        LifecycleEventType = "invitation.deleted"
 	LifecycleEventTypeDeliveryFailed LifecycleEventType = "invitation.delivery_failed"
+	LifecycleEventTypeErased         LifecycleEventType = "invitation.erased"
 	LifecycleEventTypeExpired        LifecycleEventType = "invitation.expired"
 	LifecycleEventTypeRejected       LifecycleEventType = "invitation.rejected"
 	LifecycleEventTypeReminded       LifecycleEventType = "invitation.reminded"
@@ -690,6 +694,8 @@ func (e LifecycleEventType) Valid() bool {
 	case LifecycleEventTypeDeleted:
 		return true
 	case LifecycleEventTypeDeliveryFailed:
+		return true
+	case LifecycleEventTypeErased:
 		return true
 	case LifecycleEventTypeExpired:
 		return true
@@ -2162,7 +2168,7 @@ type InvitationEvent struct {
 	// * `rejected` - staff rejected it
 	// * `accepted` - the invitee accepted it
 	// * `refused` - the invitee could not accept it, because the inviter may not invite there any more
-	// * `canceled` - a user canceled it or, where the event has no user, its scope was removed
+	// * `canceled` - a user canceled it or, where the event has no user, its scope was removed or its invitee erased
 	// * `declined` - the invitee declined it
 	// * `decline_undone` - the invitee undid that
 	// * `renewal_asked` - somebody whom it was for asked for a new one, because it has expired
@@ -2170,6 +2176,7 @@ type InvitationEvent struct {
 	// * `updated` - a user changed it
 	// * `deleted` - a user deleted it
 	// * `expired` - its lifetime ended; written at the next sweep, or before the next change
+	// * `erased` - what was kept of the invitee was erased
 	// * `activated` - its project started
 	// * `reminded` - a reminder to the invitee was scheduled
 	// * `delivered` - the mail server or the webhook accepted it
@@ -2223,7 +2230,7 @@ type InvitationEventFieldEnum string
 // * `rejected` - staff rejected it
 // * `accepted` - the invitee accepted it
 // * `refused` - the invitee could not accept it, because the inviter may not invite there any more
-// * `canceled` - a user canceled it or, where the event has no user, its scope was removed
+// * `canceled` - a user canceled it or, where the event has no user, its scope was removed or its invitee erased
 // * `declined` - the invitee declined it
 // * `decline_undone` - the invitee undid that
 // * `renewal_asked` - somebody whom it was for asked for a new one, because it has expired
@@ -2231,6 +2238,7 @@ type InvitationEventFieldEnum string
 // * `updated` - a user changed it
 // * `deleted` - a user deleted it
 // * `expired` - its lifetime ended; written at the next sweep, or before the next change
+// * `erased` - what was kept of the invitee was erased
 // * `activated` - its project started
 // * `reminded` - a reminder to the invitee was scheduled
 // * `delivered` - the mail server or the webhook accepted it
@@ -2441,7 +2449,7 @@ type LifecycleEvent struct {
 	// * `rejected` - staff rejected it
 	// * `accepted` - the invitee accepted it
 	// * `refused` - the invitee could not accept it, because the inviter may not invite there any more
-	// * `canceled` - a user canceled it or, where the event has no user, its scope was removed
+	// * `canceled` - a user canceled it or, where the event has no user, its scope was removed or its invitee erased
 	// * `declined` - the invitee declined it
 	// * `decline_undone` - the invitee undid that
 	// * `renewal_asked` - somebody whom it was for asked for a new one, because it has expired
@@ -2449,6 +2457,7 @@ type LifecycleEvent struct {
 	// * `updated` - a user changed it
 	// * `deleted` - a user deleted it
 	// * `expired` - its lifetime ended; written at the next sweep, or before the next change
+	// * `erased` - what was kept of the invitee was erased
 	// * `activated` - its project started
 	// * `reminded` - a reminder to the invitee was scheduled
 	// * `delivered` - the mail server or the webhook accepted it
@@ -2519,6 +2528,7 @@ type LifecycleEvent struct {
 //   - `invitation.updated` - a user changed it, requested another delivery or reopened it, its invitee undid a decline, or
 //     its project started
 //   - `invitation.deleted` - a user deleted it
+//   - `invitation.erased` - what was kept of its invitee was erased: erase what you keep of them too
 type LifecycleEventType string
 
 // MarketplaceProviderCustomerProjectOEnum A key to order projects by; `-` means descending. The default is `name`. The case of names is ignored, and
@@ -4545,9 +4555,11 @@ type ClientInterface interface {
 	// users name a customer of which they see every invitation, because their role in it has `INVITATION.LIST` or
 	// `CUSTOMER.CREATE_PERMISSION`.
 	//
-	// Events are written with the change that they are about, get their `id` within about a second, and never change. An event
-	// that is older than the feed, and whose invitation was deleted before the feed began, belongs to no customer. The events
-	// that have a `type` are also what the server sends to the webhook of its operator. Filters combine with AND.
+	// Events are written with the change that they are about, get their `id` within about a second, and never change, unless
+	// a person is erased: names and addresses in them are then replaced. Old events may be deleted; the header
+	// `X-Events-Deleted-Through` says how far. An event that is older than the feed, and whose invitation was deleted before
+	// the feed began, belongs to no customer. The events that have a `type` are also what the server sends to the webhook of
+	// its operator. Filters combine with AND.
 	//
 	// Corresponds with GET /api/events/ (the `EventsList` operationId).
 	EventsList(ctx context.Context, params *EventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4842,8 +4854,8 @@ type ClientInterface interface {
 	//
 	// Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
 	// can read the events of every group invitation, also after it was deleted. Events about requests are for those who can see
-	// the requests: other managers get those about their own requests. Events never change, and have the names of the time when
-	// they were written.
+	// the requests: other managers get those about their own requests. Events never change, unless a
+	// person is erased, and have the names of the time when they were written.
 	//
 	// Corresponds with GET /api/user-group-invitations/{uuid}/events/ (the `UserGroupInvitationsEventsList` operationId).
 	UserGroupInvitationsEventsList(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5473,8 +5485,8 @@ type ClientInterface interface {
 	// was sent to which address with which result. The caller must see the invitation in `user_invitations_list` and
 	// be allowed to manage it. Staff can read the events of every invitation, also after it was deleted.
 	//
-	// Events never change. They have the names and values of the time when they were written. A delivery attempt that
-	// fails for the same reason as the attempt before it is not an event.
+	// Events never change, unless a person is erased. They have the names and values of the time when they were written. A
+	// delivery attempt that fails for the same reason as the attempt before it is not an event.
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
 	UserInvitationsEventsList(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5914,9 +5926,11 @@ func (c *Client) CustomersListUsersCount(ctx context.Context, uuid openapi_types
 // users name a customer of which they see every invitation, because their role in it has `INVITATION.LIST` or
 // `CUSTOMER.CREATE_PERMISSION`.
 //
-// Events are written with the change that they are about, get their `id` within about a second, and never change. An event
-// that is older than the feed, and whose invitation was deleted before the feed began, belongs to no customer. The events
-// that have a `type` are also what the server sends to the webhook of its operator. Filters combine with AND.
+// Events are written with the change that they are about, get their `id` within about a second, and never change, unless
+// a person is erased: names and addresses in them are then replaced. Old events may be deleted; the header
+// `X-Events-Deleted-Through` says how far. An event that is older than the feed, and whose invitation was deleted before
+// the feed began, belongs to no customer. The events that have a `type` are also what the server sends to the webhook of
+// its operator. Filters combine with AND.
 //
 // Corresponds with GET /api/events/ (the `EventsList` operationId).
 func (c *Client) EventsList(ctx context.Context, params *EventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6491,8 +6505,8 @@ func (c *Client) UserGroupInvitationsCancel(ctx context.Context, uuid GroupInvit
 //
 // Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
 // can read the events of every group invitation, also after it was deleted. Events about requests are for those who can see
-// the requests: other managers get those about their own requests. Events never change, and have the names of the time when
-// they were written.
+// the requests: other managers get those about their own requests. Events never change, unless a
+// person is erased, and have the names of the time when they were written.
 //
 // Corresponds with GET /api/user-group-invitations/{uuid}/events/ (the `UserGroupInvitationsEventsList` operationId).
 func (c *Client) UserGroupInvitationsEventsList(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7540,8 +7554,8 @@ func (c *Client) UserInvitationsDetailsRetrieve(ctx context.Context, uuid Invita
 // was sent to which address with which result. The caller must see the invitation in `user_invitations_list` and
 // be allowed to manage it. Staff can read the events of every invitation, also after it was deleted.
 //
-// Events never change. They have the names and values of the time when they were written. A delivery attempt that
-// fails for the same reason as the attempt before it is not an event.
+// Events never change, unless a person is erased. They have the names and values of the time when they were written. A
+// delivery attempt that fails for the same reason as the attempt before it is not an event.
 //
 // Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
 func (c *Client) UserInvitationsEventsList(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -14103,9 +14117,11 @@ type ClientWithResponsesInterface interface {
 	// users name a customer of which they see every invitation, because their role in it has `INVITATION.LIST` or
 	// `CUSTOMER.CREATE_PERMISSION`.
 	//
-	// Events are written with the change that they are about, get their `id` within about a second, and never change. An event
-	// that is older than the feed, and whose invitation was deleted before the feed began, belongs to no customer. The events
-	// that have a `type` are also what the server sends to the webhook of its operator. Filters combine with AND.
+	// Events are written with the change that they are about, get their `id` within about a second, and never change, unless
+	// a person is erased: names and addresses in them are then replaced. Old events may be deleted; the header
+	// `X-Events-Deleted-Through` says how far. An event that is older than the feed, and whose invitation was deleted before
+	// the feed began, belongs to no customer. The events that have a `type` are also what the server sends to the webhook of
+	// its operator. Filters combine with AND.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -14440,8 +14456,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
 	// can read the events of every group invitation, also after it was deleted. Events about requests are for those who can see
-	// the requests: other managers get those about their own requests. Events never change, and have the names of the time when
-	// they were written.
+	// the requests: other managers get those about their own requests. Events never change, unless a
+	// person is erased, and have the names of the time when they were written.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -15111,8 +15127,8 @@ type ClientWithResponsesInterface interface {
 	// was sent to which address with which result. The caller must see the invitation in `user_invitations_list` and
 	// be allowed to manage it. Staff can read the events of every invitation, also after it was deleted.
 	//
-	// Events never change. They have the names and values of the time when they were written. A delivery attempt that
-	// fails for the same reason as the attempt before it is not an event.
+	// Events never change, unless a person is erased. They have the names and values of the time when they were written. A
+	// delivery attempt that fails for the same reason as the attempt before it is not an event.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -16913,8 +16929,9 @@ func (r CustomersListUsersCountResponse) ContentType() string {
 
 // EventsListResponse200Headers the declared response headers of an HTTP 200 response for EventsList
 type EventsListResponse200Headers struct {
-	Link       *string
-	XRequestID *string
+	Link                  *string
+	XEventsDeletedThrough *int64
+	XRequestID            *string
 }
 
 // EventsListResponse400Headers the declared response headers of an HTTP 400 response for EventsList
@@ -30906,9 +30923,11 @@ func (c *ClientWithResponses) CustomersListUsersCountWithResponse(ctx context.Co
 // users name a customer of which they see every invitation, because their role in it has `INVITATION.LIST` or
 // `CUSTOMER.CREATE_PERMISSION`.
 //
-// Events are written with the change that they are about, get their `id` within about a second, and never change. An event
-// that is older than the feed, and whose invitation was deleted before the feed began, belongs to no customer. The events
-// that have a `type` are also what the server sends to the webhook of its operator. Filters combine with AND.
+// Events are written with the change that they are about, get their `id` within about a second, and never change, unless
+// a person is erased: names and addresses in them are then replaced. Old events may be deleted; the header
+// `X-Events-Deleted-Through` says how far. An event that is older than the feed, and whose invitation was deleted before
+// the feed began, belongs to no customer. The events that have a `type` are also what the server sends to the webhook of
+// its operator. Filters combine with AND.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -31411,8 +31430,8 @@ func (c *ClientWithResponses) UserGroupInvitationsCancelWithResponse(ctx context
 //
 // Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
 // can read the events of every group invitation, also after it was deleted. Events about requests are for those who can see
-// the requests: other managers get those about their own requests. Events never change, and have the names of the time when
-// they were written.
+// the requests: other managers get those about their own requests. Events never change, unless a
+// person is erased, and have the names of the time when they were written.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -32333,8 +32352,8 @@ func (c *ClientWithResponses) UserInvitationsDetailsRetrieveWithResponse(ctx con
 // was sent to which address with which result. The caller must see the invitation in `user_invitations_list` and
 // be allowed to manage it. Staff can read the events of every invitation, also after it was deleted.
 //
-// Events never change. They have the names and values of the time when they were written. A delivery attempt that
-// fails for the same reason as the attempt before it is not an event.
+// Events never change, unless a person is erased. They have the names and values of the time when they were written. A
+// delivery attempt that fails for the same reason as the attempt before it is not an event.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -34768,6 +34787,13 @@ func ParseEventsListResponse(rsp *http.Response) (*EventsListResponse, error) {
 				return nil, err
 			}
 			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Events-Deleted-Through"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Events-Deleted-Through", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.XEventsDeletedThrough = &value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string

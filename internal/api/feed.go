@@ -28,7 +28,14 @@ func (h handlers) EventsList(
 	if err != nil {
 		return nil, err
 	}
+	deleted, err := h.Lifecycle.DeletedThrough(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := server.EventsList200JSONResponse{Body: convertAll(found, lifecycleEvent)}
+	if deleted > 0 {
+		out.Headers.XEventsDeletedThrough = &deleted
+	}
 	if more {
 		last := strconv.FormatInt(*found[len(found)-1].Position, 10)
 		out.Headers.Link = new(link("next", h.PublicURL+"api/events/", queryOf(ctx), "after", last))

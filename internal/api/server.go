@@ -71,7 +71,7 @@ func New(c Config) (http.Handler, error) {
 			AllowOrigins:  c.CORSOrigins,
 			AllowMethods:  usedMethods(allowed),
 			AllowHeaders:  append([]string{echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestID, idempotency.Header, headerIfNoneMatch}, c.CORSHeaders...),
-			ExposeHeaders: []string{"ETag", "Link", echo.HeaderLocation, echo.HeaderRetryAfter, echo.HeaderXRequestID, "X-Result-Count", replayedHeader, echo.HeaderContentDisposition},
+			ExposeHeaders: []string{"ETag", "Link", echo.HeaderLocation, echo.HeaderRetryAfter, echo.HeaderXRequestID, "X-Result-Count", "X-Events-Deleted-Through", replayedHeader, echo.HeaderContentDisposition},
 			MaxAge:        int((10 * time.Minute).Seconds()),
 		}))
 	}

@@ -44,7 +44,7 @@ func TestHelp(t *testing.T) {
 	env := setup(t, "")
 	for _, each := range []string{
 		"", "serve", "migrate", "migrate up", "migrate status", "directory", "directory apply", "directory export",
-		"token", "token create", "token list", "token revoke", "user", "user sign-out", "mail", "mail preview", "events", "events redeliver",
+		"token", "token create", "token list", "token revoke", "user", "user sign-out", "person", "person export", "person erase", "mail", "mail preview", "events", "events redeliver",
 		"invite", "health", "config", "man", "openapi", "version", "doctor", "backup", "restore", "jobs", "jobs list", "jobs hold", "jobs release",
 	} {
 		output := env.Run("", append(strings.Fields(each), "--help")...).OK()
@@ -146,6 +146,8 @@ var databaseCommands = [][]string{
 	{"events", "redeliver", "--since", "1h"},
 	{"jobs"},
 	{"jobs", "hold"},
+	{"person", "export", "--email", "ann@x.example"},
+	{"person", "erase", "--email", "ann@x.example", "--yes"},
 }
 
 func TestDatabaseIsUnreachable(t *testing.T) {

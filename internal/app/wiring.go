@@ -6,6 +6,7 @@ import (
 	"net/http"
 	netmail "net/mail"
 	"strings"
+	"time"
 
 	"golang.org/x/net/idna"
 
@@ -92,7 +93,7 @@ func (a *App) newJoining() *joining.Service {
 
 // newLifecycle returns the use cases of the feed and the webhook of events.
 func (a *App) newLifecycle() *lifecycle.Service {
-	return &lifecycle.Service{Store: a.db.Lifecycle()}
+	return &lifecycle.Service{Store: a.db.Lifecycle(), Retention: time.Duration(a.config.EventsRetention)}
 }
 
 // newBulk returns the use cases of bulk invitations.

@@ -96,6 +96,10 @@ type Config struct {
 	// started. It is at least 1s. Default: 15m.
 	SweepInterval time.Duration `env:"SWEEP_INTERVAL" envDefault:"15m"`
 
+	// EventsRetention is how long the events of invitations and group invitations are kept; 0: for ever. It is at least 30d, the
+	// lifetime of invitations, and the period of each limit on mails. Default: 0.
+	EventsRetention Retention `env:"EVENTS_RETENTION" envDefault:"0"`
+
 	// EventsWebhookURL is the URL that the events of invitations are posted to. It is secret because many such URLs contain a
 	// key. Default: none.
 	EventsWebhookURL Secret `env:"EVENTS_WEBHOOK_URL"`

@@ -108,6 +108,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		Workers:            false,
 		SweepInterval:      time.Minute,
 		ShutdownDelay:      config.Delay(5 * time.Second),
+		EventsRetention:    config.Retention(365 * 24 * time.Hour),
 
 		EventsWebhookURL: "https://hook.example.com/events", EventsWebhookSecret: "whsec_hush",
 
@@ -180,6 +181,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"INVITED_WORKERS=false",
 		"INVITED_SWEEP_INTERVAL=1m",
 		"INVITED_SHUTDOWN_DELAY=5s",
+		"INVITED_EVENTS_RETENTION=365d",
 		"INVITED_EVENTS_WEBHOOK_URL=https://hook.example.com/events",
 		"INVITED_EVENTS_WEBHOOK_SECRET=whsec_hush",
 		"INVITED_TRUSTED_PROXIES=10.1.2.3/8",
@@ -231,6 +233,21 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"INVITED_INVITATION_WEBHOOK_SECRET=whsec_hush",
 	)
 	assert.Equal(t, want, got)
+}
+
+// Events are needed for as long as an invitation lives, and for as long as a limit looks back.
+func TestEventsRetentionIsLongEnough(t *testing.T) {
+	t.Parallel()
+	for other, wrong := range map[string]string{
+		"INVITED_INVITATION_LIFETIME=31d": "less than the 744h0m0s of INVITED_INVITATION_LIFETIME",
+		"INVITED_LIMIT_INVITER=10/60d":    "less than the 1440h0m0s of INVITED_LIMIT_INVITER",
+	} {
+		_, err := config.Load([]string{"INVITED_EVENTS_RETENTION=30d", other})
+		require.ErrorContains(t, err, "INVITED_EVENTS_RETENTION")
+		require.ErrorContains(t, err, wrong)
+		_, err = config.Load([]string{"INVITED_EVENTS_RETENTION=0", other})
+		require.NoError(t, err)
+	}
 }
 
 func TestProfileSetsDefaults(t *testing.T) {
@@ -391,6 +408,8 @@ func TestBadVariables(t *testing.T) {
 		{"CORS_ORIGINS=null", "is not an origin"},
 		{"WORKERS=maybe", `"maybe" is neither true nor false`},
 		{"SWEEP_INTERVAL=15", `"15" is not a duration above zero`},
+		{"EVENTS_RETENTION=29d", `"29d" is neither a duration of 30d or more`},
+		{"EVENTS_RETENTION=forever", "nor 0 for ever"},
 		{"SWEEP_INTERVAL=0s", "duration above zero"},
 		{"SHUTDOWN_DELAY=-1s", `"-1s" is not a duration`},
 		{"SHUTDOWN_DELAY=5", `"5" is not a duration, such as 5s`},

@@ -57,6 +57,7 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[bool]():          func(v string) (any, error) { return parseBool(v) },
 	reflect.TypeFor[time.Duration](): func(v string) (any, error) { return ParseDuration(v) },
 	reflect.TypeFor[Delay]():         func(v string) (any, error) { return parseDelay(v) },
+	reflect.TypeFor[Retention]():     func(v string) (any, error) { return parseRetention(v) },
 	reflect.TypeFor[Limit]():         func(v string) (any, error) { return parseLimit(v) },
 	reflect.TypeFor[Rate]():          func(v string) (any, error) { return parseRate(v) },
 	reflect.TypeFor[Pattern]():       func(v string) (any, error) { return parsePattern(v) },

@@ -54,6 +54,24 @@ func parseDelay(v string) (Delay, error) {
 	return Delay(d), nil
 }
 
+// A Retention is how long something is kept; 0: for ever.
+type Retention time.Duration
+
+// LeastRetention is the shortest Retention. An invitation that expired within that time lets its invitee sign in, and its events
+// say whether it was open until then.
+const LeastRetention = 30 * 24 * time.Hour
+
+func parseRetention(v string) (Retention, error) {
+	if v == "0" {
+		return 0, nil
+	}
+	d, err := ParseDuration(v)
+	if err != nil || d < LeastRetention {
+		return 0, fmt.Errorf("%q is neither a duration of 30d or more, such as 365d, nor 0 for ever", v)
+	}
+	return Retention(d), nil
+}
+
 // A Limit allows Count of something in any period of the length Per. The zero Limit allows any number.
 type Limit struct {
 	Count int

@@ -73,6 +73,21 @@ func (c *Config) validate() []error {
 	if c.SweepInterval > 0 && c.SweepInterval < time.Second {
 		report("SWEEP_INTERVAL", "%s is less than a second; set 1s or more", c.SweepInterval)
 	}
+	if kept := time.Duration(c.EventsRetention); kept > 0 {
+		for _, each := range []struct {
+			name string
+			time time.Duration
+		}{
+			{"INVITATION_LIFETIME", c.InvitationLifetime},
+			{"LIMIT_INVITATION", c.LimitInvitation.Per},
+			{"LIMIT_RECIPIENT", c.LimitRecipient.Per},
+			{"LIMIT_INVITER", c.LimitInviter.Per},
+		} {
+			if kept < each.time {
+				report("EVENTS_RETENTION", "%s is less than the %s of %s%s, which events are needed for", kept, each.time, prefix, each.name)
+			}
+		}
+	}
 	if !slices.Contains([]string{"", "invited", "any", "none"}, c.SignInCreateUsers) {
 		report("SIGNIN_CREATE_USERS", "%q is none of invited, any, none", c.SignInCreateUsers)
 	}

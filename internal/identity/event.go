@@ -22,6 +22,7 @@ const (
 	EventUserCreated    EventType = "user_created"
 	EventIdentityLinked EventType = "identity_linked" // the user had no identity of this issuer before
 	EventTokenCreated   EventType = "token_created"   // Detail: the API token's id, name and scopes, and who asked for it
+	EventErased         EventType = "erased"          // Detail: how much of what was kept of a person was erased
 	EventTokenRevoked   EventType = "token_revoked"   // Detail: the API token's id and name
 )
 

@@ -165,10 +165,14 @@ func (s *Service) FinishNotice(ctx context.Context, job Notify, m *Message, o Ou
 			} else if err != nil {
 				return nil, err
 			}
-			if o.Failed {
-				found.ErrorMessage = o.Reason
+			event, outcome := c, o
+			if m.Notice == NoticeReminder {
+				event, outcome = c.hide(found), o.hide(found)
 			}
-			changes = append(changes, Change{Event: c.record(found, state, state)})
+			if outcome.Failed {
+				found.ErrorMessage = outcome.Reason
+			}
+			changes = append(changes, Change{Event: event.record(found, state, state)})
 		}
 		return changes, nil
 	})

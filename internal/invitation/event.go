@@ -27,6 +27,7 @@ const (
 	EventUpdated            EventType = "updated"             // a user edited the invitation
 	EventDeleted            EventType = "deleted"             // the row is gone
 	EventExpired            EventType = "expired"             // the row says that the invitation is expired
+	EventErased             EventType = "erased"              // what was kept of the invitee was erased
 	EventActivated          EventType = "activated"           // the project started
 	EventReminded           EventType = "reminded"            // a reminder was asked for
 	EventDelivered          EventType = "delivered"           // the invitation was handed over
@@ -44,8 +45,8 @@ const (
 	ByWebhook Channel = "webhook"
 )
 
-// Event records something that happened to an invitation. Events outlive the invitation and the user, and never change:
-// names in an event are the names of that time. Events hold no token and no link.
+// Event records something that happened to an invitation. Events outlive the invitation and the user, and never change, unless
+// a person is erased: names in an event are the names of that time. Events hold no token and no link.
 type Event struct {
 	ID             int64 `gorm:"primaryKey;autoIncrement:false;<-:false"` // in the order of writing; the database sets it
 	InvitationUUID uuid.UUID

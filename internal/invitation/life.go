@@ -510,6 +510,9 @@ func finishDelivery(found *Invitation, job Deliver, m *Message, o Outcome) Chang
 	if m.Webhook {
 		ended.channel = ByWebhook
 	}
+	if found != nil {
+		ended, o = ended.hide(*found), o.hide(*found)
+	}
 	switch {
 	case found == nil:
 		return Change{Event: ended.record(o.apply(m.Invitation.Invitation), "", "")}

@@ -25,6 +25,9 @@ func (p Policy) obstacle(v View, refusing directory.ScopeType, hasManager bool) 
 // findObstacle returns why nobody could accept an invitation now; empty: somebody could. Nothing is mailed then that accept
 // would refuse. The invitation has the e-mail patterns of its scopes.
 func (s *Service) findObstacle(tx Tx, admits admitter, v View) (Refusal, error) {
+	if directory.IsErasedEmail(v.EmailFolded) {
+		return msgErased, nil
+	}
 	taken, err := s.hasManager(tx, v.Role, v.ScopeUUID)
 	if err != nil {
 		return "", err

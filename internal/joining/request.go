@@ -313,3 +313,16 @@ func cancelRequest(r Request, user directory.User) (Change, error) {
 	canceled.State = Canceled
 	return Change{RequestBefore: &r, RequestAfter: &canceled, Event: recordRequest(EventRequestCanceled, canceled, r.State, user)}, nil
 }
+
+// EraseRequest returns the change by which the pending request of a user ends who is erased; false where the request is not
+// pending. Nobody is mailed.
+func EraseRequest(r Request) (Change, bool) {
+	if !CanDo(ActionCancel, r.State) {
+		return Change{}, false
+	}
+	canceled := r
+	canceled.State = Canceled
+	return Change{RequestBefore: &r, RequestAfter: &canceled, Event: recordOf(EventRequestCanceled, canceled, r.State, nil,
+		fmt.Sprintf("Permission request of %s for %s has been canceled: the user was erased.",
+			directory.ErasedUsername(r.CreatedByUUID), r.Group.Scope.Name))}, true
+}

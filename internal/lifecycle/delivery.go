@@ -105,14 +105,53 @@ func (s *Service) AssignPositions(ctx context.Context, send bool) (found bool, e
 	return true, err
 }
 
-// Sweep writes the jobs of invitations whose deliveries are pending while their job is gone, for example by hand.
+// Sweep writes the jobs of invitations whose deliveries are pending while their job is gone, for example by hand. Then it
+// deletes events that are older than Retention.
 func (s *Service) Sweep(ctx context.Context) error {
-	for {
-		n, err := s.Store.RestoreJobs(ctx, restoreBatch)
-		if err != nil || n < restoreBatch {
+	for n := restoreBatch; n == restoreBatch; {
+		var err error
+		if n, err = s.Store.RestoreJobs(ctx, restoreBatch); err != nil {
 			return err
 		}
 	}
+	if s.Retention == 0 {
+		return nil
+	}
+	return s.deleteOld(ctx)
+}
+
+// maxDeleted is the number of events of each kind that one sweep deletes: notices wait while a sweep runs. What is left is left
+// to the next sweeps.
+const maxDeleted = 20_000
+
+// deleteOld deletes the events of invitations and of group invitations that are older than Retention. It reads in the order of
+// writing, and so stops at the first event that is kept. An event that has no position yet, or that is still to be sent to the
+// webhook, stays.
+func (s *Service) deleteOld(ctx context.Context) error {
+	for deleted, last := 0, int64(0); deleted < maxDeleted; {
+		old, err := s.Store.FindOld(ctx, s.Retention, last, batch)
+		if err != nil {
+			return err
+		}
+		if len(old.IDs) > 0 {
+			n, err := s.Store.DeleteEvents(ctx, old.IDs)
+			if err != nil {
+				return err
+			}
+			deleted += n
+		}
+		if !old.More {
+			break
+		}
+		last = old.Last
+	}
+	for deleted, n := 0, batch; deleted < maxDeleted && n == batch; deleted += n {
+		var err error
+		if n, err = s.Store.DeleteGroupEvents(ctx, s.Retention, batch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Next returns the delivery of an invitation that is to be made next, with its event; nil: there is none.

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -12,7 +13,17 @@ import (
 )
 
 // Service has the use cases. Store must be set.
-type Service struct{ Store Store }
+type Service struct {
+	Store Store
+	// Retention is how long events are kept; 0: for ever.
+	Retention time.Duration
+}
+
+// DeletedThrough returns the highest position of an event that was deleted because of its age; 0: there is none. A reader of
+// the feed who asks for what came after a lower position may miss events.
+func (s *Service) DeletedThrough(ctx context.Context) (int64, error) {
+	return s.Store.DeletedThrough(ctx)
+}
 
 // Feed returns events in the order of their positions, and whether there are more. Staff and support read the events of
 // all invitations. Others read those of a customer whose invitations they see: Feed returns fault.KindForbidden where

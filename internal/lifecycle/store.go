@@ -33,6 +33,17 @@ type Store interface {
 	// the delivery is not pending any more FinishDelivery writes nothing, and returns the stored delivery; the zero
 	// Delivery where that is gone.
 	FinishDelivery(ctx context.Context, d Delivery, finish func(Delivery, time.Time) Delivery) (finished Delivery, next *Delivery, err error)
+	// DeletedThrough returns the highest position of an event that DeleteEvents deleted; 0: there is none.
+	DeletedThrough(ctx context.Context) (int64, error)
+	// FindOld returns, of the first events that follow an id, at most limit, those that are older than a time, have a position
+	// and are not to be sent to the webhook any more.
+	FindOld(ctx context.Context, retention time.Duration, after int64, limit int) (Old, error)
+	// DeleteEvents deletes events, with their deliveries, and returns their number. Those that are to be sent again by now
+	// stay.
+	DeleteEvents(ctx context.Context, ids []int64) (int, error)
+	// DeleteGroupEvents deletes the first events of group invitations, at most limit, that are older than a time, and returns
+	// their number.
+	DeleteGroupEvents(ctx context.Context, retention time.Duration, limit int) (int, error)
 	// FindEnded returns position and invitation of the deliveries that have ended in a period, in the order of their
 	// positions.
 	FindEnded(ctx context.Context, r Redelivery) ([]Delivery, error)
@@ -47,6 +58,13 @@ type Query struct {
 	Invitation *uuid.UUID
 	Types      []invitation.EventType // any of these; none: all
 	Limit      int
+}
+
+// Old are the old events of a part of all events.
+type Old struct {
+	IDs  []int64 // the old events that can be deleted
+	Last int64   // the id of the last event that was looked at
+	More bool    // the events after Last may be old too
 }
 
 // Redelivery says which deliveries are made again.

@@ -21,6 +21,7 @@ const (
 	Rejected       Type = "invitation.rejected"
 	Updated        Type = "invitation.updated" // edited, or open again, or its project started
 	Deleted        Type = "invitation.deleted"
+	Erased         Type = "invitation.erased" // what was kept of the invitee was erased
 )
 
 // TypeOf returns the type of an event; empty: other programs are not told of the event by itself.
@@ -60,6 +61,8 @@ func TypeOf(e invitation.Event) Type {
 		return Rejected
 	case invitation.EventDeleted:
 		return Deleted
+	case invitation.EventErased:
+		return Erased
 	case invitation.EventRefused, invitation.EventRenewalAsked, invitation.EventReminded, invitation.EventNotificationFailed:
 		// The invitation stays as it is, and so does what its invitee got.
 	}

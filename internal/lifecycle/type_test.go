@@ -36,6 +36,7 @@ func TestTypeOf(t *testing.T) {
 		{invitation.EventUpdated, requested, requested, "", Updated},
 		{invitation.EventDeleted, pending, "", "", Deleted},
 		{invitation.EventExpired, pending, expired, "", Expired},
+		{invitation.EventErased, expired, expired, "", Erased},
 		{invitation.EventActivated, invitation.Project, pending, "", Updated},
 		{invitation.EventReminded, pending, pending, "", ""},
 		{invitation.EventDelivered, pending, pending, "", Sent},

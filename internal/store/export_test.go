@@ -15,3 +15,13 @@ func (s *Store) GoMigrations() (all []*goose.Migration) {
 	}
 	return all
 }
+
+// PersonColumns returns the columns that are classified by what they keep of a person, as TABLE.COLUMN.
+func PersonColumns() (columns []string) {
+	for _, t := range personTables {
+		for name := range t.columns {
+			columns = append(columns, t.name+"."+name)
+		}
+	}
+	return columns
+}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -228,4 +229,88 @@ func (s lifecycleStore) Redeliver(ctx context.Context, deliveries []lifecycle.De
 				" WHERE state <> 'pending' AND position IN (?)", positions).Error
 		})
 	})
+}
+
+// DeletedThrough implements lifecycle.Store.
+func (s lifecycleStore) DeletedThrough(ctx context.Context) (position int64, err error) {
+	err = s.read(ctx, func(tx *Tx) error { return tx.db.Table("event_feed").Select("deleted").Scan(&position).Error })
+	return position, err
+}
+
+// FindOld implements lifecycle.Store. Ids are in the order of writing, and need no index on the time.
+func (s lifecycleStore) FindOld(ctx context.Context, retention time.Duration, after int64, limit int) (old lifecycle.Old, err error) {
+	err = s.read(ctx, func(tx *Tx) error {
+		old = lifecycle.Old{Last: after}
+		var rows []struct {
+			ID      int64
+			Created time.Time
+			IsDone  bool
+		}
+		err := tx.db.Raw("SELECT id, created, position IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event_deliveries AS d"+
+			" WHERE d.position = e.position AND d.state = 'pending') AS is_done"+
+			" FROM invitation_events AS e WHERE id > ? ORDER BY id LIMIT ?", after, limit).Scan(&rows).Error
+		old.More = len(rows) == limit
+		for _, row := range rows {
+			if !row.Created.Before(tx.now.Add(-retention)) {
+				old.More = false
+				break
+			}
+			old.Last = row.ID
+			if row.IsDone {
+				old.IDs = append(old.IDs, row.ID)
+			}
+		}
+		return err
+	})
+	return old, err
+}
+
+// DeleteEvents implements lifecycle.Store. Whoever makes a delivery pending locks the feed too.
+func (s lifecycleStore) DeleteEvents(ctx context.Context, ids []int64) (n int, err error) {
+	err = s.Write(ctx, func(db *gorm.DB, now time.Time) error {
+		tx := &Tx{db: db, engine: s.DB, now: now}
+		if _, _, err := tx.lockFeed(""); err != nil {
+			return err
+		}
+		var positions []int64
+		if err := db.Raw("DELETE FROM invitation_events WHERE id IN (?) AND NOT EXISTS (SELECT 1 FROM event_deliveries AS d"+
+			" WHERE d.position = invitation_events.position AND d.state = 'pending') RETURNING position", tx.numbers(ids)).
+			Scan(&positions).Error; err != nil || len(positions) == 0 {
+			return err
+		}
+		n = len(positions)
+		if err := db.Exec("DELETE FROM event_deliveries WHERE position IN (?)", tx.numbers(positions)).Error; err != nil {
+			return err
+		}
+		last := slices.Max(positions)
+		return db.Exec("UPDATE event_feed SET deleted = ? WHERE deleted < ?", last, last).Error
+	})
+	return n, err
+}
+
+// numbers returns a list of numbers as a query, so that a statement has one argument however many there are.
+func (tx *Tx) numbers(all []int64) clause.Expr {
+	rows := make([][]int64, len(all))
+	for i, n := range all {
+		rows[i] = []int64{n}
+	}
+	list, _ := json.Marshal(rows) // numbers always encode
+	return tx.engine.List(list, "bigint")
+}
+
+// DeleteGroupEvents implements lifecycle.Store. It looks whether there are any before it writes: nobody is to wait for it.
+func (s lifecycleStore) DeleteGroupEvents(ctx context.Context, retention time.Duration, limit int) (n int, err error) {
+	var ids []int64
+	err = s.read(ctx, func(tx *Tx) error {
+		return tx.db.Raw("SELECT id FROM (SELECT id, created FROM group_invitation_events ORDER BY id LIMIT ?) AS oldest"+
+			" WHERE created < ?", limit, tx.now.Add(-retention)).Scan(&ids).Error
+	})
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	err = s.Write(ctx, func(db *gorm.DB, now time.Time) error {
+		tx := &Tx{db: db, engine: s.DB, now: now}
+		return db.Exec("DELETE FROM group_invitation_events WHERE id IN (?)", tx.numbers(ids)).Error
+	})
+	return len(ids), err
 }

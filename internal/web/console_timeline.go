@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"invited/internal/directory"
 	"invited/internal/invitation"
 )
 
@@ -33,6 +34,7 @@ var eventWords = map[invitation.EventType]string{
 	invitation.EventUpdated:            "Changed. The address is now",
 	invitation.EventDeleted:            "Deleted",
 	invitation.EventExpired:            "Expired: nobody accepted in time",
+	invitation.EventErased:             "What was kept of the invitee was erased",
 	invitation.EventActivated:          "The project started, so the invitation goes out",
 	invitation.EventReminded:           "A reminder was asked for",
 	invitation.EventDelivered:          "Mailed to",
@@ -67,6 +69,9 @@ func timeline(events []invitation.Event) []timelineEntry {
 		case invitation.EventCanceled:
 			if e.UserUUID == nil {
 				entry.Text = "Ended: what it invited into was removed"
+				if directory.IsErasedEmail(e.Email) { // it has the same address if the scope was removed before that
+					entry.Text = "Ended"
+				}
 			}
 		case invitation.EventCreated:
 			if e.ToState == invitation.Requested {
