@@ -51,7 +51,7 @@ type Process struct {
 func (p Process) Run(ctx context.Context, args []string) int {
 	root := commandGroup("invited", "Invite people into organizations, projects and other scopes with a role",
 		p.serveCommand(), p.migrateCommand(), p.directoryCommand(), p.tokenCommand(), p.userCommand(), p.mailCommand(), p.eventsCommand(),
-		p.inviteCommand(), p.backupCommand(), p.healthCommand(), p.configCommand(), p.openapiCommand(), p.manCommand(), p.versionCommand())
+		p.inviteCommand(), p.importCommand(), p.backupCommand(), p.healthCommand(), p.configCommand(), p.openapiCommand(), p.manCommand(), p.versionCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.Version = versionLine()
 	root.SetVersionTemplate("{{.Version}}\n")
