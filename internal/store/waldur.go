@@ -48,6 +48,19 @@ func (tx *Tx) locking() *gorm.DB {
 	return tx.db.Clauses(clause.Locking{Strength: noKeyUpdate})
 }
 
+// Analyze implements waldur.Tx. PostgreSQL plans for a table as it last was analyzed. A plan for an empty table may find a
+// membership by its scope, and read all memberships of the scope for each.
+func (tx *Tx) Analyze(kind waldur.Kind) error {
+	table := map[waldur.Kind]string{
+		waldur.Users: "users, api_tokens", waldur.Customers: "scopes", waldur.Memberships: "memberships", waldur.Invitations: "invitations",
+		waldur.Groups: "group_invitations", waldur.PermissionReq: "permission_requests",
+	}[kind]
+	if table == "" || !tx.engine.IsPostgres() {
+		return nil
+	}
+	return tx.db.Exec("ANALYZE " + table).Error
+}
+
 // FindMembershipsByID implements waldur.Tx.
 func (tx *Tx) FindMembershipsByID(ids []uuid.UUID) ([]directory.Membership, error) {
 	return findAll[directory.Membership](tx, tx.locking(), tuples(ids), "uuid uuid")

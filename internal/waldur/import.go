@@ -38,7 +38,7 @@ const (
 // the report counts them.
 func (i Import) Run(ctx context.Context, tx *sql.Tx) (Report, error) {
 	r := &run{
-		Import: i, report: newReport(), users: set{}, scopes: set{}, roles: map[uuid.UUID]directory.Role{},
+		Import: i, report: newReport(), analyzed: map[Kind]int{}, users: set{}, scopes: set{}, roles: map[uuid.UUID]directory.Role{},
 		customers: map[uuid.UUID]uuid.UUID{}, roleNames: map[string]bool{}, open: map[invitation.Target]uuid.UUID{}, displaced: set{},
 		groups: map[uuid.UUID]joining.GroupInvitation{}, pending: map[requester]uuid.UUID{},
 	}
@@ -75,6 +75,7 @@ type run struct {
 	source      *source
 	report      Report
 	done, total int
+	analyzed    map[Kind]int // rows that had been created when the database was told to analyze them
 
 	users, scopes set                          // that were left
 	roles         map[uuid.UUID]directory.Role // as they are here, by their uuids in Waldur
@@ -119,13 +120,20 @@ func (b *batch) altered(kind Kind, id uuid.UUID, reasons ...string) {
 	}
 }
 
-// do decides about rows and writes them, in one transaction. In a dry run save does nothing.
-func (r *run) do(ctx context.Context, rows int, decide func(b *batch) (save func(Tx) error, err error)) error {
+// do decides about rows of a kind and writes them, in one transaction. In a dry run nothing is written.
+func (r *run) do(ctx context.Context, kind Kind, rows int, decide func(b *batch) (save func(Tx) error, err error)) error {
 	var b *batch
+	created := r.report.Counts[kind].Created
+	isDue := created >= max(batchSize, 2*r.analyzed[kind])
 	transaction := func(tx Tx) error {
 		b = &batch{tx: tx, counts: map[Kind]Count{}}
 		if !r.DryRun { // nobody else imports or applies a directory file meanwhile
 			if err := tx.LockDirectory(); err != nil {
+				return err
+			}
+		}
+		if isDue && !r.DryRun {
+			if err := tx.Analyze(kind); err != nil {
 				return err
 			}
 		}
@@ -135,19 +143,19 @@ func (r *run) do(ctx context.Context, rows int, decide func(b *batch) (save func
 		}
 		return save(tx)
 	}
-	err := error(nil)
-	for attempt := 1; ; attempt++ {
-		if r.DryRun {
-			err = r.Store.Read(ctx, transaction)
-		} else {
-			err = r.Store.Write(ctx, transaction)
-		}
-		if !errors.Is(err, directory.ErrConflict) || attempt == maxAttempts {
-			break
-		}
+	begin := r.Store.Write
+	if r.DryRun {
+		begin = r.Store.Read
+	}
+	err := begin(ctx, transaction)
+	for attempt := 1; errors.Is(err, directory.ErrConflict) && attempt < maxAttempts; attempt++ {
+		err = begin(ctx, transaction)
 	}
 	if err != nil {
 		return err
+	}
+	if isDue {
+		r.analyzed[kind] = created
 	}
 	for kind, c := range b.counts {
 		sum := r.report.Counts[kind]

@@ -15,7 +15,7 @@ import (
 // its name, which keeps its own permissions.
 func (r *run) importRoles(ctx context.Context) error {
 	return r.source.roles(ctx, 1<<20, func(rows []roleRow) error {
-		return r.do(ctx, len(rows), func(b *batch) (func(Tx) error, error) {
+		return r.do(ctx, Roles, len(rows), func(b *batch) (func(Tx) error, error) {
 			names := make([]string, len(rows))
 			for n, each := range rows {
 				names[n] = directory.Trim(each.name)
@@ -93,7 +93,7 @@ func (r *run) importRole(
 // importUsers imports users, each with their token.
 func (r *run) importUsers(ctx context.Context) error {
 	return r.source.users(ctx, batchSize, r.WithTokens, func(rows []userRow) error {
-		return r.do(ctx, len(rows), func(b *batch) (func(Tx) error, error) { return r.decideUsers(b, rows) })
+		return r.do(ctx, Users, len(rows), func(b *batch) (func(Tx) error, error) { return r.decideUsers(b, rows) })
 	})
 }
 
@@ -219,7 +219,7 @@ func (r *run) importPersonalTokens(ctx context.Context) error {
 		return nil
 	}
 	return r.source.personalTokens(ctx, batchSize, func(ids []uuid.UUID) error {
-		return r.do(ctx, 0, func(b *batch) (func(Tx) error, error) {
+		return r.do(ctx, Tokens, 0, func(b *batch) (func(Tx) error, error) {
 			for _, each := range ids {
 				b.left(Tokens, each, leftPersonal)
 			}
@@ -243,7 +243,7 @@ func kindOf(t directory.ScopeType) Kind {
 // importScopes imports scopes, organizations first.
 func (r *run) importScopes(ctx context.Context) error {
 	return r.source.scopeRows(ctx, batchSize, func(rows []scopeRow) error {
-		return r.do(ctx, len(rows), func(b *batch) (func(Tx) error, error) { return r.decideScopes(b, rows) })
+		return r.do(ctx, Customers, len(rows), func(b *batch) (func(Tx) error, error) { return r.decideScopes(b, rows) })
 	})
 }
 
@@ -343,7 +343,7 @@ func (r *run) by(user uuid.UUID) *uuid.UUID {
 // importMembers imports the roles that users hold.
 func (r *run) importMembers(ctx context.Context) error {
 	return r.source.members(ctx, batchSize, func(rows []memberRow) error {
-		return r.do(ctx, len(rows), func(b *batch) (func(Tx) error, error) { return r.decideMembers(b, rows) })
+		return r.do(ctx, Memberships, len(rows), func(b *batch) (func(Tx) error, error) { return r.decideMembers(b, rows) })
 	})
 }
 
@@ -427,7 +427,7 @@ func membershipID(m directory.Membership) uuid.UUID { return m.UUID }
 // endMembers revokes the roles that an import before has given, and that were revoked in Waldur since.
 func (r *run) endMembers(ctx context.Context) error {
 	return r.source.endedMembers(ctx, batchSize, func(ids []uuid.UUID) error {
-		return r.do(ctx, len(ids), func(b *batch) (func(Tx) error, error) {
+		return r.do(ctx, Memberships, len(ids), func(b *batch) (func(Tx) error, error) {
 			found, err := b.tx.FindMembershipsByID(ids)
 			now := b.tx.Now()
 			var ended []directory.Membership

@@ -15,7 +15,7 @@ import (
 // importInvitations imports invitations, the newest first: of several open ones to the same target only one can be open here.
 func (r *run) importInvitations(ctx context.Context) error {
 	return r.source.invitations(ctx, batchSize, func(rows []invitationRow) error {
-		return r.do(ctx, len(rows), func(b *batch) (func(Tx) error, error) { return r.decideInvitations(b, rows) })
+		return r.do(ctx, Invitations, len(rows), func(b *batch) (func(Tx) error, error) { return r.decideInvitations(b, rows) })
 	})
 }
 
@@ -186,7 +186,7 @@ func plain(i invitation.Invitation) invitation.Invitation {
 // importGroups imports group invitations.
 func (r *run) importGroups(ctx context.Context) error {
 	return r.source.groups(ctx, batchSize, func(rows []groupRow) error {
-		return r.do(ctx, len(rows), func(b *batch) (func(Tx) error, error) { return r.decideGroups(b, rows) })
+		return r.do(ctx, Groups, len(rows), func(b *batch) (func(Tx) error, error) { return r.decideGroups(b, rows) })
 	})
 }
 
@@ -265,7 +265,7 @@ func sameGroup(a, b joining.GroupInvitation) bool {
 // importRequests imports permission requests, the oldest first.
 func (r *run) importRequests(ctx context.Context) error {
 	return r.source.requests(ctx, batchSize, func(rows []requestRow) error {
-		return r.do(ctx, len(rows), func(b *batch) (func(Tx) error, error) { return r.decideRequests(b, rows) })
+		return r.do(ctx, PermissionReq, len(rows), func(b *batch) (func(Tx) error, error) { return r.decideRequests(b, rows) })
 	})
 }
 

@@ -375,8 +375,10 @@ func TestOtherVersions(t *testing.T) {
 func TestImportBesideOthers(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
 		e := newEnv(t, engine, "waldur.sql", "rows.sql")
-		admin := directory.Role{UUID: uuid.New(), Name: "PROJECT.ADMIN", NameFolded: "project.admin", ScopeType: directory.Project,
-			Permissions: []string{"PROJECT.CREATE_PERMISSION"}, IsActive: true}
+		admin := directory.Role{
+			UUID: uuid.New(), Name: "PROJECT.ADMIN", NameFolded: "project.admin", ScopeType: directory.Project,
+			Permissions: []string{"PROJECT.CREATE_PERMISSION"}, IsActive: true,
+		}
 		other := directory.Role{UUID: uuid.New(), Name: "PROPOSAL.MEMBER", ScopeType: directory.Call, IsActive: true}
 		ina := directory.User{UUID: uuid.New(), Username: "ina", IsActive: true, Created: e.clock.Now()}
 		require.NoError(t, e.db.FileStore().Write(t.Context(), func(tx directory.FileTx) error {

@@ -168,14 +168,14 @@ func (s *source) users(ctx context.Context, size int, withTokens bool, f func([]
 	if s.has("core_user", "first_name") && s.has("core_user", "last_name") {
 		name = "u.first_name || ' ' || u.last_name"
 	}
-	token, join := "'', NULL::timestamptz", ""
+	more, join := "'', NULL::timestamptz", ""
 	if withTokens && len(s.columns["authtoken_token"]) > 0 {
-		token, join = "COALESCE(t.key, ''), t.created", " LEFT JOIN authtoken_token AS t ON t.user_id = u.id"
+		more, join = "COALESCE(t.key, ''), t.created", " LEFT JOIN authtoken_token AS t ON t.user_id = u.id"
 	}
 	return inBatches(ctx, s, size, "SELECT u.uuid::text, u.username, COALESCE(u.email, ''), "+name+", "+
 		s.value("core_user", "u", "civil_number", "''")+", u.is_staff, "+s.value("core_user", "u", "is_support", "FALSE")+", u.is_active, "+
 		s.value("core_user", "u", "notifications_enabled", "TRUE")+", "+s.optional("core_user", "u", "date_joined", "timestamptz")+", "+
-		s.value("core_user", "u", "token_lifetime", "0")+", "+token+" FROM core_user AS u"+join+" ORDER BY u.id",
+		s.value("core_user", "u", "token_lifetime", "0")+", "+more+" FROM core_user AS u"+join+" ORDER BY u.id",
 		func(scan scanFunc) (u userRow, err error) {
 			var lifetime int64
 			err = scan(id{&u.id}, &u.username, &u.email, &u.fullName, &u.civilNumber, &u.isStaff, &u.isSupport, &u.isActive,
@@ -243,7 +243,10 @@ func (s *source) invitations(ctx context.Context, size int, f func([]invitationR
 		" ORDER BY i.created DESC, i.id DESC",
 		func(scan scanFunc) (i invitationRow, err error) {
 			err = scan(append([]any{
-				id{&i.id}, id{&i.createdBy}, moment{&i.created}, &i.state, &i.executionState, &i.errorMessage, &i.email, &i.civilNumber,
+				id{&i.id},
+				id{&i.createdBy},
+				moment{&i.created},
+				&i.state, &i.executionState, &i.errorMessage, &i.email, &i.civilNumber,
 				&i.fullName, &i.nativeName, &i.phone, &i.organization, &i.jobTitle, &i.text,
 			}, i.columns()...)...)
 			return i, err
@@ -267,8 +270,15 @@ func (s *source) groups(ctx context.Context, size int, f func([]groupRow) error)
 		" ORDER BY i.id",
 		func(scan scanFunc) (g groupRow, err error) {
 			err = scan(append([]any{
-				id{&g.id}, id{&g.createdBy}, id{&g.projectRole}, moment{&g.created}, &g.isActive, &g.isPublic, &g.makesProjects, &g.autoApprove,
-				&g.multiple, &g.ownDetail, &g.nameTemplate, &g.customText, texts{&g.patterns}, texts{&g.affiliations}, texts{&g.sources},
+				id{&g.id},
+				id{&g.createdBy},
+				id{&g.projectRole},
+				moment{&g.created},
+				&g.isActive, &g.isPublic, &g.makesProjects, &g.autoApprove,
+				&g.multiple, &g.ownDetail, &g.nameTemplate, &g.customText,
+				texts{&g.patterns},
+				texts{&g.affiliations},
+				texts{&g.sources},
 				&g.restrictedBy,
 			}, g.columns()...)...)
 			return g, err

@@ -50,8 +50,10 @@ var models = []struct {
 	{"structure.project", directory.Project, nil},
 	{"marketplace.offering", directory.Offering, []string{"marketplace_offering"}},
 	{"proposal.call", directory.Call, []string{"proposal_call", "proposal_callmanagingorganisation"}},
-	{"proposal.proposal", directory.Proposal,
-		[]string{"proposal_proposal", "proposal_round", "proposal_call", "proposal_callmanagingorganisation"}},
+	{
+		"proposal.proposal", directory.Proposal,
+		[]string{"proposal_proposal", "proposal_round", "proposal_call", "proposal_callmanagingorganisation"},
+	},
 }
 
 // source is Waldur's database at one moment.

@@ -24,6 +24,9 @@ type Store interface {
 type Tx interface {
 	directory.FileTx
 
+	// Analyze has the database learn how many rows of a kind there are, where it plans its queries by that.
+	Analyze(kind Kind) error
+
 	// FindMembershipsByID returns the memberships that have one of the uuids, revoked ones included.
 	FindMembershipsByID(ids []uuid.UUID) ([]directory.Membership, error)
 	// RevokedTokens returns the API tokens of users that were revoked, as far as that is known. Each text begins with the uuid of
