@@ -36,7 +36,7 @@ tokens that were revoked here, stay as they are. The command can be interrupted 
 running server, and migrates the database first where needed.
 
 Prints how many records of each kind were read, created, changed, unchanged and left, and why. --report writes one line for
-each record that was left, or imported otherwise than it was.
+each record that was left, or that needs a look.
 
 A password in --dsn can be seen by other users of the machine: leave it out, and set PGPASSWORD, or use --dsn-file.`,
 		func(ctx context.Context) error { return p.importWaldur(ctx, f) })
@@ -46,7 +46,7 @@ A password in --dsn can be seen by other users of the machine: leave it out, and
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would become of the records, and write nothing")
 	flags.BoolVar(&f.tokens, "tokens", true, "import the API tokens of users; --tokens=false leaves them out")
 	flags.DurationVar(&f.lifetime, "lifetime", 0, "INVITATION_LIFETIME of Waldur (default: INVITED_INVITATION_LIFETIME)")
-	flags.StringVar(&f.report, "report", "", "`file` for the records that were left or altered (CSV), which is replaced")
+	flags.StringVar(&f.report, "report", "", "`file` for the records that were left or need a look (CSV), which is replaced")
 	return commandGroup("import", "Import the database of another program", c)
 }
 
@@ -118,7 +118,7 @@ func (p Process) importInto(ctx context.Context, db *store.Store, i waldur.Impor
 	return nil
 }
 
-// importReport is a CSV file with a line for each record that was left or altered.
+// importReport is a CSV file with a line for each note of an import.
 type importReport struct {
 	file *os.File
 	rows *csv.Writer
@@ -134,7 +134,7 @@ func newImportReport(path string) (*importReport, error) {
 }
 
 func (r *importReport) write(n waldur.Note) error {
-	outcome := "altered"
+	outcome := "imported"
 	if n.IsLeft {
 		outcome = "left"
 	}

@@ -132,6 +132,8 @@ func TestImport(t *testing.T) {
 				"6 left: invited has no scopes of the type marketplace.serviceprovider",
 			},
 			waldur.Users: {
+				"1 altered: another active user has the address: nobody can sign in by it",
+				"7 altered: another active user has the address: nobody can sign in by it",
 				"3 altered: the civil number has white space: removed",
 				"5 altered: a text is too long, or has control characters: shortened or cleaned",
 				"5 altered: the user's address is not one that mail can be sent to: imported without",
@@ -211,7 +213,7 @@ func (e *env) hasRows() {
 		"odd|" + strings.Repeat("Long", 25) + "||||true",
 		"olivia|Olivia Owner|olivia@acme.example|olivia@acme.example||true",
 		"sam|Sam Staff|sam@staff.example|sam@staff.example||true",
-		"sue|Sue Support||||true",
+		"sue|Sue Support|SAM@staff.example|sam@staff.example||true",
 	}, e.table("SELECT username || '|' || full_name || '|' || email || '|' || email_folded || '|' || civil_number || '|' ||"+
 		" CASE WHEN is_active THEN 'true' ELSE 'false' END FROM users ORDER BY username"))
 	assert.Equal(e, []string{

@@ -63,10 +63,11 @@ const (
 // leftType is the reason that a row is left whose scope is of a type that there is none of here.
 func leftType(model string) string { return "invited has no scopes of the type " + model }
 
-// How a row is altered.
+// What is to be known of a row that is imported: most are altered.
 const (
 	alteredText        = "a text is too long, or has control characters: shortened or cleaned"
 	alteredNoAddress   = "the user's address is not one that mail can be sent to: imported without"
+	alteredShared      = "another active user has the address: nobody can sign in by it"
 	alteredCivilNumber = "the civil number has white space: removed"
 	alteredRoleName    = "another role has the name: the name has the beginning of the uuid behind it"
 	alteredRoleHere    = "a role here has the name: that role is used, with its own permissions"
@@ -185,6 +186,8 @@ func mapUser(r userRow) (user directory.User, notes []string, left string) {
 	if user.Email = directory.Trim(r.email); user.Email != "" && !directory.ValidEmail(user.Email) {
 		user.Email = ""
 		notes = append(notes, alteredNoAddress)
+	} else if r.sharesEmail {
+		notes = append(notes, alteredShared)
 	}
 	user.EmailFolded = directory.FoldEmail(user.Email)
 	switch {

@@ -48,6 +48,11 @@ func TestMapUser(t *testing.T) {
 			want:  directory.User{UUID: someone, Username: "odd"},
 			notes: []string{alteredNoAddress},
 		},
+		"an address that another user has": {
+			row:   userRow{id: someone, username: "sue", email: "sam@staff.example", sharesEmail: true},
+			want:  directory.User{UUID: someone, Username: "sue", Email: "sam@staff.example", EmailFolded: "sam@staff.example"},
+			notes: []string{alteredShared},
+		},
 		"no address": {row: userRow{id: someone, username: "sue"}, want: directory.User{UUID: someone, Username: "sue"}},
 		"a name with line breaks": {
 			row:   userRow{id: someone, username: "eve", fullName: " Eve\r\nBcc: all "},

@@ -41,11 +41,11 @@ func (c *Count) add(other Count) {
 	c.Left += other.Left
 }
 
-// Note says that a record was not carried over as it was, and why.
+// Note says that a record was not carried over as it was, and why, or what else is to be known of it.
 type Note struct {
 	Kind   Kind
 	ID     uuid.UUID // of a token: of its user
-	IsLeft bool      // the record was left; false: it was altered
+	IsLeft bool      // the record was left; false: it was imported
 	Reason string
 }
 
@@ -98,7 +98,7 @@ func (r Report) String() string {
 		fmt.Fprintf(&text, "%-20s %9d %9d %9d %9d %9d\n", kind, c.Read, c.Created, c.Changed, c.Unchanged, c.Left)
 	}
 	r.writeNotes(&text, true, "left, and not imported:")
-	r.writeNotes(&text, false, "imported otherwise than they were:")
+	r.writeNotes(&text, false, "imported, but:")
 	if r.Requested > 0 {
 		fmt.Fprintf(&text, "\n%d invitations wait for approval: the links in Waldur's mails to staff do not work here.\n"+
 			"Staff approve them on the page /console/requests/, or by the API (approve-request).\n", r.Requested)

@@ -25,6 +25,7 @@ type (
 		id                                        uuid.UUID
 		username, email, fullName, civilNumber    string
 		isStaff, isSupport, isActive, getsNotices bool
+		sharesEmail                               bool // with another active user
 		joined                                    time.Time
 		token                                     string // the API key itself; empty: none
 		tokenCreated                              time.Time
@@ -175,11 +176,12 @@ func (s *source) users(ctx context.Context, size int, withTokens bool, f func([]
 	return inBatches(ctx, s, size, "SELECT u.uuid::text, u.username, COALESCE(u.email, ''), "+name+", "+
 		s.value("core_user", "u", "civil_number", "''")+", u.is_staff, "+s.value("core_user", "u", "is_support", "FALSE")+", u.is_active, "+
 		s.value("core_user", "u", "notifications_enabled", "TRUE")+", "+s.optional("core_user", "u", "date_joined", "timestamptz")+", "+
-		s.value("core_user", "u", "token_lifetime", "0")+", "+more+" FROM core_user AS u"+join+" ORDER BY u.id",
+		s.value("core_user", "u", "token_lifetime", "0")+","+
+		" u.email <> '' AND u.is_active AND count(*) FILTER (WHERE u.is_active) OVER (PARTITION BY lower(u.email)) > 1, "+more+" FROM core_user AS u"+join+" ORDER BY u.id",
 		func(scan scanFunc) (u userRow, err error) {
 			var lifetime int64
 			err = scan(id{&u.id}, &u.username, &u.email, &u.fullName, &u.civilNumber, &u.isStaff, &u.isSupport, &u.isActive,
-				&u.getsNotices, moment{&u.joined}, &lifetime, &u.token, moment{&u.tokenCreated})
+				&u.getsNotices, moment{&u.joined}, &lifetime, &u.sharesEmail, &u.token, moment{&u.tokenCreated})
 			u.tokenLifetime = time.Duration(lifetime) * time.Second
 			return u, err
 		}, f)

@@ -8,7 +8,7 @@ INSERT INTO core_user (id, uuid, username, email, first_name, last_name, civil_n
     (4, 'a0000000000040008000000000000004', 'ivo', 'ivo@acme.example', 'Ivo', 'Inactive', NULL, false, false, false, true, '2025-01-01 08:00+00', NULL),
     (5, 'a0000000000040008000000000000005', 'odd', '"odd one"@acme.example', repeat('Long', 25), repeat('Name', 25), NULL, false, false, true, false, '2025-01-01 08:00+00', NULL),
     (6, 'a0000000000040008000000000000006', E'in\u200bvisible', 'invisible@acme.example', 'In', 'Visible', NULL, false, false, true, true, '2025-01-01 08:00+00', NULL),
-    (7, 'a0000000000040008000000000000007', 'sue', '', 'Sue', 'Support', NULL, false, true, true, true, '2025-01-01 08:00+00', 3600);
+    (7, 'a0000000000040008000000000000007', 'sue', 'SAM@staff.example', 'Sue', 'Support', NULL, false, true, true, true, '2025-01-01 08:00+00', 3600);
 
 INSERT INTO authtoken_token (key, created, user_id) VALUES
     ('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1', '2025-06-01 08:00+00', 1),
