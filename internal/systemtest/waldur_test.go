@@ -132,6 +132,31 @@ func TestWaldurKilled(t *testing.T) {
 	})
 }
 
+// Whoever interrupts an import is told that it can be repeated.
+func TestWaldurInterrupted(t *testing.T) {
+	harness.OnEachEngine(t, func(t *testing.T, env *harness.Env) {
+		address, db := newWaldur(t)
+		lock, err := db.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		_, err = lock.Exec("LOCK TABLE users_permissionrequest")
+		require.NoError(t, err)
+		var out harness.Output
+		command := env.Command(t.Context(), "import", "waldur", "--dsn", address)
+		command.Stderr = &out
+		require.NoError(t, command.Start())
+		harness.WaitUntil(t, time.Minute, "the import waits for the lock", func() bool {
+			var waiting int
+			require.NoError(t, db.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waiting))
+			return waiting > 0
+		}, out.String)
+		require.NoError(t, command.Process.Signal(os.Interrupt))
+		require.Error(t, command.Wait())
+		require.Equal(t, 1, command.ProcessState.ExitCode())
+		require.Equal(t, "invited: interrupted: what is imported stays, and the next import goes on\n", out.String())
+		require.NoError(t, lock.Rollback())
+	})
+}
+
 // What is wrong with the database of Waldur is said in one line, without the password.
 func TestWaldurCannotBeRead(t *testing.T) {
 	harness.OnEachEngine(t, func(t *testing.T, env *harness.Env) {

@@ -240,7 +240,7 @@ func each(ctx context.Context, s *source, query string, args []any, f func(scanF
 func inBatches[Row any](
 	ctx context.Context, s *source, size int, query string, read func(scanFunc) (Row, error), f func([]Row) error,
 ) error {
-	batch := make([]Row, 0, size)
+	var batch []Row
 	err := each(ctx, s, query, nil, func(scan scanFunc) error {
 		row, err := read(scan)
 		if err != nil {
@@ -250,7 +250,7 @@ func inBatches[Row any](
 			return nil
 		}
 		err = f(batch)
-		batch = make([]Row, 0, size)
+		batch = nil
 		return err
 	})
 	if err != nil || len(batch) == 0 {
