@@ -296,6 +296,10 @@ func TestImportAgain(t *testing.T) {
 		// A newer open invitation to the target of 18 takes its place.
 		e.exec(`INSERT INTO users_invitation (id, uuid, created, state, execution_state, email, role_id, content_type_id, object_id, customer_id)
 			VALUES (20, '10000000000040008000000000000020', '2026-11-22 09:30+00', 'pending', 'OK', 'Sell@University.example', 5, 44, 1, 1)`)
+		// So does one to the target of 17, which was deleted.
+		e.exec("DELETE FROM users_invitation WHERE id = 17")
+		e.exec(`INSERT INTO users_invitation (id, uuid, created, state, execution_state, email, role_id, content_type_id, object_id, customer_id)
+			VALUES (21, '10000000000040008000000000000021', '2026-11-22 09:30+00', 'pending', 'OK', 'long@university.example', 3, 19, 4, 2)`)
 		// Here
 		tokens, err := e.revokeToken(id("a", "1"))
 		require.NoError(t, err)
@@ -316,7 +320,7 @@ func TestImportAgain(t *testing.T) {
 			waldur.Roles: {Changed: 2}, waldur.Users: {Changed: 1}, waldur.Tokens: {Changed: 1}, waldur.Customers: {},
 			waldur.Projects: {Changed: 1}, waldur.OtherScopes: {}, waldur.Memberships: {Changed: 2},
 			// 1 and 11 are canceled with their project, 12 is accepted, 18 is displaced by 20
-			waldur.Invitations: {Created: 1, Changed: 4}, waldur.Groups: {Changed: 2}, waldur.PermissionReq: {Changed: 2},
+			waldur.Invitations: {Created: 2, Changed: 4}, waldur.Groups: {Changed: 2}, waldur.PermissionReq: {Changed: 2},
 		}, changed)
 		assert.Subset(t, show(notes, waldur.Tokens), []string{"1 left: the token was revoked here"})
 		assert.Subset(t, show(notes, waldur.Invitations), []string{"19 left: it was changed here, and stays as it is"})
@@ -324,8 +328,8 @@ func TestImportAgain(t *testing.T) {
 		assert.Equal(t, []string{
 			"1 canceled OK olivia 38601010000 Ina University Hello", "2 canceled OK olivia", "3 expired OK olivia", "4 requested Scheduled olivia",
 			"5 project Scheduled olivia", "6 accepted OK sam", "7 expired OK olivia", "8 canceled OK nobody", "9 rejected Scheduled nobody",
-			"10 canceled OK olivia", "11 canceled Processing olivia", "12 accepted Erred olivia", "17 pending OK sam", "18 canceled OK olivia",
-			"19 accepted OK olivia", "20 pending OK nobody",
+			"10 canceled OK olivia", "11 canceled Processing olivia", "12 accepted Erred olivia", "17 canceled OK sam", "18 canceled OK olivia",
+			"19 accepted OK olivia", "20 pending OK nobody", "21 pending OK nobody",
 		}, e.invitations("created_by, civil_number, full_name, organization, text"))
 		assert.Equal(t, []string{"Apollo 11"}, e.table("SELECT name FROM scopes WHERE name LIKE 'Apollo%' AND is_removed"))
 		assert.Equal(t, []string{"Olive Owner"}, e.table("SELECT full_name FROM users WHERE is_support AND NOT is_staff AND username = 'olivia'"))
