@@ -20,8 +20,9 @@ func (e *env) query(query string, into *[]string) error {
 	})
 }
 
-// invitations returns the imported invitations by their uuids, each as one text.
-func (e *env) invitations(string) (lines []string) {
+// invitations returns the invitations by their uuids, each as one text: the end of the uuid, the state, that of the delivery, the
+// creator, civil number, name, organization and text of the invitee.
+func (e *env) invitations() (lines []string) {
 	e.Helper()
 	for _, each := range e.table("SELECT substr(CAST(i.uuid AS text), 33) || ' ' || state || ' ' || execution_state || ' ' ||" +
 		" COALESCE(u.username, 'nobody') || ' ' || i.civil_number || ' ' || i.full_name || ' ' || i.organization || ' ' ||" +

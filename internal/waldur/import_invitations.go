@@ -169,8 +169,7 @@ func (r *run) findPlaces(b *batch, wanted []invitation.Invitation) (map[invitati
 	return places, err
 }
 
-// sameInvitation reports whether an invitation here has the content of an imported one. Both times of the day and what they
-// refer to are left out of account where they are read in another form.
+// sameInvitation reports whether an invitation here has the content of an imported one.
 func sameInvitation(a, b invitation.Invitation) bool { return reflect.DeepEqual(plain(a), plain(b)) }
 
 // plain returns an invitation without the rows that it refers to, and with its times in one form.

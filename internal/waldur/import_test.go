@@ -246,7 +246,7 @@ func (e *env) hasRows() {
 		"5 project Scheduled olivia", "6 accepted OK sam", "7 expired OK olivia", "8 canceled OK nobody", "9 rejected Scheduled nobody",
 		"10 canceled OK olivia", "11 pending Erred olivia", "12 pending Erred olivia", "17 pending OK sam", "18 pending OK olivia",
 		"19 pending OK olivia",
-	}, e.invitations("created_by, civil_number, full_name, organization, text"))
+	}, e.invitations())
 	assert.Equal(e, []string{
 		"Mailbox full", "Waldur had not sent this invitation before it was imported. Send it again.",
 	}, e.table("SELECT error_message FROM invitations WHERE execution_state = 'Erred' ORDER BY error_message"))
@@ -330,7 +330,7 @@ func TestImportAgain(t *testing.T) {
 			"5 project Scheduled olivia", "6 accepted OK sam", "7 expired OK olivia", "8 canceled OK nobody", "9 rejected Scheduled nobody",
 			"10 canceled OK olivia", "11 canceled Processing olivia", "12 accepted Erred olivia", "17 canceled OK sam", "18 canceled OK olivia",
 			"19 accepted OK olivia", "20 pending OK nobody", "21 pending OK nobody",
-		}, e.invitations("created_by, civil_number, full_name, organization, text"))
+		}, e.invitations())
 		assert.Equal(t, []string{"Apollo 11"}, e.table("SELECT name FROM scopes WHERE name LIKE 'Apollo%' AND is_removed"))
 		assert.Equal(t, []string{"Olive Owner"}, e.table("SELECT full_name FROM users WHERE is_support AND NOT is_staff AND username = 'olivia'"))
 		assert.Equal(t, []string{"2098-01-01"}, e.table("SELECT substr(CAST(expires AS text), 1, 10) FROM memberships WHERE expires IS NOT NULL"))
