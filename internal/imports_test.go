@@ -86,6 +86,11 @@ var bans = []ban{
 		why: "imports run one way: who asks what is kept of them knows of invitations, and not the other way round",
 	},
 	{
+		who: []string{"internal/waldur"}, what: []string{ours},
+		but: []string{"internal/directory", "internal/invitation", "internal/joining", "internal/token"},
+		why: "imports run one way: what Waldur's rows mean here does not depend on how ours are stored",
+	},
+	{
 		who: []string{"internal/signin"}, what: []string{ours},
 		but: []string{"internal/directory", "internal/fault", "internal/identity"},
 		why: "imports run one way: how a person proves who they are has nothing to do with pages and rows",
@@ -103,7 +108,7 @@ var bans = []ban{
 		who: []string{"internal/store"}, what: []string{ours},
 		but: []string{
 			"internal/bulk", "internal/database", "internal/directory", "internal/fault", "internal/idempotency", "internal/identity",
-			"internal/invitation", "internal/joining", "internal/lifecycle", "internal/person",
+			"internal/invitation", "internal/joining", "internal/lifecycle", "internal/person", "internal/waldur",
 		},
 		why: "imports run one way: the store serves the rules and knows nobody who calls them",
 	},
@@ -163,6 +168,10 @@ var bans = []ban{
 	{
 		except: append([]string{"internal/app", "internal/directory/dirfile"}, developerOnly...), what: []string{"internal/directory/dirfile"},
 		why: "the file is one way to fill the directory, and the rules don't know it",
+	},
+	{
+		except: append([]string{"internal/app", "internal/store"}, developerOnly...), what: []string{"internal/waldur"},
+		why: "it is one way to fill the database, and nothing that serves depends on it",
 	},
 	{
 		except: developerOnly, what: developerOnly,
@@ -377,6 +386,9 @@ func TestRulesCatch(t *testing.T) {
 		{"internal/jobs", `import "invited/internal/store"`, "must not import internal/store"},
 		{"internal/jobs", `import "gorm.io/driver/postgres"`, "must not import gorm.io/driver/postgres"},
 		{"internal/jobs/river.go", `import "github.com/riverqueue/river"`, ""},
+		{"internal/waldur", `import "invited/internal/store"`, "must not import internal/store"},
+		{"internal/waldur", `import "github.com/jackc/pgx/v5"`, "must not import github.com/jackc/pgx/v5"},
+		{"internal/api", `import "invited/internal/waldur"`, "must not import internal/waldur"},
 		{"internal/signin", `import "invited/internal/web"`, "must not import internal/web"},
 		{"internal/signin", `import "github.com/coreos/go-oidc/v3/oidc"`, ""},
 		{"internal/identity", `import "invited/internal/signin"`, "must not import internal/signin"},

@@ -50,8 +50,8 @@ type Process struct {
 // Stderr. When ctx ends, the command ends in order.
 func (p Process) Run(ctx context.Context, args []string) int {
 	root := commandGroup("invited", "Invite people into organizations, projects and other scopes with a role",
-		p.serveCommand(), p.migrateCommand(), p.directoryCommand(), p.tokenCommand(), p.userCommand(), p.personCommand(), p.mailCommand(),
-		p.eventsCommand(), p.inviteCommand(), p.jobsCommand(), p.backupCommand(), p.restoreCommand(), p.healthCommand(),
+		p.serveCommand(), p.migrateCommand(), p.directoryCommand(), p.importCommand(), p.tokenCommand(), p.userCommand(), p.personCommand(),
+		p.mailCommand(), p.eventsCommand(), p.inviteCommand(), p.jobsCommand(), p.backupCommand(), p.restoreCommand(), p.healthCommand(),
 		p.doctorCommand(), p.configCommand(), p.openapiCommand(), p.manCommand(), p.versionCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.Version = versionLine()
