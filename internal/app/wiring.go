@@ -148,7 +148,7 @@ func (a *App) newHandler(service *invitation.Service) (handler http.Handler, err
 		PublicURL:   a.config.PublicURL,
 		SiteName:    a.config.SiteName,
 		Logger:      a.logger,
-		Observe:     a.metrics.Request,
+		Observe:     a.observeRequest,
 		ClientIP:    api.ClientIP(a.config.TrustedProxies),
 		Next:        handler,
 	})
@@ -194,7 +194,7 @@ func (a *App) newAPI(service *invitation.Service, callers *signin.Chain) (http.H
 		SignsInByMail:  a.config.Pages && a.config.SignInEmail,
 		PublicURL:      a.config.PublicURL.String(),
 		Logger:         a.logger,
-		Observe:        a.metrics.Request,
+		Observe:        a.observeRequest,
 		TrustedProxies: a.config.TrustedProxies,
 		CORSOrigins:    a.config.CORSOrigins,
 		CORSHeaders:    a.config.CORSHeaders,
@@ -238,6 +238,7 @@ func (a *App) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
 		Sweep:       a.config.SweepInterval,
 		Logger:      a.logger,
 		Observe:     a.metrics.Job,
+		Tracer:      a.options.Tracer,
 
 		MailInterval:  a.config.SMTPRate.Interval(),
 		EventsWebhook: eventsWebhook,

@@ -50,6 +50,9 @@ func divide(n int32) pools {
 // are about 30 statements, and lists multiply some by their filters, orders and page sizes.
 const statementCacheSize = 128
 
+// postgresPools are the names of the pools; the last one may be missing.
+var postgresPools = [3]string{"requests", "queue", "lists"}
+
 type postgresEngine struct{}
 
 func openPostgres(o Options) (*DB, error) {
@@ -72,7 +75,6 @@ func openPostgres(o Options) (*DB, error) {
 	}
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.AfterConnect = setUpConnection
-	config.ConnConfig.Tracer = o.Tracer
 	config.ConnConfig.StatementCacheCapacity = min(config.ConnConfig.StatementCacheCapacity, statementCacheSize)
 	db, sizes := &DB{engine: postgresEngine{}}, divide(config.MaxConns)
 	db.shares = newListShares(int64(max(1, sizes.lists)))
@@ -82,11 +84,12 @@ func openPostgres(o Options) (*DB, error) {
 			each.Close()
 		}
 	}
-	for _, size := range []int32{sizes.short, sizes.queue, sizes.lists} {
+	for i, size := range []int32{sizes.short, sizes.queue, sizes.lists} {
 		if size == 0 {
 			continue
 		}
 		each := config.Copy()
+		each.ConnConfig.Tracer = tracerOf(o, postgresPools[i])
 		each.MaxConns, each.MinConns, each.MinIdleConns = size, min(size, config.MinConns), min(size, config.MinIdleConns)
 		pool, err := pgxpool.NewWithConfig(context.Background(), each)
 		if err != nil {
@@ -97,7 +100,7 @@ func openPostgres(o Options) (*DB, error) {
 	}
 	db.poolUses = func() map[string]PoolUse {
 		uses := map[string]PoolUse{}
-		for i, name := range []string{"requests", "queue", "lists"}[:len(opened)] {
+		for i, name := range postgresPools[:len(opened)] {
 			s := opened[i].Stat()
 			uses[name] = PoolUse{int(s.AcquiredConns()), int(s.MaxConns()), s.EmptyAcquireCount(), s.EmptyAcquireWaitTime()}
 		}

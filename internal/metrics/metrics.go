@@ -17,9 +17,10 @@ const readTimeout = 5 * time.Second
 
 // Metrics counts requests and jobs. Any number of goroutines may use it at the same time.
 type Metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.HistogramVec
-	jobs     *prometheus.HistogramVec
+	registry   *prometheus.Registry
+	requests   *prometheus.HistogramVec
+	jobs       *prometheus.HistogramVec
+	statements *prometheus.HistogramVec
 }
 
 // New returns Metrics of a program of a version and a commit.
@@ -35,11 +36,16 @@ func New(version, commit string) *Metrics {
 			Help:    "Time of attempts at jobs, by kind and result: completed, failed (tried again), postponed or canceled (given up).",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"kind", "result"}),
+		statements: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "invited_database_statement_seconds",
+			Help:    "Time of statements on the database until their last row was read, by pool of connections and operation.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}, []string{"pool", "operation"}),
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "invited_build_info", Help: "1, with the version and the commit."},
 		[]string{"version", "commit"})
 	build.WithLabelValues(version, commit).Set(1)
-	m.registry.MustRegister(m.requests, m.jobs, build, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.requests, m.jobs, m.statements, build, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -52,6 +58,11 @@ func (m *Metrics) Request(operation string, status int, took time.Duration) {
 // Job counts an attempt at a job.
 func (m *Metrics) Job(kind, result string, took time.Duration) {
 	m.jobs.WithLabelValues(kind, result).Observe(took.Seconds())
+}
+
+// Statement counts a statement on the database.
+func (m *Metrics) Statement(pool, operation string, took time.Duration) {
+	m.statements.WithLabelValues(pool, operation).Observe(took.Seconds())
 }
 
 // Handler returns a handler that answers every request with all metrics. Metrics that can't be collected are left out, and an error
