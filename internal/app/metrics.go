@@ -38,6 +38,9 @@ func (a *App) serveMetrics(ctx context.Context) {
 		if err == nil {
 			found.Invitations, err = a.db.InvitationsByState(ctx)
 		}
+		if err == nil {
+			found.LastSweep, err = a.db.LastSweep(ctx)
+		}
 		return found, err
 	})
 	mux := http.NewServeMux()

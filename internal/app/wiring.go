@@ -66,6 +66,8 @@ func (a *App) newService() (*invitation.Service, error) {
 		Signer:      token.NewSigner(secret.Reveal(), fallbacks...),
 		FrontendURL: a.config.FrontendURL.String(),
 		Logger:      a.logger,
+		Limits:      a.metrics.Refused,
+		Swept:       a.metrics.Swept,
 	}, nil
 }
 
@@ -87,6 +89,7 @@ func (a *App) newJoining() *joining.Service {
 			RequestMailInterval:  policy.RequestMailInterval,
 		},
 		FrontendURL: a.config.FrontendURL.String(),
+		Limits:      a.metrics.Refused,
 	}
 }
 
@@ -107,6 +110,8 @@ func (a *App) newIdentity(service *invitation.Service) *identity.Service {
 		Signer:   service.Signer,
 		Create:   identity.CreateUsers(a.config.SignInCreateUsers),
 		Lifetime: service.Policy.Lifetime,
+		Limits:   a.metrics.Refused,
+		SignIns:  a.metrics.SignIn,
 	}
 }
 
@@ -189,7 +194,7 @@ func (a *App) newAPI(service *invitation.Service, callers *signin.Chain) (http.H
 		Lifecycle:      a.newLifecycle(),
 		Directory:      &directory.Reader{Store: a.db.ReadStore()},
 		Callers:        callers,
-		Idempotency:    &idempotency.Service{Store: a.db.Idempotency(), Signer: service.Signer},
+		Idempotency:    &idempotency.Service{Store: a.db.Idempotency(), Signer: service.Signer, Limits: a.metrics.Refused},
 		SiteName:       a.config.SiteName,
 		SignsInByMail:  a.config.Pages && a.config.SignInEmail,
 		PublicURL:      a.config.PublicURL.String(),
