@@ -1,9 +1,13 @@
 package database
 
 import (
+	"context"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 )
 
 func TestStatementsAreNamed(t *testing.T) {
@@ -24,5 +28,26 @@ func TestStatementsAreNamed(t *testing.T) {
 		"":                       {"other", ""},
 	} {
 		require.Equal(t, want, [2]string{operationOf(text), Statement{text: text}.Table()}, text)
+	}
+}
+
+// BenchmarkObserve is what it costs a statement on SQLite that somebody observes it.
+func BenchmarkObserve(b *testing.B) {
+	for name, observe := range map[string]func(context.Context, Statement){
+		"nobody": nil, "somebody": func(context.Context, Statement) {},
+	} {
+		b.Run(name, func(b *testing.B) {
+			db, err := Open(Options{SQLite: filepath.Join(b.TempDir(), "bench.db"), Observe: observe})
+			require.NoError(b, err)
+			b.Cleanup(func() { _ = db.Close() })
+			b.ReportAllocs()
+			for b.Loop() {
+				err := db.Read(b.Context(), func(tx *gorm.DB, _ time.Time) error {
+					var found int
+					return tx.Raw("SELECT count(*) FROM sqlite_master WHERE name = ?", "none").Row().Scan(&found)
+				})
+				require.NoError(b, err)
+			}
+		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/propagation"
@@ -94,5 +95,17 @@ func BenchmarkOff(b *testing.B) {
 	for b.Loop() {
 		_, span := Call(b.Context(), "SMTP", "server.address", "127.0.0.1")
 		span.End("")
+	}
+}
+
+// BenchmarkRecord is what a statement's span costs the request that waits for the statement.
+func BenchmarkRecord(b *testing.B) {
+	provider := sdk.NewTracerProvider(sdk.WithBatcher(tracetest.NewNoopExporter()))
+	ctx, span := provider.Tracer("test").Start(b.Context(), "request")
+	defer span.End()
+	b.ReportAllocs()
+	for b.Loop() {
+		Record(ctx, "SELECT invitations", time.Now(), time.Millisecond, "", "db.system.name", "postgresql",
+			"db.operation.name", "SELECT", "db.collection.name", "invitations", "db.client.connection.pool.name", "requests")
 	}
 }
