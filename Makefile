@@ -43,7 +43,8 @@ export GO PYTHON CGO_ENABLED
 
 .DEFAULT_GOAL := help
 .PHONY: help go testrun run test lint verify generate build fmt clean \
-	ci audit test-race test-newest-postgres test-faults test-browser test-sign-in keycloak-test fuzz gateway-test gateway-check pgbouncer-test upgrade-test \
+	ci audit test-race test-newest-postgres test-faults test-browser test-sign-in keycloak-test fuzz gateway-test gateway-check metrics-check \
+	pgbouncer-test upgrade-test \
 	contract-lint contract-diff contract-tag contract-test schemathesis mock \
 	sdk sdk-test sdk-matrix examples \
 	bench bench-scale bench-profile bench-delivery bench-relay bench-bulk bench-attack
@@ -124,6 +125,9 @@ gateway-test: go ## run nginx and Caddy in front of two replicas, FORM=short (1 
 
 gateway-check: go ## check the other gateways' configurations against their schemas and the contract
 	@cd deploy/gateway/check && $(GO) vet . && $(GO) mod tidy -diff && $(GO) test -count=1 $(ARGS) .
+
+metrics-check: ## check the alerts for Prometheus and try them, with promtool
+	@$(SCRIPTS)/metrics-check.sh
 
 pgbouncer-test: go ## run two replicas with PgBouncer in front of the database, in each of its modes
 	@echo "Running two replicas with PgBouncer in front of the database"

@@ -38,13 +38,13 @@ var developerOnly = []string{"internal/signin/signintest", "internal/storetest",
 var bans = []ban{
 	{
 		who: []string{
-			"internal/delivery", "internal/fault", "internal/memory", "internal/metrics", "internal/token", "internal/config", "migrations",
+			"internal/delivery", "internal/fault", "internal/memory", "internal/metrics", "internal/token", "internal/config", "internal/tracing", "migrations",
 		},
 		what: []string{ours},
 		why:  "they stand at the bottom, where everything may import them",
 	},
 	{
-		who: []string{"internal/mail", "internal/webhook"}, what: []string{ours}, but: []string{"internal/delivery"},
+		who: []string{"internal/mail", "internal/webhook"}, what: []string{ours}, but: []string{"internal/delivery", "internal/tracing"},
 		why: "they send values, and know neither rules nor rows",
 	},
 	{
@@ -108,7 +108,7 @@ var bans = []ban{
 		who: []string{"internal/store"}, what: []string{ours},
 		but: []string{
 			"internal/bulk", "internal/database", "internal/directory", "internal/fault", "internal/idempotency", "internal/identity",
-			"internal/invitation", "internal/joining", "internal/lifecycle", "internal/person", "internal/waldur",
+			"internal/invitation", "internal/joining", "internal/lifecycle", "internal/person", "internal/tracing", "internal/waldur",
 		},
 		why: "imports run one way: the store serves the rules and knows nobody who calls them",
 	},
@@ -116,7 +116,7 @@ var bans = []ban{
 		who: []string{"internal/jobs"}, what: []string{ours},
 		but: []string{
 			"internal/bulk", "internal/delivery", "internal/idempotency", "internal/identity", "internal/invitation",
-			"internal/joining", "internal/lifecycle", "internal/mail", "internal/webhook",
+			"internal/joining", "internal/lifecycle", "internal/mail", "internal/tracing", "internal/webhook",
 		},
 		why: "a worker calls a use case, which makes its own changes, and sends what the use case returns",
 	},
@@ -148,6 +148,10 @@ var bans = []ban{
 	{
 		except: append([]string{"internal/signin", "internal/webhook"}, developerOnly...), what: []string{"golang.org/x/oauth2"},
 		why: "signing in and the webhook are the two clients of OAuth",
+	},
+	{
+		except: append([]string{"internal/tracing"}, developerOnly...), what: []string{"go.opentelemetry.io"},
+		why: "spans are made by one package, which knows what must not be in them",
 	},
 	{
 		who: []string{"cmd"}, what: []string{ours}, but: []string{"internal/app"},

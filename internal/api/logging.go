@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -59,7 +60,7 @@ func requestIDOf(c echo.Context) string { return c.Response().Header().Get(echo.
 
 // accessLog logs each request once, after the response, and tells observe. It leaves out the query: filters contain e-mail
 // addresses.
-func accessLog(logger *slog.Logger, observe func(operation string, status int, took time.Duration)) echo.MiddlewareFunc {
+func accessLog(logger *slog.Logger, observe func(ctx context.Context, operation string, status int, took time.Duration)) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			start := time.Now()
@@ -70,7 +71,7 @@ func accessLog(logger *slog.Logger, observe func(operation string, status int, t
 			}
 			took := time.Since(start)
 			if observe != nil {
-				observe(operationOf(c), c.Response().Status, took)
+				observe(c.Request().Context(), operationOf(c), c.Response().Status, took)
 			}
 			level := slog.LevelInfo
 			switch {

@@ -42,7 +42,7 @@ type Config struct {
 	PublicURL     string // the base of every absolute URL in a response, ending in a slash
 	Logger        *slog.Logger
 	// Observe is called with the status and the time of each response. operation is as operationOf returns it. nil: no calls.
-	Observe func(operation string, status int, took time.Duration)
+	Observe func(ctx context.Context, operation string, status int, took time.Duration)
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. The header is ignored where there are none.
 	TrustedProxies []*net.IPNet
 	// CORSOrigins are the exact origins that a browser may call from. CORS is off where there are none.

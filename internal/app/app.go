@@ -21,6 +21,7 @@ import (
 	"invited/internal/metrics"
 	"invited/internal/signin"
 	"invited/internal/store"
+	"invited/internal/tracing"
 )
 
 // App is the program while it serves: an HTTP server, the background workers unless the configuration turns them off, and
@@ -52,6 +53,7 @@ type Options struct {
 	Logger   *slog.Logger
 	Migrate  bool             // migrate the database before serving
 	Database database.Options // without an address, which the configuration has
+	Tracer   *tracing.Tracer  // nil: no traces
 	// SaveTokenUses is the time between two writes of which tokens were used; 0: a minute.
 	SaveTokenUses time.Duration
 }
@@ -86,7 +88,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 		return err
 	}
 	a.config = a.config.Bound(a.listener.Addr()) // the port may have been 0
-	if a.db, err = openDatabase(a.config, a.options.Database); err != nil {
+	if a.db, err = openDatabase(a.config, a.observedDatabase()); err != nil {
 		return err
 	}
 	a.tokenUses = directory.NewTokenUses(a.db.FileStore())
@@ -113,7 +115,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	a.serveMetrics(ctx)
 	a.startProviders()
-	a.httpServer = newHTTPServer(a.closeConnections(answerAll(handler)), a.logger)
+	a.httpServer = newHTTPServer(a.closeConnections(answerAll(a.options.Tracer.Handler(handler))), a.logger)
 	go func() { a.serveError <- a.httpServer.Serve(contractListener{a.listener}) }()
 	a.startSaving()
 	a.logger.InfoContext(ctx, "serving", "version", version, "url", a.config.PublicURL.String(),

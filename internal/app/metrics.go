@@ -44,6 +44,9 @@ func (a *App) serveMetrics(ctx context.Context) {
 			since, err = a.db.HeldSince(ctx)
 			found.Held = !since.IsZero()
 		}
+		if err == nil {
+			found.LastSweep, err = a.db.LastSweep(ctx)
+		}
 		return found, err
 	})
 	mux := http.NewServeMux()

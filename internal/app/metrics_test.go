@@ -1,14 +1,18 @@
 package app_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -113,4 +117,80 @@ func TestMetricsAddressInUse(t *testing.T) {
 	env.With("INVITED_LISTEN_ADDR="+harness.FreeAddress(t)).Run("", "serve").Fails("INVITED_METRICS_ADDR", "in use")
 	env.With("INVITED_METRICS_ADDR=9464").Run("", "serve").Fails("INVITED_METRICS_ADDR", "HOST:PORT")
 	p.Stop()
+}
+
+// What an operator watches beside requests and jobs: statements, sweeps, limits and sign-ins.
+func TestMetricsOfUse(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		address := harness.FreeAddress(t)
+		env := setup(t, e.Fresh(t)).Apply().Set("INVITED_METRICS_ADDR="+address, "INVITED_SWEEP_INTERVAL=1s",
+			"INVITED_LIMIT_INVITATION=1/1h", "INVITED_LIMIT_UNKNOWN_KEYS=1/1m")
+		began := time.Now()
+		p := env.Serve()
+		created := p.Create("used@university.example")
+		p.WaitDelivered(created.UUID)
+		p.Do("POST", harness.InvitationsPath+created.UUID+"/send/", "olivia", "").Is(429)
+		p.Do("GET", harness.InvitationsPath, "nobody", "").Is(401)
+		p.Do("GET", harness.InvitationsPath, "nobody", "").Is(429)
+		signIn(t, env, p)
+		_, err := env.DB().ExecContext(t.Context(), "UPDATE invitations SET created = '2020-01-01T00:00:00.000000Z'")
+		require.NoError(t, err)
+
+		shows := func(pattern string) func() bool {
+			return func() bool { return regexp.MustCompile("(?m)^" + pattern + "$").MatchString(readMetrics(t, address)) }
+		}
+		p.WaitUntil("the invitation is swept", shows(`invited_sweep_invitations_total{done="expired"} 1`))
+		p.WaitUntil("a sweep is recorded", shows(`invited_sweep_last_success_timestamp_seconds 1\.[0-9]+e\+09`))
+		var last float64
+		_, err = fmt.Sscan(regexp.MustCompile(`(?m)^invited_sweep_last_success_timestamp_seconds (.*)$`).FindStringSubmatch(readMetrics(t, address))[1], &last)
+		require.NoError(t, err)
+		require.InDelta(t, float64(time.Now().Unix()), last, time.Since(began).Seconds()+2)
+		writes := map[bool]string{true: "writes", false: "requests"}[env.OnSQLite()]
+		for _, pattern := range []string{
+			`invited_limit_refusals_total{limit="invitation"} 1`,
+			`invited_limit_refusals_total{limit="unknown_keys"} 1`,
+			`invited_sign_ins_total{result="refused",way="code"} 1`,
+			`invited_sign_ins_total{result="signed_in",way="code"} 1`,
+			`invited_sweep_invitations_total{done="reminded"} 0`,
+			`invited_database_statement_seconds_count{operation="insert",pool="` + writes + `"} [1-9][0-9]*`,
+			`invited_database_statement_seconds_count{operation="commit",pool="` + writes + `"} [1-9][0-9]*`,
+		} {
+			require.True(t, shows(pattern)(), "%s\n%s", pattern, readMetrics(t, address))
+		}
+		for _, private := range []string{"used@", "university.example", created.UUID} {
+			require.NotContains(t, readMetrics(t, address), private)
+		}
+		p.Stop()
+	})
+}
+
+var mailedCode = regexp.MustCompile(`(?m)^Subject: ([0-9]{6}) is your code`)
+
+// signIn signs olivia in by the code of her mail, after one that is wrong.
+func signIn(t *testing.T, env *harness.Env, p *harness.Process) {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	post := func(path string, form url.Values) int {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.Address+path, strings.NewReader(form.Encode()))
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		response, err := client.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		return response.StatusCode
+	}
+	require.Equal(t, http.StatusSeeOther, post("/sign-in/", url.Values{"email": {"olivia@acme.example"}}))
+	var code string
+	p.WaitUntil("the code is mailed", func() bool {
+		found := mailedCode.FindStringSubmatch(strings.Join(env.Mails(), "\n"))
+		if found != nil {
+			code = found[1]
+		}
+		return found != nil
+	})
+	require.Equal(t, http.StatusBadRequest, post("/sign-in/code/", url.Values{"code": {"none"}}))
+	require.Equal(t, http.StatusSeeOther, post("/sign-in/code/", url.Values{"code": {code}}))
 }

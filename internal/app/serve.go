@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
+
+	"invited/internal/tracing"
 )
 
 func (p Process) serveCommand() *cobra.Command {
@@ -19,12 +22,18 @@ second signal cuts short. Then the server finishes the requests and jobs that ar
 				return err
 			}
 			logger := newLogger(c, p.Stderr)
+			tracer, err := tracing.Open(ctx, p.Environ, version, logger)
+			if err != nil {
+				return err
+			}
+			defer tracer.Close() // after the last request and the last job
+			logger = slog.New(tracer.LogHandler(logger.Handler()))
 			if limit, err := tuneMemory(p.Environ, memlimit.FromCgroup); err != nil {
 				logger.WarnContext(ctx, "no memory limit", "error", err)
 			} else if limit > 0 {
 				logger.InfoContext(ctx, "memory limit from the cgroup", "bytes", limit)
 			}
-			a := New(c, Options{Logger: logger, Migrate: migrate, Database: p.Database})
+			a := New(c, Options{Logger: logger, Migrate: migrate, Database: p.Database, Tracer: tracer})
 			if demo {
 				a.demo = &demonstration{output: p.Stdout}
 			}

@@ -67,6 +67,8 @@ func (a *App) newService() (*invitation.Service, error) {
 		Signer:      token.NewSigner(secret.Reveal(), fallbacks...),
 		FrontendURL: a.config.FrontendURL.String(),
 		Logger:      a.logger,
+		Limits:      a.metrics.Refused,
+		Swept:       a.metrics.Swept,
 	}, nil
 }
 
@@ -88,6 +90,7 @@ func (a *App) newJoining() *joining.Service {
 			RequestMailInterval:  policy.RequestMailInterval,
 		},
 		FrontendURL: a.config.FrontendURL.String(),
+		Limits:      a.metrics.Refused,
 	}
 }
 
@@ -108,6 +111,8 @@ func (a *App) newIdentity(service *invitation.Service) *identity.Service {
 		Signer:   service.Signer,
 		Create:   identity.CreateUsers(a.config.SignInCreateUsers),
 		Lifetime: service.Policy.Lifetime,
+		Limits:   a.metrics.Refused,
+		SignIns:  a.metrics.SignIn,
 	}
 }
 
@@ -149,7 +154,7 @@ func (a *App) newHandler(service *invitation.Service) (handler http.Handler, err
 		PublicURL:   a.config.PublicURL,
 		SiteName:    a.config.SiteName,
 		Logger:      a.logger,
-		Observe:     a.metrics.Request,
+		Observe:     a.observeRequest,
 		ClientIP:    api.ClientIP(a.config.TrustedProxies),
 		Next:        handler,
 	})
@@ -190,12 +195,12 @@ func (a *App) newAPI(service *invitation.Service, callers *signin.Chain) (http.H
 		Lifecycle:      a.newLifecycle(),
 		Directory:      &directory.Reader{Store: a.db.ReadStore()},
 		Callers:        callers,
-		Idempotency:    &idempotency.Service{Store: a.db.Idempotency(), Signer: service.Signer},
+		Idempotency:    &idempotency.Service{Store: a.db.Idempotency(), Signer: service.Signer, Limits: a.metrics.Refused},
 		SiteName:       a.config.SiteName,
 		SignsInByMail:  a.config.Pages && a.config.SignInEmail,
 		PublicURL:      a.config.PublicURL.String(),
 		Logger:         a.logger,
-		Observe:        a.metrics.Request,
+		Observe:        a.observeRequest,
 		TrustedProxies: a.config.TrustedProxies,
 		CORSOrigins:    a.config.CORSOrigins,
 		CORSHeaders:    a.config.CORSHeaders,
@@ -239,6 +244,7 @@ func (a *App) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
 		Sweep:       a.config.SweepInterval,
 		Logger:      a.logger,
 		Observe:     a.metrics.Job,
+		Tracer:      a.options.Tracer,
 
 		MailInterval:  a.config.SMTPRate.Interval(),
 		EventsWebhook: eventsWebhook,

@@ -165,8 +165,9 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, sub Submis
 		case err != nil:
 			return Change{}, err
 		case kept.Unfinished >= maxUnfinished:
-			return Change{}, &fault.Error{Kind: fault.KindThrottled, Wait: unfinishedWait, Message: fmt.Sprintf(
-				"%d bulk invitations of yours are not done yet: wait until one is done, or cancel one.", kept.Unfinished)}
+			refusal := s.Invitations.Limits.Throttled("bulk_invitations", unfinishedWait)
+			refusal.Message = fmt.Sprintf("%d bulk invitations of yours are not done yet: wait until one is done, or cancel one.", kept.Unfinished)
+			return Change{}, refusal
 		case kept.Rows+len(rows) > maxStoredRows:
 			return Change{}, fault.Rejected(fmt.Sprintf(
 				"%d rows of your bulk invitations of the last 30 days are kept, and %d can be: send fewer rows, or wait.",

@@ -33,6 +33,8 @@ type Options struct {
 	Driver func(driver.Connector) driver.Connector
 	// Tracer sees every statement on PostgreSQL; nil: no tracer. Tests use it as they use Driver.
 	Tracer pgx.QueryTracer
+	// Observe is called with every statement that is over, in the context of the statement; nil: no calls, and no cost.
+	Observe func(context.Context, Statement)
 }
 
 // DB is an open database. Any number of goroutines may use a DB at the same time.

@@ -51,6 +51,9 @@ func divide(n int32) pools {
 // are about 30 statements, and lists multiply some by their filters, orders and page sizes.
 const statementCacheSize = 128
 
+// postgresPools are the names of the pools; the last one may be missing.
+var postgresPools = [3]string{"requests", "queue", "lists"}
+
 type postgresEngine struct{}
 
 // poolConfig reads the URL of a variable. At most defaultConns connections are open where the URL has no pool_max_conns.
@@ -71,7 +74,6 @@ func poolConfig(o Options, address string, defaultConns int32) (*pgxpool.Config,
 	}
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.AfterConnect = setUpConnection
-	config.ConnConfig.Tracer = o.Tracer
 	config.ConnConfig.StatementCacheCapacity = min(config.ConnConfig.StatementCacheCapacity, statementCacheSize)
 	return config, nil
 }
@@ -92,11 +94,12 @@ func openPostgres(o Options) (*DB, error) {
 			each.Close()
 		}
 	}
-	for _, size := range []int32{sizes.short, sizes.queue, sizes.lists} {
+	for i, size := range []int32{sizes.short, sizes.queue, sizes.lists} {
 		if size == 0 {
 			continue
 		}
 		each := config.Copy()
+		each.ConnConfig.Tracer = tracerOf(o, postgresPools[i])
 		each.MaxConns, each.MinConns, each.MinIdleConns = size, min(size, config.MinConns), min(size, config.MinIdleConns)
 		pool, err := pgxpool.NewWithConfig(context.Background(), each)
 		if err != nil {
@@ -107,7 +110,7 @@ func openPostgres(o Options) (*DB, error) {
 	}
 	db.poolUses = func() map[string]PoolUse {
 		uses := map[string]PoolUse{}
-		for i, name := range []string{"requests", "queue", "lists"}[:len(opened)] {
+		for i, name := range postgresPools[:len(opened)] {
 			uses[name] = poolUse(opened[i])
 		}
 		return uses
@@ -142,6 +145,7 @@ func (db *DB) openStandby(o Options, connections int32) error {
 		return err
 	}
 	config.ConnConfig.ConnectTimeout = standbyConnectTimeout
+	config.ConnConfig.Tracer = tracerOf(o, "standby")
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
 		return fmt.Errorf("the standby can't be opened: %w", err)

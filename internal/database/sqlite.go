@@ -31,6 +31,9 @@ const sqliteConnections = 4
 // lockSuffix ends the name of the file that a process locks while it migrates.
 const lockSuffix = ".migrate.lock"
 
+// sqlitePools are the names of the pools.
+var sqlitePools = [3]string{"writes", "reads", "lists"}
+
 type sqliteEngine struct{}
 
 func openSQLite(o Options) (*DB, error) {
@@ -54,19 +57,25 @@ func openSQLite(o Options) (*DB, error) {
 	if o.Driver != nil {
 		connector = o.Driver(connector)
 	}
-	writers, readers, listers := sql.OpenDB(connector), sql.OpenDB(connector), sql.OpenDB(connector)
-	for _, pool := range []*sql.DB{writers, readers, listers} {
-		pool.SetMaxOpenConns(sqliteConnections)
-		pool.SetMaxIdleConns(sqliteConnections)
+	var opened [3]*sql.DB
+	for i, name := range sqlitePools {
+		observed, err := observedConnector(connector, o, name)
+		if err != nil {
+			return nil, fmt.Errorf("the database file can't be opened: %w", err)
+		}
+		opened[i] = sql.OpenDB(observed)
+		opened[i].SetMaxOpenConns(sqliteConnections)
+		opened[i].SetMaxIdleConns(sqliteConnections)
 	}
+	writers, readers, listers := opened[0], opened[1], opened[2]
 	db := &DB{
 		engine: sqliteEngine{}, pools: []*sql.DB{listers, readers, writers}, queue: writers,
 		shares: newListShares(sqliteConnections), lockFile: path + lockSuffix,
 	}
 	db.poolUses = func() map[string]PoolUse {
 		uses := map[string]PoolUse{}
-		for name, pool := range map[string]*sql.DB{"writes": writers, "reads": readers, "lists": listers} {
-			s := pool.Stats()
+		for i, name := range sqlitePools {
+			s := opened[i].Stats()
 			uses[name] = PoolUse{s.InUse, s.MaxOpenConnections, s.WaitCount, s.WaitDuration}
 		}
 		return uses

@@ -124,6 +124,17 @@ func Throttled(wait time.Duration) *Error {
 	}
 }
 
+// Limits is told the name of the limit of each request that Limits.Throttled refuses. A nil Limits is told of none.
+type Limits func(limit string)
+
+// Throttled is the function Throttled for a limit with a name.
+func (l Limits) Throttled(limit string, wait time.Duration) *Error {
+	if l != nil {
+		l(limit)
+	}
+	return Throttled(wait)
+}
+
 // ListTimeout returns a fault of KindUnavailable for a list that took too long. The cause is logged and never sent.
 func ListTimeout(cause error) *Error {
 	return &Error{

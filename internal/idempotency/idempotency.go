@@ -80,6 +80,7 @@ type Store interface {
 type Service struct {
 	Store  Store
 	Signer *token.Signer
+	Limits fault.Limits // nil: nobody counts what is refused
 
 	running sync.Map // has an ID for each request that this process is answering
 	quota   quota
@@ -122,7 +123,7 @@ func (s *Service) Do(
 	if answer, replayed, err = s.find(ctx, r); replayed || err != nil {
 		return answer, replayed, err
 	}
-	if err := s.quota.admit(ctx, s.Store, r.UserUUID); err != nil {
+	if err := s.quota.admit(ctx, s.Store, s.Limits, r.UserUUID); err != nil {
 		return Answer{}, false, err
 	}
 	err = s.Store.WriteTogether(ctx, id, func(ctx context.Context) error {

@@ -41,7 +41,7 @@ type quota struct {
 type allowance struct{ keys, size int }
 
 // admit admits a request with a new key. It returns a fault.KindThrottled where too much is kept of the user.
-func (q *quota) admit(ctx context.Context, store Store, user uuid.UUID) error {
+func (q *quota) admit(ctx context.Context, store Store, limits fault.Limits, user uuid.UUID) error {
 	if q.spend(user, 1, 0) {
 		return nil
 	}
@@ -50,7 +50,7 @@ func (q *quota) admit(ctx context.Context, store Store, user uuid.UUID) error {
 		return err
 	}
 	if used.Keys >= maxKeys || used.Size >= maxSize {
-		return fault.Throttled(used.Oldest.Add(Kept).Sub(used.Now))
+		return limits.Throttled("idempotency_keys", used.Oldest.Add(Kept).Sub(used.Now))
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()

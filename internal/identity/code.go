@@ -53,7 +53,7 @@ func (s *Service) RequestCode(ctx context.Context, email, client, former string)
 			wait = max(wait, oldest.Add(limitPeriod).Sub(tx.Now()))
 		}
 		if wait > 0 {
-			return fault.Throttled(wait)
+			return s.Limits.Throttled("sign_in_codes", wait)
 		}
 		return tx.SaveCodeRequest(r, token.Digest(former), SendCode{Request: r.UUID})
 	})
@@ -116,6 +116,7 @@ func errCodeEnded() error {
 // RedeemCode returns the secret of the session, fault.KindInvalid for a wrong code, fault.KindRejected where the code does
 // not work any more, and fault.KindForbidden where the person has no user and none is made.
 func (s *Service) RedeemCode(ctx context.Context, browser, code, client string) (session string, user directory.User, err error) {
+	defer func() { s.NoteSignIn("code", err) }()
 	var (
 		refusal error
 		email   string

@@ -2,16 +2,18 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
 
 	"invited/internal/directory"
+	"invited/internal/fault"
 	"invited/internal/token"
 )
 
 // Service has the use cases of signing in. A refusal is a *fault.Error: beside those that a method names,
-// fault.KindUnavailable where the database is out of reach or busy. Every field must be set; EventsOf, SignOutUser and
+// fault.KindUnavailable where the database is out of reach or busy. Every field but Limits and SignIns must be set; EventsOf, SignOutUser and
 // SignInAs need the Store alone.
 type Service struct {
 	Store  Store
@@ -19,6 +21,28 @@ type Service struct {
 	Create CreateUsers
 	// Lifetime is that of invitations: an address counts as invited until invitedFor after the invitation expired.
 	Lifetime time.Duration
+	Limits   fault.Limits // nil: nobody counts what is refused
+	// SignIns is called with the way and the result of each try to sign in; nil: no calls. Ways are code, issuer and demo; results
+	// are signed_in, refused, throttled and failed.
+	SignIns func(way, result string)
+}
+
+// NoteSignIn tells SignIns of a try to sign in that returned err. Package signin calls it for issuers.
+func (s *Service) NoteSignIn(way string, err error) {
+	if s.SignIns == nil {
+		return
+	}
+	var f *fault.Error
+	switch {
+	case err == nil:
+		s.SignIns(way, "signed_in")
+	case !errors.As(err, &f), f.Kind == fault.KindUnavailable:
+		s.SignIns(way, "failed")
+	case f.Kind == fault.KindThrottled:
+		s.SignIns(way, "throttled")
+	default:
+		s.SignIns(way, "refused")
+	}
 }
 
 // CreateUsers says for whom signing in makes a user whom the directory does not have.

@@ -6,7 +6,6 @@ import (
 	"github.com/google/uuid"
 
 	"invited/internal/directory"
-	"invited/internal/fault"
 )
 
 // A Limit allows Count of something in any period of the length Per. The zero Limit allows any number.
@@ -57,19 +56,30 @@ func (p Policy) quotas(c Change, user directory.User) (all []Quota) {
 	return all
 }
 
-// throttled returns fault.KindThrottled, with the time until there is room in all quotas, where one of them is used up.
-// times are those of Tx.QuotaTimes.
-func throttled(quotas []Quota, times []time.Time, now time.Time) error {
-	var wait time.Duration
+// name returns the name of a quota's limit: that of its setting.
+func (q Quota) name() string {
+	switch {
+	case q.Recipient != "":
+		return "recipient"
+	case q.Inviter != uuid.Nil:
+		return "inviter"
+	default:
+		return "invitation"
+	}
+}
+
+// throttled returns the time until there is room in all quotas, and the name of the limit that takes longest; 0 where none is
+// used up. times are those of Tx.QuotaTimes.
+func throttled(quotas []Quota, times []time.Time, now time.Time) (limit string, wait time.Duration) {
 	for i, q := range quotas {
-		if !times[i].IsZero() {
-			wait = max(wait, times[i].Add(q.Per).Sub(now))
+		if times[i].IsZero() {
+			continue
+		}
+		if left := times[i].Add(q.Per).Sub(now); left > wait {
+			limit, wait = q.name(), left
 		}
 	}
-	if wait <= 0 {
-		return nil
-	}
-	return fault.Throttled(wait)
+	return limit, wait
 }
 
 // throttle returns fault.KindThrottled where a change by a user would exceed a limit. It is the last check of a request:
@@ -85,5 +95,8 @@ func (s *Service) throttle(tx Tx, c Change, user directory.User) error {
 	if err != nil {
 		return err
 	}
-	return throttled(quotas, times, tx.Now())
+	if limit, wait := throttled(quotas, times, tx.Now()); wait > 0 {
+		return s.Limits.Throttled(limit, wait)
+	}
+	return nil
 }

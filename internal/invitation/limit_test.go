@@ -62,28 +62,31 @@ func TestQuotas(t *testing.T) {
 // A change waits until all of its quotas have room.
 func TestThrottled(t *testing.T) {
 	t.Parallel()
-	quotas := []Quota{{Limit: Limit{Count: 10, Per: time.Hour}}, {Limit: Limit{Count: 3, Per: day}}}
+	quotas := []Quota{{Limit: Limit{Count: 10, Per: time.Hour}}, {Limit: Limit{Count: 3, Per: day}, Recipient: "a@b.example"}}
 	ago := func(d time.Duration) time.Time { return testTime.Add(-d) }
 	for name, each := range map[string]struct {
 		times []time.Time
 		wait  time.Duration // 0: not throttled
+		limit string
 	}{
-		"room in both":                {[]time.Time{{}, {}}, 0},
-		"a period ago":                {[]time.Time{ago(time.Hour), ago(day)}, 0},
-		"a microsecond less":          {[]time.Time{ago(time.Hour - time.Microsecond), {}}, time.Second},
-		"the second is used up":       {[]time.Time{ago(2 * time.Hour), ago(2 * time.Hour)}, 22 * time.Hour},
-		"the longer wait counts":      {[]time.Time{ago(time.Minute), ago(day - time.Minute)}, 59 * time.Minute},
-		"this moment":                 {[]time.Time{{}, testTime}, day},
-		"a process's clock is behind": {[]time.Time{testTime.Add(time.Millisecond), {}}, time.Hour + time.Second},
+		"room in both":                {[]time.Time{{}, {}}, 0, ""},
+		"a period ago":                {[]time.Time{ago(time.Hour), ago(day)}, 0, ""},
+		"a microsecond less":          {[]time.Time{ago(time.Hour - time.Microsecond), {}}, time.Second, "invitation"},
+		"the second is used up":       {[]time.Time{ago(2 * time.Hour), ago(2 * time.Hour)}, 22 * time.Hour, "recipient"},
+		"the longer wait counts":      {[]time.Time{ago(time.Minute), ago(day - time.Minute)}, 59 * time.Minute, "invitation"},
+		"this moment":                 {[]time.Time{{}, testTime}, day, "recipient"},
+		"a process's clock is behind": {[]time.Time{testTime.Add(time.Millisecond), {}}, time.Hour + time.Second, "invitation"},
 	} {
-		err := throttled(quotas, each.times, testTime)
+		limit, wait := throttled(quotas, each.times, testTime)
+		require.Equal(t, each.limit, limit, name)
 		if each.wait == 0 {
-			require.NoError(t, err, name)
+			require.Zero(t, wait, name)
 			continue
 		}
-		require.Equal(t, fault.Throttled(each.wait), err, name)
+		require.Equal(t, each.wait, fault.Throttled(wait).Wait, name)
 	}
-	require.NoError(t, throttled(nil, nil, testTime))
+	_, wait := throttled(nil, nil, testTime)
+	require.Zero(t, wait)
 }
 
 func TestLimitFor(t *testing.T) {

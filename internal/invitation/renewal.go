@@ -2,6 +2,7 @@ package invitation
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,6 +40,9 @@ func (s *Service) AskAgain(ctx context.Context, caller directory.Actor, link uui
 		view, changes := s.Policy.recordExpiry(view, tx.Now())
 		unasked = len(recipients) == 0
 		asked, err := askAgain(view, actor.User, recipients, tx.Now())
+		if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.KindThrottled {
+			err = s.Limits.Throttled("renewal", f.Wait)
+		}
 		return append(changes, asked), err
 	})
 	if err == nil && unasked {

@@ -24,6 +24,9 @@ type Service struct {
 	// FrontendURL is the base of the links in mails, with a slash at its end.
 	FrontendURL string
 	Logger      *slog.Logger // gets what the operator has to know of; nil: nothing is logged
+	Limits      fault.Limits // nil: nobody counts what is refused
+	// Swept is called with what a batch of a sweep has done, and to how many invitations; nil: no calls. See Due.String.
+	Swept func(done string, invitations int)
 }
 
 // Page is one page of a list.

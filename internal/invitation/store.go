@@ -201,6 +201,20 @@ const (
 	DueFixedReminder            // a fixed end ends the invitation within ReminderPeriod, and its invitee was not reminded
 )
 
+// String returns what a sweep does: removed, expired, started or reminded.
+func (d Due) String() string {
+	switch d {
+	case DueRemoval:
+		return "removed"
+	case DueExpiry, DueFixedExpiry:
+		return "expired"
+	case DueActivation:
+		return "started"
+	default:
+		return "reminded"
+	}
+}
+
 // key returns the time by which the invitations for which something is due are ordered: what an index of theirs has.
 func (d Due) key(i Invitation) time.Time {
 	if d == DueFixedExpiry || d == DueFixedReminder {

@@ -65,8 +65,9 @@ func (s *Service) Sweep(ctx context.Context) error {
 // index would be read again past all the rows that were due and are not any more.
 func (s *Service) runBatch(ctx context.Context, step *sweepStep) (more bool, err error) {
 	var from time.Time
+	var swept int
 	err = s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
-		from, more = time.Time{}, false
+		from, more, swept = time.Time{}, false, 0
 		found, err := tx.LockDue(step.due, s.cutoff(tx), step.from, sweepBatch)
 		if err != nil || len(found) == 0 {
 			return nil, err
@@ -75,11 +76,14 @@ func (s *Service) runBatch(ctx context.Context, step *sweepStep) (more bool, err
 		for n, i := range found {
 			changes[n] = step.decide(i, tx.Now())
 		}
-		from, more = step.due.key(found[len(found)-1]), len(found) == sweepBatch
+		from, more, swept = step.due.key(found[len(found)-1]), len(found) == sweepBatch, len(found)
 		return changes, nil
 	})
 	if err == nil && !from.IsZero() {
 		step.from = from
+		if s.Swept != nil {
+			s.Swept(step.due.String(), swept)
+		}
 	}
 	return more, err
 }

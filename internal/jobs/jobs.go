@@ -16,6 +16,7 @@ import (
 	"invited/internal/joining"
 	"invited/internal/lifecycle"
 	"invited/internal/mail"
+	"invited/internal/tracing"
 	"invited/internal/webhook"
 )
 
@@ -44,7 +45,7 @@ var maxWorkers = map[string]int{
 }
 
 // Config holds the parts that New needs. Every field is required but Webhook, EventsWebhook, MailInterval, Sweep,
-// Poll and Observe.
+// Poll, Observe and Tracer.
 type Config struct {
 	Queue       Queue
 	Now         func(context.Context) (time.Time, error) // reads the clock of the queue's database
@@ -69,6 +70,7 @@ type Config struct {
 	// Observe is called with each attempt at a job: its kind, its result and the time that it took. Results are completed, failed,
 	// which is tried again, postponed and canceled. nil: no calls.
 	Observe func(kind, result string, took time.Duration)
+	Tracer  *tracing.Tracer // nil: no traces
 }
 
 // Workers takes jobs from the queue and runs them.

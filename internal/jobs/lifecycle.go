@@ -13,6 +13,7 @@ import (
 	"invited/internal/delivery"
 	"invited/internal/invitation"
 	"invited/internal/lifecycle"
+	"invited/internal/tracing"
 	"invited/internal/webhook"
 )
 
@@ -133,6 +134,14 @@ func eventRetryDelay(failures int, err error) time.Duration {
 // sendEvent posts an event. A panic is returned as an error: it must not hold up the events of the invitation for ever.
 func (s *sender) sendEvent(ctx context.Context, d *lifecycle.Delivery) (err error) {
 	defer recoverAsError(&err)
+	ctx, span := tracing.Start(ctx, "send event", "invited.request_id", d.Event.RequestID) // of the request that caused it
+	defer func() {
+		failure := ""
+		if err != nil {
+			failure = "failed"
+		}
+		span.End(failure)
+	}()
 	return s.eventsRoute.do(func() error {
 		return s.eventsWebhook.SendEvent(ctx, d.ID(), s.clock.NowUTC(), eventPayload(d.Event))
 	})

@@ -20,6 +20,7 @@ import (
 	"invited/internal/invitation"
 	"invited/internal/joining"
 	"invited/internal/lifecycle"
+	"invited/internal/tracing"
 )
 
 // Queue is the driver of the database's job queue.
@@ -72,6 +73,7 @@ func newRiverClient(w *Workers) (*riverClient, error) {
 	return river.NewClient[*sql.Tx](driver{w.config.Queue, w.clock}, &river.Config{
 		Queues:               queues,
 		Workers:              workers,
+		Middleware:           []rivertype.Middleware{river.WorkerMiddlewareFunc(w.trace)},
 		PeriodicJobs:         []*river.PeriodicJob{periodicSweep(w.config.Sweep)},
 		FetchCooldown:        fetchCooldown,
 		FetchPollInterval:    w.config.Poll,
@@ -84,6 +86,26 @@ func newRiverClient(w *Workers) (*riverClient, error) {
 		// Meant for tests, and River's only way to give every process the same clock.
 		Test: river.TestConfig{Time: w.clock},
 	})
+}
+
+// trace runs an attempt at a job as a part of the trace of the request that the job is of.
+func (w *Workers) trace(ctx context.Context, job *rivertype.JobRow, attempt func(context.Context) error) error {
+	ctx, span := w.config.Tracer.StartJob(ctx, job.Kind, job.Queue, job.Attempt, job.Metadata)
+	failure := "panic"
+	defer func() { span.End(failure) }()
+	err := attempt(ctx)
+	switch {
+	case err == nil:
+		failure = ""
+	case errors.As(err, new(*river.JobSnoozeError)):
+		failure = ""
+		span.Set("invited.job.result", results[river.EventKindJobSnoozed])
+	case errors.As(err, new(*river.JobCancelError)):
+		failure = results[river.EventKindJobCancelled]
+	default:
+		failure = results[river.EventKindJobFailed]
+	}
+	return err
 }
 
 // results are the results of attempts that Config.Observe is called with.
@@ -182,7 +204,7 @@ type errorHandler struct{ logger *slog.Logger }
 
 func (h errorHandler) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
 	if !errors.As(err, new(loggedError)) {
-		h.logger.ErrorContext(ctx, "job failed", "kind", job.Kind, "args", string(job.EncodedArgs),
+		h.logger.ErrorContext(tracing.OfMetadata(ctx, job.Metadata), "job failed", "kind", job.Kind, "args", string(job.EncodedArgs),
 			"attempt", job.Attempt, "error", err)
 	}
 	return nil
@@ -191,7 +213,7 @@ func (h errorHandler) HandleError(ctx context.Context, job *rivertype.JobRow, er
 func (h errorHandler) HandlePanic(
 	ctx context.Context, job *rivertype.JobRow, value any, trace string,
 ) *river.ErrorHandlerResult {
-	h.logger.ErrorContext(ctx, "job panicked", "kind", job.Kind, "args", string(job.EncodedArgs),
+	h.logger.ErrorContext(tracing.OfMetadata(ctx, job.Metadata), "job panicked", "kind", job.Kind, "args", string(job.EncodedArgs),
 		"attempt", job.Attempt, "panic", fmt.Sprint(value), "trace", trace)
 	return nil
 }

@@ -20,6 +20,7 @@ type Service struct {
 	Policy Policy
 	// FrontendURL is the base of the links in mails, with a slash at its end.
 	FrontendURL string
+	Limits      fault.Limits // nil: nobody counts what is refused
 }
 
 // List returns one page of the group invitations that the caller sees and the query asks for, and the number of them on all
@@ -352,23 +353,28 @@ func (s *Service) permissionsOf(tx Tx, g GroupInvitation, actor directory.Actor)
 // invitation; nil: no request is made. It is the last check of a request: whoever may not make the change learns nothing
 // from it.
 func (s *Service) throttle(tx Tx, user directory.User, group *uuid.UUID) error {
-	var wait time.Duration
-	check := func(limit Limit, of *uuid.UUID) error {
+	var (
+		wait time.Duration
+		name string
+	)
+	check := func(setting string, limit Limit, of *uuid.UUID) error {
 		if limit.Count == 0 {
 			return nil
 		}
 		made, err := tx.MadeTime(user.UUID, of, limit.Count)
 		if err == nil && !made.IsZero() {
-			wait = max(wait, made.Add(limit.Per).Sub(tx.Now()))
+			if left := made.Add(limit.Per).Sub(tx.Now()); left > wait {
+				name, wait = setting, left
+			}
 		}
 		return err
 	}
-	err := check(s.Policy.LimitUser.For(user), nil)
+	err := check("inviter", s.Policy.LimitUser.For(user), nil)
 	if err == nil && group != nil {
-		err = check(s.Policy.LimitRequests, group)
+		err = check("invitation", s.Policy.LimitRequests, group)
 	}
 	if err == nil && wait > 0 {
-		err = fault.Throttled(wait)
+		err = s.Limits.Throttled(name, wait)
 	}
 	return err
 }

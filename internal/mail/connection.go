@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
+
+	"invited/internal/tracing"
 )
 
 const (
@@ -33,6 +35,8 @@ type connection struct {
 // connect opens a connection and performs what the server and the settings need: greeting, TLS, authentication. The
 // end of ctx closes the connection. On an error, at is the stage that failed.
 func (s *SMTP) connect(ctx context.Context) (c *connection, at stage, err error) {
+	ctx, span := tracing.Start(ctx, "SMTP connect") // the greeting, TLS and the login
+	defer func() { span.End(failureWord(err)) }()
 	c = &connection{opened: time.Now()}
 	if at, err = s.open(ctx, c); err != nil {
 		c.close()

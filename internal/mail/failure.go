@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/textproto"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"invited/internal/delivery"
@@ -27,6 +28,18 @@ const (
 	stageContent      // the content is being sent
 	stageContentReply // the content is sent, and the reply to it is due
 )
+
+// failureWord returns the word by which a trace tells failures apart: the code of the server's reply, or that there was none; ""
+// for no error.
+func failureWord(err error) string {
+	if err == nil {
+		return ""
+	}
+	if reply := replyOf(err); reply != nil {
+		return strconv.Itoa(reply.Code)
+	}
+	return "connection"
+}
 
 // smtpFailure returns the failure that an error at a stage means: what to tell people, and whether it is final or has
 // to be fixed by the operator. recipient is the address to which the message goes.

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
+
+	"invited/internal/tracing"
 )
 
 // sendTimeout is the limit of one Send, from the dial or the first command to the reply to the content.
@@ -147,26 +149,31 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	if c := s.pool.get(); c != nil && !c.isUsable() {
-		c.close()
-	} else if c != nil {
-		c.watch(ctx)
-		at, err := s.deliver(c, recipient, raw)
-		if err == nil {
-			return nil
-		}
-		if at >= stageContent || isRefusal(at, err) {
-			return smtpFailure(ctx, at, recipient, err)
-		}
-	}
-	c, at, err := s.connect(ctx)
-	if err == nil {
-		at, err = s.deliver(c, recipient, raw)
-	}
+	traced, span := tracing.Call(ctx, "SMTP", "network.protocol.name", "smtp", "server.address", s.host, "server.port", s.port)
+	at, err := s.converse(traced, recipient, raw)
+	span.End(failureWord(err))
 	if err != nil {
 		return smtpFailure(ctx, at, recipient, err)
 	}
 	return nil
+}
+
+// converse delivers a message over a connection of the pool or over a new one. On an error, at is the stage that failed.
+func (s *SMTP) converse(ctx context.Context, recipient string, raw []byte) (at stage, err error) {
+	if c := s.pool.get(); c != nil && !c.isUsable() {
+		c.close()
+	} else if c != nil {
+		c.watch(ctx)
+		at, err := s.deliver(ctx, c, recipient, raw)
+		if err == nil || at >= stageContent || isRefusal(at, err) {
+			return at, err
+		}
+	}
+	c, at, err := s.connect(ctx)
+	if err != nil {
+		return at, err
+	}
+	return s.deliver(ctx, c, recipient, raw)
 }
 
 // Close closes the idle connections within 2 seconds. It may be called more than once. Messages can still be sent,
@@ -174,7 +181,9 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 func (s *SMTP) Close() { s.pool.close() }
 
 // deliver sends a message over a connection, and then puts the connection into the pool or closes it.
-func (s *SMTP) deliver(c *connection, recipient string, raw []byte) (at stage, err error) {
+func (s *SMTP) deliver(ctx context.Context, c *connection, recipient string, raw []byte) (at stage, err error) {
+	_, span := tracing.Start(ctx, "SMTP transaction") // MAIL, RCPT and DATA
+	defer func() { span.End(failureWord(err)) }()
 	at, err = c.send(s.from.Address, recipient, raw)
 	c.needsReset = err != nil
 	var reply *textproto.Error

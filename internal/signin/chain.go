@@ -142,7 +142,7 @@ func (c *Chain) fromKey(r *http.Request, key string) (directory.Actor, error) {
 	}
 	client := c.ClientIP(r)
 	if wait := c.unknownKeys.wait(client, key, c.Now()); wait > 0 {
-		return directory.Actor{}, fault.Throttled(wait)
+		return directory.Actor{}, c.Identity.Limits.Throttled("unknown_keys", wait)
 	}
 	actor, err := directory.Authenticate(r.Context(), c.Tokens, key)
 	if errors.Is(err, directory.ErrUnknownKey) {

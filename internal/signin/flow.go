@@ -97,8 +97,9 @@ func (p *Providers) SignIn(
 	if p == nil {
 		return "", fault.NotFound()
 	}
+	defer func() { users.NoteSignIn("issuer", err) }()
 	if wait := p.failures.wait(client, "", p.now()); wait > 0 {
-		return "", fault.Throttled(wait)
+		return "", users.Limits.Throttled("sign_ins", wait)
 	}
 	person, err := p.Finish(ctx, id, a, query)
 	if err != nil {

@@ -80,9 +80,9 @@ func (s *Store) writeTogether(ctx context.Context, begun func(*gorm.DB) error, f
 	})
 }
 
-// RepairCounts implements invitation.Store. A statement sees rows and counts as of one moment, and every other transaction changes
+// RepairCounts implements invitation.Store and waldur.Store. A statement sees rows and counts as of one moment, and every other transaction changes
 // both or neither, so what they differ by stays the same until it is added.
-func (s invitationStore) RepairCounts(ctx context.Context) error {
+func (s *Store) RepairCounts(ctx context.Context) error {
 	var wrong bool
 	err := s.read(ctx, func(tx *Tx) error {
 		difference, err := tx.countDifference()

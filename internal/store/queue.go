@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 
 	"invited/internal/invitation"
+	"invited/internal/tracing"
 )
 
 // This file is the one that knows River, the job queue's library: its driver, its schema, and the row of a job.
@@ -36,14 +37,19 @@ const maxAttempts = 30_000
 // compares the rows with those of River's own insert.
 func (tx *Tx) enqueue(jobs []invitation.Job) error {
 	rows := make([]map[string]any, len(jobs))
+	// On SQLite the columns have bytes. On PostgreSQL bytes are no JSON where the driver does not ask for the column's type: see
+	// docs/scaling.md, PgBouncer.
+	encode := func(object []byte) any {
+		if tx.engine.IsPostgres() {
+			return string(object)
+		}
+		return object
+	}
+	metadata := tracing.Metadata(tx.db.Statement.Context)
 	for i, job := range jobs {
 		args, err := json.Marshal(job)
 		if err != nil {
 			return err
-		}
-		var encoded any = args // SQLite's column has bytes
-		if tx.engine.IsPostgres() {
-			encoded = string(args) // bytes are no JSON where the driver does not ask for the column's type: see docs/scaling.md, PgBouncer
 		}
 		priority := river.PriorityDefault
 		if j, ok := job.(invitation.PriorityJob); ok && j.HasLowPriority() {
@@ -51,8 +57,11 @@ func (tx *Tx) enqueue(jobs []invitation.Job) error {
 		}
 		// The other columns have defaults.
 		rows[i] = map[string]any{
-			"args": encoded, "kind": job.Kind(), "queue": job.Queue(), "priority": priority, "max_attempts": maxAttempts,
+			"args": encode(args), "kind": job.Kind(), "queue": job.Queue(), "priority": priority, "max_attempts": maxAttempts,
 			"created_at": tx.engine.CurrentTime(), "scheduled_at": tx.engine.CurrentTime(),
+		}
+		if metadata != nil {
+			rows[i]["metadata"] = encode(metadata)
 		}
 	}
 	if len(rows) == 0 {

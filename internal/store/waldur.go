@@ -34,7 +34,7 @@ func (s waldurStore) Write(ctx context.Context, f func(waldur.Tx) error) error {
 		return f(&Tx{db: db, engine: s.DB, now: now, lock: true})
 	})
 	if errors.Is(err, gorm.ErrDuplicatedKey) || errors.Is(err, invitation.ErrDuplicate) || errors.Is(err, joining.ErrPending) ||
-		errors.Is(err, invitation.ErrConflict) || s.RolledBack(err) {
+		errors.Is(err, invitation.ErrConflict) {
 		return directory.ErrConflict
 	}
 	return err

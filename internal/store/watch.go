@@ -61,3 +61,23 @@ func (s *Store) InvitationsByState(ctx context.Context) (found map[string]int64,
 	})
 	return found, err
 }
+
+// LastSweep returns when the last sweep ended that did all its work; the zero time where the queue knows of none, which is a day
+// after the last one at most. It returns fault.KindUnavailable where the database can't be reached.
+func (s *Store) LastSweep(ctx context.Context) (at time.Time, err error) {
+	// As a number: SQLite's driver returns what max makes of a time as text.
+	seconds := "CAST(strftime('%s', max(finalized_at), 'subsec') AS double precision)"
+	if s.IsPostgres() {
+		seconds = "CAST(extract(epoch FROM max(finalized_at)) AS double precision)"
+	}
+	err = s.read(ctx, func(tx *Tx) error {
+		var found *float64
+		query := tx.db.Table("river_job").Select(seconds).Where("kind = ? AND state = 'completed'", invitation.Sweep{}.Kind())
+		if err := query.Row().Scan(&found); err != nil || found == nil {
+			return err
+		}
+		at = time.UnixMilli(int64(*found * 1000))
+		return nil
+	})
+	return at, err
+}

@@ -57,7 +57,10 @@ func (i Import) Run(ctx context.Context, tx *sql.Tx) (Report, error) {
 			return r.report, err
 		}
 	}
-	return r.report, nil
+	if i.DryRun {
+		return r.report, nil
+	}
+	return r.report, i.Store.RepairCounts(ctx)
 }
 
 // set is a set of uuids.

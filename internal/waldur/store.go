@@ -17,6 +17,8 @@ type Store interface {
 	// Write runs f in one transaction, which it commits when f returns nil and rolls back otherwise. It returns
 	// directory.ErrConflict when another transaction wrote the same rows.
 	Write(ctx context.Context, f func(Tx) error) error
+	// RepairCounts counts the invitations of each state again. An import that ends before leaves that to the next sweep.
+	RepairCounts(ctx context.Context) error
 }
 
 // Tx is one transaction of a Store. The methods named Find lock what they find, where the transaction writes and others could

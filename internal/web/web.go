@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"embed"
 	"fmt"
 	"html/template"
@@ -35,7 +36,7 @@ type Config struct {
 	Logger      *slog.Logger
 	// Observe is called with each response: the page's method and path with the names of its variables, the status, and the time that
 	// it took. nil: no calls.
-	Observe  func(page string, status int, took time.Duration)
+	Observe  func(ctx context.Context, page string, status int, took time.Duration)
 	ClientIP func(*http.Request) string
 	Next     http.Handler // serves every path that has no page
 	// SignsInByMail is whether people can sign in by a code in a mail.

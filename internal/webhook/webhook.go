@@ -18,6 +18,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"invited/internal/delivery"
+	"invited/internal/tracing"
 )
 
 const (
@@ -256,6 +257,10 @@ func (c *Client) post(
 		r.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
 		r.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)
 	}
+	ctx, span := tracing.Call(ctx, http.MethodPost, "http.request.method", http.MethodPost, "server.address", r.URL.Hostname())
+	defer func() { span.End(failureWord(status, err)) }()
+	r = r.WithContext(ctx)
+	tracing.Inject(ctx, r.Header)
 	// A header without a value is not sent, but marks the request as safe to repeat: when the server closes an idle
 	// connection just as the request is written to it, net/http sends the request again on another connection. The
 	// webhook-id makes that safe.
@@ -270,6 +275,18 @@ func (c *Client) post(
 	defer time.AfterFunc(drainTimeout, cancel).Stop()
 	_, _ = io.CopyN(io.Discard, response.Body, maxResponse)
 	return response.StatusCode, parseRetryAfter(response.Header.Get("Retry-After")), nil
+}
+
+// failureWord returns the word by which a trace tells failures apart: the status, or that there was none; "" for a success.
+func failureWord(status int, err error) string {
+	switch {
+	case err != nil:
+		return "connection"
+	case status < 200 || status >= 300:
+		return strconv.Itoa(status)
+	default:
+		return ""
+	}
 }
 
 // Close closes idle connections. It doesn't interrupt a Send.
