@@ -62,7 +62,11 @@ func openPostgres(o Options) (*DB, error) {
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "invited"
 	}
-	config.ConnConfig.ConnectTimeout = 10 * time.Second
+	if config.ConnConfig.ConnectTimeout == 0 { // the URL has no connect_timeout
+		config.ConnConfig.ConnectTimeout = connectTimeout(config.ConnConfig)
+	}
+	config.ConnConfig.DialFunc = dial
+	config.PingTimeout = pingTimeout
 	plain, err := pgx.ParseConfig(o.Postgres)
 	if err != nil || plain.RuntimeParams["pool_max_conns"] == "" { // the library's default depends on this machine's cores
 		config.MaxConns = postgresConnections
@@ -115,6 +119,34 @@ func openPostgres(o Options) (*DB, error) {
 		return postgresDialector{postgres.New(postgres.Config{Conn: pool})}
 	}
 	return db.init(o, dialector(short), dialector(short), dialector(lists))
+}
+
+const (
+	// deadPeerTimeout is how long the other side's machine may be silent before a connection is given up. By default the
+	// kernel goes on for a quarter of an hour.
+	deadPeerTimeout = 10 * time.Second
+	// pingTimeout bounds the question whether a connection that was idle still works: a server that hangs never answers.
+	pingTimeout = 3 * time.Second
+)
+
+// connectTimeout is how long an attempt to connect to one host may take where the URL has no connect_timeout. Where there are
+// several hosts, the next one may be there.
+func connectTimeout(config *pgx.ConnConfig) time.Duration {
+	for _, each := range config.Fallbacks { // has the same host once more for a connection without TLS
+		if each.Host != config.Host || each.Port != config.Port {
+			return 3 * time.Second
+		}
+	}
+	return 10 * time.Second
+}
+
+// dial connects to a server. The connection fails within deadPeerTimeout of the server's machine being lost, idle or not.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: deadPeerTimeout / 2, Interval: deadPeerTimeout / 4, Count: 2},
+		Control:         limitSilence,
+	}
+	return dialer.DialContext(ctx, network, address)
 }
 
 // setUpConnection makes the server plan each statement once, whatever its arguments. By default the server plans most

@@ -342,7 +342,9 @@ func (c *cluster) streaming() (count int) {
 }
 
 // url returns the URL of a database on the node, for the superuser.
-func (n *clusterNode) url(database string) string { return "postgres://postgres:secret@" + n.address + "/" + database }
+func (n *clusterNode) url(database string) string {
+	return "postgres://postgres:secret@" + n.address + "/" + database
+}
 
 // psql runs a statement on the node, and returns what it prints. An answer that takes longer than a second is an error: the
 // statement may go on.

@@ -37,7 +37,16 @@ var (
 	}, (*clusterNode).start, false}
 	cutOff = takeover{"cut off from the network", func(_ *failoverCase, n *clusterNode) { n.plug(false) },
 		func(n *clusterNode) { n.plug(true) }, true}
-	stopped = takeover{"stopped, and woken up later", func(_ *failoverCase, n *clusterNode) { n.stand() },
+	// A machine that stands still, and does not know it, as a virtual one that is paused.
+	paused = takeover{"paused, and woken up later", func(_ *failoverCase, n *clusterNode) {
+		n.plug(false)
+		n.stand()
+	}, func(n *clusterNode) {
+		n.plug(true)
+		n.signal(syscall.SIGCONT)
+	}, true}
+	// The machine's kernel goes on and acknowledges what it gets: to its peers nothing is wrong but that no answer comes.
+	hung = takeover{"hangs, and goes on later", func(_ *failoverCase, n *clusterNode) { n.stand() },
 		func(n *clusterNode) { n.signal(syscall.SIGCONT) }, true}
 	switched = takeover{"switched over by hand", func(f *failoverCase, _ *clusterNode) { f.c.switchOver() }, nil, false}
 )
@@ -46,7 +55,7 @@ var (
 // themselves, and what became of each invitation is compared with what clients were told.
 func TestFailover(t *testing.T) {
 	var table failoverTable
-	t.Cleanup(func() { t.Logf("\n%s", &table) })
+	defer func() { t.Logf("\n%s", table) }()
 	for _, each := range []struct {
 		takeover
 		clusterOptions
@@ -55,12 +64,14 @@ func TestFailover(t *testing.T) {
 		{killed, clusterOptions{true, 10}, false},
 		{killedAhead, clusterOptions{true, 10}, false},
 		{cutOff, clusterOptions{true, 10}, false},
-		{stopped, clusterOptions{true, 10}, false},
+		{paused, clusterOptions{true, 10}, false},
+		{hung, clusterOptions{true, 10}, false},
 		{switched, clusterOptions{true, 10}, false},
 		{killed, clusterOptions{false, 10}, false},
 		{killedAhead, clusterOptions{false, 10}, false},
 		{cutOff, clusterOptions{false, 10}, false},
-		{stopped, clusterOptions{false, 10}, false},
+		{paused, clusterOptions{false, 10}, false},
+		{hung, clusterOptions{false, 10}, false},
 		{switched, clusterOptions{false, 10}, false},
 		{killed, clusterOptions{true, 20}, false},
 		{killed, clusterOptions{true, 10}, true},
@@ -73,6 +84,7 @@ func TestFailover(t *testing.T) {
 		t.Run(fmt.Sprintf("%s/%s, ttl %d, %s", each.name, r.replication(), each.ttl, r.way), func(t *testing.T) {
 			newFailoverCase(t, each.clusterOptions, each.haproxy).run(each.takeover, &r)
 			table = append(table, r)
+			t.Logf("\n%s", failoverTable{r})
 		})
 	}
 }
@@ -274,11 +286,11 @@ func (r failoverResult) replication() string {
 type failoverTable []failoverResult
 
 // String returns the table as text.
-func (table *failoverTable) String() string {
+func (table failoverTable) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "writer\treplication\tttl\tthrough\tcreated\t503\tlost\ttwice\tlost of the old writer\twithout writes\tmailed after")
-	for _, r := range *table {
+	for _, r := range table {
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%.1f s\t%.1f s\n", r.fault, r.replication(), r.ttl, r.way,
 			r.created, r.refused, r.lost, r.twice, r.probesLost, r.without.Seconds(), r.delivered.Seconds())
 	}

@@ -1,0 +1,29 @@
+package database
+
+import (
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// The kernel gives up connections to a machine that is lost: those that wait for it, and those that are idle.
+func TestLostMachineEndsConnections(t *testing.T) {
+	t.Parallel()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, listener.Close()) }()
+	conn, err := dial(t.Context(), "tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(descriptor uintptr) {
+		for option, want := range map[int]int{unix.TCP_USER_TIMEOUT: 10_000, unix.TCP_KEEPIDLE: 5, unix.TCP_KEEPCNT: 2} {
+			got, err := unix.GetsockoptInt(int(descriptor), unix.IPPROTO_TCP, option)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		}
+	}))
+}
