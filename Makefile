@@ -40,7 +40,7 @@ export GO PYTHON CGO_ENABLED
 
 .DEFAULT_GOAL := help
 .PHONY: help go testrun run test lint verify generate build fmt clean \
-	ci audit test-race test-faults test-browser test-sign-in keycloak-test fuzz gateway-test gateway-check pgbouncer-test \
+	ci audit test-race test-faults test-browser test-sign-in keycloak-test fuzz gateway-test gateway-check pgbouncer-test failover-test \
 	contract-lint contract-diff contract-tag contract-test schemathesis mock \
 	sdk sdk-test sdk-matrix examples \
 	bench bench-scale bench-profile bench-delivery bench-relay bench-bulk bench-attack
@@ -121,6 +121,9 @@ gateway-check: go ## check the other gateways' configurations against their sche
 pgbouncer-test: go ## run two replicas with PgBouncer in front of the database, in each of its modes
 	@echo "Running two replicas with PgBouncer in front of the database"
 	@$(POSTGRES) $(GO) test -tags pgbouncer -run '^TestPgBouncer' -count=1 $(ARGS) ./internal/systemtest/...
+
+failover-test: go ## take the writer away from a PostgreSQL cluster under Patroni, in several ways (20 minutes)
+	@$(SCRIPTS)/failover-test.sh $(ARGS)
 
 ##@ Contract
 
