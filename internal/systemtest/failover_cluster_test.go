@@ -41,6 +41,9 @@ const (
 type clusterOptions struct {
 	synchronous bool // Patroni's synchronous_mode
 	ttl         int  // of Patroni's leader key, in seconds
+	// etcd3 makes Patroni use version 3 of etcd's API. Patroni 3.0.2 overwrites the leader key by it, whoever has the key, when
+	// a writer wakes up; version 2 compares the key first.
+	etcd3 bool
 }
 
 // cluster is three PostgreSQL nodes under Patroni, and one etcd, which no test disturbs.
@@ -76,7 +79,7 @@ func newCluster(t testing.TB, o clusterOptions) *cluster {
 	t.Cleanup(func() { c.run("ip", "link", "delete", bridge) })
 	c.run("ip", "address", "add", bridgeAddress+"/24", "dev", bridge)
 	c.run("ip", "link", "set", bridge, "up")
-	c.startBeside("etcd", "etcd", "--data-dir", filepath.Join(dir, "etcd"), "--log-level", "error",
+	c.startBeside("etcd", "etcd", "--data-dir", filepath.Join(dir, "etcd"), "--log-level", "error", "--enable-v2",
 		"--listen-client-urls", "http://"+etcdAddress, "--advertise-client-urls", "http://"+etcdAddress,
 		"--listen-peer-urls", "http://"+bridgeAddress+":2380")
 	for i := range clusterNodes {
@@ -105,7 +108,7 @@ func (c *cluster) newNode(i int) *clusterNode {
 	c.run(n.in("ip", "address", "add", n.address+"/24", "dev", "eth0")...)
 	c.run(n.in("ip", "link", "set", "eth0", "up")...)
 	require.NoError(c.t, os.WriteFile(n.config, []byte(fmt.Sprintf(patroniConfig, name, n.address, etcdAddress,
-		c.ttl, c.synchronous, c.dir, c.bin)), 0o600))
+		c.ttl, c.synchronous, c.dir, c.bin, map[bool]string{true: "etcd3", false: "etcd"}[c.etcd3])), 0o600))
 	c.own(n.config)
 	sockets := filepath.Join(c.dir, name+".socket")
 	require.NoError(c.t, os.Mkdir(sockets, 0o700))
@@ -125,7 +128,7 @@ func (c *cluster) newNode(i int) *clusterNode {
 const patroniConfig = `scope: invited
 name: %[1]s
 restapi: {listen: "%[2]s:8008", connect_address: "%[2]s:8008"}
-etcd3: {host: "%[3]s"}
+%[8]s: {host: "%[3]s"}
 bootstrap:
   dcs:
     ttl: %[4]d
