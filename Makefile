@@ -41,6 +41,7 @@ export GO PYTHON CGO_ENABLED
 .DEFAULT_GOAL := help
 .PHONY: help go testrun run test lint verify generate build fmt clean \
 	ci audit test-race test-faults test-browser test-sign-in keycloak-test fuzz gateway-test gateway-check pgbouncer-test failover-test \
+	pgbackrest-test \
 	contract-lint contract-diff contract-tag contract-test schemathesis mock \
 	sdk sdk-test sdk-matrix examples \
 	bench bench-scale bench-profile bench-delivery bench-relay bench-bulk bench-attack
@@ -124,6 +125,10 @@ pgbouncer-test: go ## run two replicas with PgBouncer in front of the database, 
 
 failover-test: go ## take the writer away from a PostgreSQL cluster under Patroni, in several ways (20 minutes)
 	@$(SCRIPTS)/failover-test.sh $(ARGS)
+
+pgbackrest-test: go ## set a database back to the moment before an accident with pgBackRest
+	@$(SCRIPTS)/apt-install.sh pgbackrest:pgbackrest
+	@$(GO) test -tags failover -run '^TestPgBackRest$$' -count=1 $(ARGS) ./internal/systemtest
 
 ##@ Contract
 

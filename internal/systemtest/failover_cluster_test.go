@@ -73,7 +73,7 @@ func newCluster(t testing.TB, o clusterOptions) *cluster {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	c := &cluster{clusterOptions: o, t: t, dir: dir, bin: bin}
-	c.own(dir)
+	own(c.t, dir)
 	c.run("ip", "link", "set", "lo", "up")
 	c.run("ip", "link", "add", bridge, "type", "bridge")
 	t.Cleanup(func() { c.run("ip", "link", "delete", bridge) })
@@ -109,10 +109,10 @@ func (c *cluster) newNode(i int) *clusterNode {
 	c.run(n.in("ip", "link", "set", "eth0", "up")...)
 	require.NoError(c.t, os.WriteFile(n.config, []byte(fmt.Sprintf(patroniConfig, name, n.address, etcdAddress,
 		c.ttl, c.synchronous, c.dir, c.bin, map[bool]string{true: "etcd3", false: "etcd"}[c.etcd3])), 0o600))
-	c.own(n.config)
+	own(c.t, n.config)
 	sockets := filepath.Join(c.dir, name+".socket")
 	require.NoError(c.t, os.Mkdir(sockets, 0o700))
-	c.own(sockets)
+	own(c.t, sockets)
 	c.t.Cleanup(func() {
 		n.signal(syscall.SIGCONT)
 		n.kill()
@@ -171,16 +171,16 @@ func newNamespace(t testing.TB) string {
 }
 
 // own makes the user that PostgreSQL runs as the owner of a file, where this process is root's.
-func (c *cluster) own(path string) {
-	c.t.Helper()
+func own(t testing.TB, path string) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		return
 	}
 	account, err := user.Lookup("postgres")
-	require.NoError(c.t, err)
+	require.NoError(t, err)
 	uid, err := strconv.Atoi(account.Uid)
-	require.NoError(c.t, err)
-	require.NoError(c.t, os.Chown(path, uid, -1))
+	require.NoError(t, err)
+	require.NoError(t, os.Chown(path, uid, -1))
 }
 
 // plain returns a command that runs without root, which PostgreSQL refuses, and ends with this process.
@@ -397,7 +397,7 @@ func (c *cluster) startProxy() {
 	}
 	config := filepath.Join(c.dir, "haproxy.cfg")
 	require.NoError(c.t, os.WriteFile(config, []byte(b.String()), 0o600))
-	c.own(config)
+	own(c.t, config)
 	program, err := exec.LookPath("haproxy")
 	if err != nil {
 		program = "/usr/sbin/haproxy" // Debian's folder, which is not on every PATH
