@@ -3,6 +3,7 @@ package database
 import (
 	"net"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -14,13 +15,13 @@ func TestLostMachineEndsConnections(t *testing.T) {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, listener.Close()) }()
-	conn, err := dial(t.Context(), "tcp", listener.Addr().String())
+	conn, err := dialer(time.Second)(t.Context(), "tcp", listener.Addr().String())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close()) }()
 	raw, err := conn.(*net.TCPConn).SyscallConn()
 	require.NoError(t, err)
 	require.NoError(t, raw.Control(func(descriptor uintptr) {
-		for option, want := range map[int]int{unix.TCP_USER_TIMEOUT: 10_000, unix.TCP_KEEPIDLE: 5, unix.TCP_KEEPCNT: 2} {
+		for option, want := range map[int]int{unix.TCP_USER_TIMEOUT: 6000, unix.TCP_KEEPIDLE: 3, unix.TCP_KEEPINTVL: 1, unix.TCP_KEEPCNT: 3} {
 			got, err := unix.GetsockoptInt(int(descriptor), unix.IPPROTO_TCP, option)
 			require.NoError(t, err)
 			require.Equal(t, want, got)

@@ -82,6 +82,6 @@ func TestHostHangs(t *testing.T) {
 	defer first.mu.Unlock()
 	waiting, cancel := context.WithTimeout(t.Context(), 12*time.Second) // more than pingTimeout and connectTimeout
 	defer cancel()
-	time.Sleep(1100 * time.Millisecond) // a connection that was idle for a second is asked before it is used
+	<-time.After(1100 * time.Millisecond) // a connection that was idle for a second is asked before it is used
 	require.NoError(t, db.Ping(waiting))
 }

@@ -65,7 +65,7 @@ func openPostgres(o Options) (*DB, error) {
 	if config.ConnConfig.ConnectTimeout == 0 { // the URL has no connect_timeout
 		config.ConnConfig.ConnectTimeout = connectTimeout(config.ConnConfig)
 	}
-	config.ConnConfig.DialFunc = dial
+	config.ConnConfig.DialFunc = dialer(config.ConnConfig.ConnectTimeout)
 	config.PingTimeout = pingTimeout
 	plain, err := pgx.ParseConfig(o.Postgres)
 	if err != nil || plain.RuntimeParams["pool_max_conns"] == "" { // the library's default depends on this machine's cores
@@ -123,8 +123,8 @@ func openPostgres(o Options) (*DB, error) {
 
 const (
 	// deadPeerTimeout is how long the other side's machine may be silent before a connection is given up. By default the
-	// kernel goes on for a quarter of an hour.
-	deadPeerTimeout = 10 * time.Second
+	// kernel goes on for a quarter of an hour. A packet is sent again four times before.
+	deadPeerTimeout = 6 * time.Second
 	// pingTimeout bounds the question whether a connection that was idle still works: a server that hangs never answers.
 	pingTimeout = 3 * time.Second
 )
@@ -140,13 +140,15 @@ func connectTimeout(config *pgx.ConnConfig) time.Duration {
 	return 10 * time.Second
 }
 
-// dial connects to a server. The connection fails within deadPeerTimeout of the server's machine being lost, idle or not.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: deadPeerTimeout / 2, Interval: deadPeerTimeout / 4, Count: 2},
+// dialer returns a function that connects to a server, within timeout. The connection fails within deadPeerTimeout of the
+// server's machine being lost, idle or not. The driver asks the machine of a lost connection to cancel the statement, and keeps
+// the connection's place in the pool until it has asked: timeout bounds that too.
+func dialer(timeout time.Duration) pgconn.DialFunc {
+	return (&net.Dialer{
+		Timeout:         timeout,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: deadPeerTimeout / 2, Interval: time.Second, Count: 3},
 		Control:         limitSilence,
-	}
-	return dialer.DialContext(ctx, network, address)
+	}).DialContext
 }
 
 // setUpConnection makes the server plan each statement once, whatever its arguments. By default the server plans most

@@ -35,8 +35,10 @@ var (
 		n.kill()
 		f.plugStandbys(n, true)
 	}, (*clusterNode).start, false}
-	cutOff = takeover{"cut off from the network", func(_ *failoverCase, n *clusterNode) { n.plug(false) },
-		func(n *clusterNode) { n.plug(true) }, true}
+	cutOff = takeover{
+		"cut off from the network", func(_ *failoverCase, n *clusterNode) { n.plug(false) },
+		func(n *clusterNode) { n.plug(true) }, true,
+	}
 	// A machine that stands still, and does not know it, as a virtual one that is paused.
 	paused = takeover{"paused, and woken up later", func(_ *failoverCase, n *clusterNode) {
 		n.plug(false)
@@ -46,8 +48,10 @@ var (
 		n.signal(syscall.SIGCONT)
 	}, true}
 	// The machine's kernel goes on and acknowledges what it gets: to its peers nothing is wrong but that no answer comes.
-	hung = takeover{"hangs, and goes on later", func(_ *failoverCase, n *clusterNode) { n.stand() },
-		func(n *clusterNode) { n.signal(syscall.SIGCONT) }, true}
+	hung = takeover{
+		"hangs, and goes on later", func(_ *failoverCase, n *clusterNode) { n.stand() },
+		func(n *clusterNode) { n.signal(syscall.SIGCONT) }, true,
+	}
 	switched = takeover{"switched over by hand", func(f *failoverCase, _ *clusterNode) { f.c.switchOver() }, nil, false}
 )
 
