@@ -66,6 +66,7 @@ func openPostgres(o Options) (*DB, error) {
 		config.ConnConfig.ConnectTimeout = connectTimeout(config.ConnConfig)
 	}
 	config.ConnConfig.DialFunc = dialer(config.ConnConfig.ConnectTimeout)
+	config.BeforeClose = abandon
 	config.PingTimeout = pingTimeout
 	plain, err := pgx.ParseConfig(o.Postgres)
 	if err != nil || plain.RuntimeParams["pool_max_conns"] == "" { // the library's default depends on this machine's cores
@@ -140,15 +141,35 @@ func connectTimeout(config *pgx.ConnConfig) time.Duration {
 	return 10 * time.Second
 }
 
+// abandonTimeout is how long a connection that was given up may take to close. It keeps its place in the pool meanwhile, and the
+// driver's own limit of 15 seconds would leave a pool whose server hangs without a place for connections to the next one.
+const abandonTimeout = 3 * time.Second
+
+// abandon bounds how long the driver waits for the server to close a connection that was given up.
+func abandon(conn *pgx.Conn) {
+	if conn.IsClosed() {
+		time.AfterFunc(abandonTimeout, func() { _ = conn.PgConn().Conn().Close() }) // fails where it is closed already
+	}
+}
+
 // dialer returns a function that connects to a server, within timeout. The connection fails within deadPeerTimeout of the
-// server's machine being lost, idle or not. The driver asks the machine of a lost connection to cancel the statement, and keeps
-// the connection's place in the pool until it has asked: timeout bounds that too.
+// server's machine being lost, idle or not. Before the driver closes a connection that was given up, it connects once more to
+// cancel the statement: its context has more time than timeout, and abandonTimeout has to do.
 func dialer(timeout time.Duration) pgconn.DialFunc {
-	return (&net.Dialer{
+	d := net.Dialer{
 		Timeout:         timeout,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: deadPeerTimeout / 2, Interval: time.Second, Count: 3},
 		Control:         limitSilence,
-	}).DialContext
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		deadline, limited := ctx.Deadline()
+		isCancel := limited && time.Until(deadline) > timeout
+		conn, err := d.DialContext(ctx, network, address)
+		if err == nil && isCancel {
+			err = conn.SetDeadline(time.Now().Add(abandonTimeout))
+		}
+		return conn, err
+	}
 }
 
 // setUpConnection makes the server plan each statement once, whatever its arguments. By default the server plans most
