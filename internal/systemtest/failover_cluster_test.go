@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -205,11 +204,11 @@ func (c *cluster) run(args ...string) string {
 	return string(out)
 }
 
-// startBeside starts a program on the test's side of the network that ends with the test.
-func (c *cluster) startBeside(name string, args ...string) {
+// startBeside starts a program on the test's side of the network that ends with the test, and returns its log.
+func (c *cluster) startBeside(name string, args ...string) *harness.Output {
 	c.t.Helper()
-	var log harness.Output
-	cmd := c.start(&log, plain(args...)...)
+	log := &harness.Output{}
+	cmd := c.start(log, plain(args...)...)
 	ended := make(chan struct{})
 	go func() {
 		_ = cmd.Wait()
@@ -223,6 +222,7 @@ func (c *cluster) startBeside(name string, args ...string) {
 			c.t.Logf("end of the log of %s:\n%s", name, text[max(0, len(text)-5000):])
 		}
 	})
+	return log
 }
 
 func (c *cluster) start(log io.Writer, args ...string) *exec.Cmd {
@@ -402,13 +402,9 @@ func (c *cluster) startProxy() {
 	if err != nil {
 		program = "/usr/sbin/haproxy" // Debian's folder, which is not on every PATH
 	}
-	c.startBeside("HAProxy", program, "-f", config, "-db")
-	c.waitUntil(30*time.Second, "HAProxy listens", func() bool {
-		conn, err := net.DialTimeout("tcp", proxyAddress, time.Second)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
+	log := c.startBeside("HAProxy", program, "-f", config, "-db")
+	c.waitUntil(30*time.Second, "HAProxy has seen which nodes are no writers", func() bool {
+		return strings.Count(log.String(), " is DOWN") >= clusterNodes-1
 	})
 }
 

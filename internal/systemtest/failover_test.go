@@ -112,7 +112,7 @@ func newFailoverCase(t *testing.T, o clusterOptions, haproxy bool) *failoverCase
 	url := c.createDatabase()
 	if haproxy {
 		c.startProxy()
-		url = "postgres://invited:secret@" + proxyAddress + "/invited"
+		url = "postgres://invited:secret@" + proxyAddress + "/invited?target_session_attrs=read-write"
 	}
 	env := harness.New(t, url)
 	env.Run("", "migrate", "up").OK()
