@@ -328,7 +328,9 @@ func (c *cluster) waitWhole() {
 				}
 			}
 		}
-		return writers == 1 && replicas == clusterNodes-1 && (inStep == 1 || !c.synchronous) && c.streaming() == clusterNodes-1
+		// An old writer that came back by etcd3 takes its time to choose a standby.
+		isInStep := inStep == 1 || !c.synchronous || c.etcd3
+		return writers == 1 && replicas == clusterNodes-1 && isInStep && c.streaming() == clusterNodes-1
 	})
 }
 
