@@ -44,7 +44,7 @@ export GO PYTHON CGO_ENABLED
 .DEFAULT_GOAL := help
 .PHONY: help go testrun run test lint verify generate build fmt clean \
 	ci audit test-race test-newest-postgres test-faults test-browser test-sign-in keycloak-test fuzz gateway-test gateway-check metrics-check \
-	pgbouncer-test upgrade-test \
+	pgbouncer-test failover-test pgbackrest-test upgrade-test \
 	contract-lint contract-diff contract-tag contract-test schemathesis mock \
 	sdk sdk-test sdk-matrix examples \
 	bench bench-scale bench-profile bench-delivery bench-relay bench-bulk bench-attack
@@ -132,6 +132,13 @@ metrics-check: ## check the alerts for Prometheus and try them, with promtool
 pgbouncer-test: go ## run two replicas with PgBouncer in front of the database, in each of its modes
 	@echo "Running two replicas with PgBouncer in front of the database"
 	@$(POSTGRES) $(GO) test -tags pgbouncer -run '^TestPgBouncer' -count=1 $(ARGS) ./internal/systemtest/...
+
+failover-test: go ## take the writer away from a PostgreSQL cluster under Patroni, in several ways (20 minutes)
+	@$(SCRIPTS)/failover-test.sh $(ARGS)
+
+pgbackrest-test: go ## set a database back to the moment before an accident with pgBackRest
+	@$(SCRIPTS)/apt-install.sh pgbackrest:pgbackrest
+	@$(GO) test -tags failover -run '^TestPgBackRest$$' -count=1 $(ARGS) ./internal/systemtest
 
 upgrade-test: go ## replace two replicas of the commit UPGRADE_FROM by this version, under load
 	@old=$$($(SCRIPTS)/old-program.sh $(UPGRADE_FROM)) && \

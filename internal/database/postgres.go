@@ -67,7 +67,12 @@ func poolConfig(o Options, address string, defaultConns int32) (*pgxpool.Config,
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "invited"
 	}
-	config.ConnConfig.ConnectTimeout = 10 * time.Second
+	if config.ConnConfig.ConnectTimeout == 0 { // the URL has no connect_timeout
+		config.ConnConfig.ConnectTimeout = connectTimeout(config.ConnConfig)
+	}
+	config.ConnConfig.DialFunc = dialer(config.ConnConfig.ConnectTimeout)
+	config.BeforeClose = abandon
+	config.PingTimeout = pingTimeout
 	plain, err := pgx.ParseConfig(address)
 	if err != nil || plain.RuntimeParams["pool_max_conns"] == "" { // the library's default depends on this machine's cores
 		config.MaxConns = defaultConns
@@ -144,7 +149,7 @@ func (db *DB) openStandby(o Options, connections int32) error {
 	if err != nil {
 		return err
 	}
-	config.ConnConfig.ConnectTimeout = standbyConnectTimeout
+	config.ConnConfig.ConnectTimeout, config.ConnConfig.DialFunc = standbyConnectTimeout, dialer(standbyConnectTimeout)
 	config.ConnConfig.Tracer = tracerOf(o, "standby")
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
@@ -167,6 +172,56 @@ func (db *DB) openStandby(o Options, connections int32) error {
 func poolUse(pool *pgxpool.Pool) PoolUse {
 	s := pool.Stat()
 	return PoolUse{int(s.AcquiredConns()), int(s.MaxConns()), s.EmptyAcquireCount(), s.EmptyAcquireWaitTime()}
+}
+
+const (
+	// deadPeerTimeout is how long the other side's machine may be silent before a connection is given up. By default the
+	// kernel goes on for a quarter of an hour. A packet is sent again four times before.
+	deadPeerTimeout = 6 * time.Second
+	// pingTimeout bounds the question whether a connection that was idle still works: a server that hangs never answers.
+	pingTimeout = 3 * time.Second
+)
+
+// connectTimeout is how long an attempt to connect to one host may take where the URL has no connect_timeout. Where there are
+// several hosts, the next one may be there.
+func connectTimeout(config *pgx.ConnConfig) time.Duration {
+	for _, each := range config.Fallbacks { // has the same host once more for a connection without TLS
+		if each.Host != config.Host || each.Port != config.Port {
+			return 3 * time.Second
+		}
+	}
+	return 10 * time.Second
+}
+
+// abandonTimeout is how long a connection that was given up may take to close. It keeps its place in the pool meanwhile, and the
+// driver's own limit of 15 seconds would leave a pool whose server hangs without a place for connections to the next one.
+const abandonTimeout = 3 * time.Second
+
+// abandon bounds how long the driver waits for the server to close a connection that was given up.
+func abandon(conn *pgx.Conn) {
+	if conn.IsClosed() {
+		time.AfterFunc(abandonTimeout, func() { _ = conn.PgConn().Conn().Close() }) // fails where it is closed already
+	}
+}
+
+// dialer returns a function that connects to a server, within timeout. The connection fails within deadPeerTimeout of the
+// server's machine being lost, idle or not. Before the driver closes a connection that was given up, it connects once more to
+// cancel the statement: its context has more time than timeout, and abandonTimeout has to do.
+func dialer(timeout time.Duration) pgconn.DialFunc {
+	d := net.Dialer{
+		Timeout:         timeout,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: deadPeerTimeout / 2, Interval: time.Second, Count: 3},
+		Control:         limitSilence,
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		deadline, limited := ctx.Deadline()
+		isCancel := limited && time.Until(deadline) > timeout
+		conn, err := d.DialContext(ctx, network, address)
+		if err == nil && isCancel {
+			err = conn.SetDeadline(time.Now().Add(abandonTimeout))
+		}
+		return conn, err
+	}
 }
 
 // setUpConnection makes the server plan each statement once, whatever its arguments. By default the server plans most

@@ -26,14 +26,19 @@ func jitter(d time.Duration) time.Duration {
 	return d + rand.N(d/5) //nolint:gosec // spreads load; nothing secret
 }
 
+// tryTimeout bounds each of the tries of retryUntilDone: a connection to a server that hangs must not take all their time.
+const tryTimeout = 5 * time.Second
+
 // retryUntilDone calls f until it succeeds, for recordTimeout at most, and returns the last error. It goes on while the
 // process is stopping: f records something that has happened, and what is not recorded happens again. A database that
-// restarts is back within recordTimeout.
+// restarts, or whose standby takes over, is back within recordTimeout.
 func retryUntilDone(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	for {
-		err := f(ctx)
+		try, cancel := context.WithTimeout(ctx, tryTimeout)
+		err := f(try)
+		cancel()
 		if err == nil {
 			return nil
 		}
