@@ -46,7 +46,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- if not .Values.secret.existing -}}
 {{- range list "INVITED_DATABASE_URL" "INVITED_SECRET_KEY" "INVITED_SMTP_URL" -}}
-{{- if not (hasKey $variables .) -}}
+{{- if not (index $variables .) -}}
 {{- fail (printf "secret.values.%s is not set: set it, or secret.existing to the name of a Secret that has it" .) -}}
 {{- end -}}
 {{- end -}}
@@ -54,8 +54,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- fail "INVITED_DATABASE_URL is not postgres://…: replicas share one PostgreSQL" -}}
 {{- end -}}
 {{- end -}}
-{{- if not (hasKey $variables "INVITED_PUBLIC_URL") -}}
+{{- if not (index $variables "INVITED_PUBLIC_URL") -}}
 {{- fail "env.INVITED_PUBLIC_URL is not set: it is the base of the URLs that people and clients see" -}}
+{{- end -}}
+{{- if not (index $variables "INVITED_MAIL_FROM") -}}
+{{- fail "env.INVITED_MAIL_FROM is not set: it is the address that mails come from" -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}
 {{- fail "ingress.host is not set" -}}
