@@ -8,6 +8,9 @@ LINT_VERSION := v2.15.0
 LINT         := build/bin/golangci-lint-$(LINT_VERSION)
 GOVULNCHECK  := build/bin/govulncheck-v1.9.0
 CYCLONEDX    := build/bin/cyclonedx-gomod-v1.10.0
+HELM         := build/bin/helm-v4.3.1
+KUBECTL_VALIDATE := build/bin/kubectl-validate-v0.0.4
+GORELEASER   := build/bin/goreleaser-v2.16.0
 KEYCLOAK     := build/keycloak-26.2.5
 SCRIPTS      := internal/tools/make
 
@@ -25,6 +28,11 @@ RUNS     ?= 1
 FORM     ?= short
 PYTHON   ?= python3
 
+# The Debian on which docs/production.md is run, and what the page and the test install on it.
+SUITE       ?= bookworm
+BARE_DEBIAN := build/bare-debian/$(SUITE)
+PRODUCTION  := INVITED_TEST_BARE_DEBIAN="$(CURDIR)/$(BARE_DEBIAN)" TMPDIR="$$($(SCRIPTS)/tmpdir.sh)" $(GO) test -tags production -count=1
+
 # The document whose examples are run. It is not part of the repository.
 DOCUMENT ?= ../shared/seed/user-invitations.md
 
@@ -41,6 +49,7 @@ export GO PYTHON CGO_ENABLED
 .DEFAULT_GOAL := help
 .PHONY: help go testrun run test lint verify generate build fmt clean \
 	ci audit test-race test-faults test-browser test-sign-in keycloak-test fuzz gateway-test gateway-check pgbouncer-test \
+	helm-check production-test release release-snapshot package-test \
 	contract-lint contract-diff contract-tag contract-test schemathesis mock \
 	sdk sdk-test sdk-matrix examples \
 	bench bench-scale bench-profile bench-delivery bench-relay bench-bulk bench-attack
@@ -121,6 +130,25 @@ gateway-check: go ## check the other gateways' configurations against their sche
 pgbouncer-test: go ## run two replicas with PgBouncer in front of the database, in each of its modes
 	@echo "Running two replicas with PgBouncer in front of the database"
 	@$(POSTGRES) $(GO) test -tags pgbouncer -run '^TestPgBouncer' -count=1 $(ARGS) ./internal/systemtest/...
+
+helm-check: go $(HELM) $(KUBECTL_VALIDATE) ## check the Helm chart with Helm, the schemas of Kubernetes and the server; the first run builds both for some minutes
+	@$(POSTGRES) $(SCRIPTS)/helm-check.sh $(HELM) $(KUBECTL_VALIDATE) $(ARGS)
+
+production-test: go ## run every command of docs/production.md on a bare Debian with systemd; needs root, and makes the Debian first
+	@$(SCRIPTS)/bare-debian.sh $(SUITE) $(BARE_DEBIAN) postgresql nginx-light postfix
+	@$(PRODUCTION) -run '^TestProduction$$' -timeout 30m $(ARGS) ./internal/systemtest
+
+##@ Releases
+
+release: go $(GORELEASER) $(CYCLONEDX) ## make the files of the tagged commit in build/release, signed by the key SIGNING_KEY of gpg
+	@internal/tools/release/release.sh $(GORELEASER) $(CYCLONEDX)
+
+release-snapshot: go $(GORELEASER) $(CYCLONEDX) ## make the same of any commit, without a signature; the first run builds GoReleaser for some minutes
+	@internal/tools/release/release.sh $(GORELEASER) $(CYCLONEDX) --snapshot
+
+package-test: go ## install the Debian package of build/release on a bare Debian with systemd; needs root
+	@$(SCRIPTS)/bare-debian.sh $(SUITE) $(BARE_DEBIAN) postgresql nginx-light postfix
+	@INVITED_TEST_RELEASE="$(CURDIR)/build/release" $(PRODUCTION) -run '^TestPackage$$' -timeout 30m $(ARGS) ./internal/systemtest
 
 ##@ Contract
 
@@ -204,6 +232,15 @@ $(GOVULNCHECK):
 
 $(CYCLONEDX):
 	@$(SCRIPTS)/install.sh github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod $(@:build/bin/cyclonedx-gomod-%=%)
+
+$(HELM):
+	@$(SCRIPTS)/install.sh helm.sh/helm/v4/cmd/helm $(@:build/bin/helm-%=%)
+
+$(KUBECTL_VALIDATE):
+	@$(SCRIPTS)/install.sh sigs.k8s.io/kubectl-validate $(@:build/bin/kubectl-validate-%=%)
+
+$(GORELEASER):
+	@$(SCRIPTS)/install.sh github.com/goreleaser/goreleaser/v2 $(@:build/bin/goreleaser-%=%)
 
 $(DOCUMENT):
 	@echo "$@ does not exist: name the document with the examples, as in: make examples DOCUMENT=user-invitations.md" >&2; exit 1

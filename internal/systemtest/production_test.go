@@ -50,7 +50,7 @@ func TestProduction(t *testing.T) {
 		m := m.in(t)
 		mailbox := ""
 		harness.WaitUntil(t, time.Minute, "the mail is in the mailbox", func() bool {
-			mailbox = m.ask("cat /var/mail/sam || true")
+			mailbox = m.mailbox()
 			return strings.Contains(mailbox, "https://invitations.example/invitations/invitation/")
 		}, func() string { return m.ask("cat /var/log/postfix.log; journalctl --no-pager --unit invited") })
 		require.Contains(t, mailbox, "Received: from invitations.example")
@@ -61,7 +61,8 @@ func TestProduction(t *testing.T) {
 
 	t.Run("link of the mail", func(t *testing.T) {
 		m := m.in(t)
-		link := regexp.MustCompile(`https://invitations\.example/invitations/invitation/[0-9a-f-]+/`).FindString(m.ask("cat /var/mail/sam"))
+		link := regexp.MustCompile(`https://invitations\.example/invitations/invitation/[0-9a-f-]+/`).FindString(m.mailbox())
+		require.NotEmpty(t, link)
 		page := m.ask("curl -sS --fail --location --cookie-jar /dev/null --cacert /etc/invited/authority.pem " + link)
 		require.Contains(t, page, "Example University")
 	})
@@ -120,6 +121,12 @@ func (m machine) in(t *testing.T) machine {
 	t.Helper()
 	m.t = t
 	return m
+}
+
+// mailbox returns the mails that the relay has for Sam, without soft line breaks.
+func (m machine) mailbox() string {
+	m.t.Helper()
+	return strings.ReplaceAll(m.ask("cat /var/mail/sam 2>&1 || true"), "=\n", "")
 }
 
 // sql returns the result of a statement in a database of the machine, a line for each row.
