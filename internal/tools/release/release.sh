@@ -17,6 +17,9 @@ case ${1:-} in
   ;;
 esac
 export CYCLONEDX
+# Debian packages name who made them.
+: "${MAINTAINER:=$(git log -1 --format='%cn <%ce>')}"
+export MAINTAINER
 # The versions of the contract are tags as well, of another form.
 GORELEASER_CURRENT_TAG=$(git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null || true)
 if [ -n "$GORELEASER_CURRENT_TAG" ]; then export GORELEASER_CURRENT_TAG; else unset GORELEASER_CURRENT_TAG; fi
