@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes what a release has beside the programs: completions, manual pages, the unit of the Debian package, and its copyright
-# and changelog. "files.sh FOLDER", in the root of the repository.
+# Makes what a release has beside the programs: completions, manual pages, and the unit and the copyright of the Debian
+# package. "files.sh FOLDER", in the root of the repository.
 set -eu
 
 : "${GO:=go}"
@@ -23,4 +23,3 @@ sed 's|/usr/local/bin/invited|/usr/bin/invited|; /^# Copy to/d' deploy/systemd/i
   printf 'License: Expat\n'
   sed '1,/^Copyright/d' LICENSE | sed '/./,$!d; s/^$/./; s/^/ /'
 } >"$out/copyright"
-gzip -9nc CHANGELOG.md >"$out/changelog.gz"
