@@ -4,7 +4,11 @@
 # of any commit, and is not signed. Run it in the root of the repository.
 set -eu
 
-goreleaser=$1 CYCLONEDX=$PWD/$2
+goreleaser=$1
+# GoReleaser looks for the program by its name, which has no version.
+mkdir -p build/release-tools
+ln -sf "$PWD/$2" build/release-tools/cyclonedx-gomod
+PATH=$PWD/build/release-tools:$PATH
 shift 2
 skip=publish
 case ${1:-} in
@@ -16,7 +20,6 @@ case ${1:-} in
   fi
   ;;
 esac
-export CYCLONEDX
 # Debian packages name who made them.
 : "${MAINTAINER:=$(git log -1 --format='%cn <%ce>')}"
 export MAINTAINER
