@@ -28,10 +28,9 @@ RUNS     ?= 1
 FORM     ?= short
 PYTHON   ?= python3
 
-# The Debian on which docs/production.md is run, and what the page and the test install on it.
-SUITE       ?= bookworm
-BARE_DEBIAN := build/bare-debian/$(SUITE)
-PRODUCTION  := INVITED_TEST_BARE_DEBIAN="$(CURDIR)/$(BARE_DEBIAN)" TMPDIR="$$($(SCRIPTS)/tmpdir.sh)" $(GO) test -tags production -count=1
+# The Debian on which docs/production.md is run.
+BARE_DEBIAN := build/bare-debian/bookworm
+PRODUCTION   = INVITED_TEST_BARE_DEBIAN="$(CURDIR)/$(BARE_DEBIAN)" TMPDIR="$$($(SCRIPTS)/tmpdir.sh)" $(GO) test -tags production -count=1
 
 # The document whose examples are run. It is not part of the repository.
 DOCUMENT ?= ../shared/seed/user-invitations.md
@@ -135,7 +134,7 @@ helm-check: go $(HELM) $(KUBECTL_VALIDATE) ## check the Helm chart with Helm, th
 	@$(POSTGRES) $(SCRIPTS)/helm-check.sh $(HELM) $(KUBECTL_VALIDATE) $(ARGS)
 
 production-test: go ## run every command of docs/production.md on a bare Debian with systemd; needs root, and makes the Debian first
-	@$(SCRIPTS)/bare-debian.sh $(SUITE) $(BARE_DEBIAN) postgresql nginx-light postfix
+	@$(SCRIPTS)/bare-debian.sh bookworm $(BARE_DEBIAN) postgresql nginx-light postfix
 	@$(PRODUCTION) -run '^TestProduction$$' -timeout 30m $(ARGS) ./internal/systemtest
 
 ##@ Releases
@@ -147,7 +146,7 @@ release-snapshot: go $(GORELEASER) $(CYCLONEDX) ## make the same of any commit, 
 	@internal/tools/release/release.sh $(GORELEASER) $(CYCLONEDX) --snapshot
 
 package-test: go ## install the Debian package of build/release on a bare Debian with systemd; needs root
-	@$(SCRIPTS)/bare-debian.sh $(SUITE) $(BARE_DEBIAN) postgresql nginx-light postfix
+	@$(SCRIPTS)/bare-debian.sh bookworm $(BARE_DEBIAN) postgresql nginx-light postfix
 	@INVITED_TEST_RELEASE="$(CURDIR)/build/release" $(PRODUCTION) -run '^TestPackage$$' -timeout 30m $(ARGS) ./internal/systemtest
 
 ##@ Contract

@@ -4,6 +4,7 @@ package systemtest
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"maps"
 	"os"
@@ -301,7 +302,7 @@ func manifests(t *testing.T, text string) []object {
 	for {
 		var o object
 		err := decoder.Decode(&o)
-		if err == io.EOF { //nolint:errorlint // Decode returns it as it is
+		if errors.Is(err, io.EOF) {
 			return objects
 		}
 		require.NoError(t, err)
