@@ -109,7 +109,7 @@ func TestHelmServer(t *testing.T) {
 	database := storetest.Engines[1].Empty(t)
 	objects := manifests(t, template(t, chart+"/ci/values-least.yaml", "--set-string", "secret.values.INVITED_DATABASE_URL="+escaped(database),
 		"--set-string", "directory.file="+escaped(harness.Directory), "--set", "metrics.port=9999"))
-	container := func(kind, name string) (spec container, env *harness.Env) {
+	containerOf := func(kind, name string) (spec container, env *harness.Env) {
 		spec = find(t, objects, kind, name).Spec.Template.Spec.Containers[0]
 		env = &harness.Env{T: t, Dir: t.TempDir(), Program: harness.Program}
 		for _, from := range spec.EnvFrom {
@@ -120,23 +120,23 @@ func TestHelmServer(t *testing.T) {
 		}
 		return spec, env.Set(spec.environ()...)
 	}
-	migrate, env := container("Job", "test-invited-migrate")
+	migrate, env := containerOf("Job", "test-invited-migrate")
 	require.Contains(t, env.Run("", migrate.Args...).OK(), "applied")
 
-	server, env := container("Deployment", "test-invited")
+	server, env := containerOf("Deployment", "test-invited")
 	require.Equal(t, "serve", server.Args[0])
 	require.Equal(t, "0.0.0.0:8080", env.Getenv("INVITED_LISTEN_ADDR"))
 	require.Equal(t, "0.0.0.0:9999", env.Getenv("INVITED_METRICS_ADDR"))
 	metrics := harness.FreeAddress(t)
 	p := env.With("INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_METRICS_ADDR="+metrics).Serve(server.Args[1:]...)
 	require.NotContains(t, p.Stderr.String(), "level=WARN") // as of a variable that the server does not know
-	for _, probe := range []probe{server.StartupProbe, server.LivenessProbe, server.ReadinessProbe} {
-		require.Equal(t, "http", probe.HTTPGet.Port)
-		p.Do("GET", probe.HTTPGet.Path, "", "").Is(200)
+	for _, each := range []probe{server.StartupProbe, server.LivenessProbe, server.ReadinessProbe} {
+		require.Equal(t, "http", each.HTTPGet.Port)
+		p.Do("GET", each.HTTPGet.Path, "", "").Is(200)
 	}
 	require.Equal(t, []port{{"http", 8080}, {"metrics", 9999}}, server.Ports)
 
-	directory, env := container("Job", "test-invited-directory")
+	directory, env := containerOf("Job", "test-invited-directory")
 	mount := directory.VolumeMounts[0].MountPath
 	file := find(t, objects, "Secret", "test-invited-directory").StringData
 	require.Len(t, file, 1)
