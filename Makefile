@@ -8,6 +8,9 @@ LINT_VERSION := v2.15.0
 LINT         := build/bin/golangci-lint-$(LINT_VERSION)
 GOVULNCHECK  := build/bin/govulncheck-v1.9.0
 CYCLONEDX    := build/bin/cyclonedx-gomod-v1.10.0
+HELM         := build/bin/helm-v4.3.1
+KUBECTL_VALIDATE := build/bin/kubectl-validate-v0.0.4
+GORELEASER   := build/bin/goreleaser-v2.16.0
 KEYCLOAK     := build/keycloak-26.2.5
 SCRIPTS      := internal/tools/make
 
@@ -28,6 +31,10 @@ PYTHON   ?= python3
 # The version before, for upgrade-test: the last commit of the contract 0.5.0.
 UPGRADE_FROM ?= 57b4bf42d3bae1f2c633b28dcb0ab828af5d5d59
 
+# The Debian on which docs/production.md is run.
+BARE_DEBIAN := build/bare-debian/bookworm
+PRODUCTION   = INVITED_TEST_BARE_DEBIAN="$(CURDIR)/$(BARE_DEBIAN)" TMPDIR="$$($(SCRIPTS)/tmpdir.sh)" $(GO) test -tags production -count=1
+
 # The document whose examples are run. It is not part of the repository.
 DOCUMENT ?= ../shared/seed/user-invitations.md
 
@@ -44,7 +51,7 @@ export GO PYTHON CGO_ENABLED
 .DEFAULT_GOAL := help
 .PHONY: help go testrun run test lint verify generate build fmt clean \
 	ci audit test-race test-newest-postgres test-faults test-browser test-sign-in keycloak-test fuzz gateway-test gateway-check metrics-check \
-	pgbouncer-test failover-test pgbackrest-test upgrade-test \
+	pgbouncer-test failover-test pgbackrest-test upgrade-test helm-check production-test release release-snapshot package-test \
 	contract-lint contract-diff contract-tag contract-test schemathesis mock \
 	sdk sdk-test sdk-matrix examples \
 	bench bench-scale bench-profile bench-delivery bench-relay bench-bulk bench-attack
@@ -144,6 +151,25 @@ upgrade-test: go ## replace two replicas of the commit UPGRADE_FROM by this vers
 	@old=$$($(SCRIPTS)/old-program.sh $(UPGRADE_FROM)) && \
 	INVITED_TEST_OLD_PROGRAM="$$old" $(POSTGRES) $(GO) test -tags upgrade -run '^TestUpgrade' -count=1 -v $(ARGS) ./internal/systemtest
 
+helm-check: go $(HELM) $(KUBECTL_VALIDATE) ## check the Helm chart with Helm, the schemas of Kubernetes and the server; the first run builds both for some minutes
+	@$(POSTGRES) $(SCRIPTS)/helm-check.sh $(HELM) $(KUBECTL_VALIDATE) $(ARGS)
+
+production-test: go ## run every command of docs/production.md on a bare Debian with systemd; needs root, and makes the Debian first
+	@$(SCRIPTS)/bare-debian.sh bookworm $(BARE_DEBIAN) postgresql nginx-light postfix
+	@$(PRODUCTION) -run '^TestProduction$$' -timeout 30m $(ARGS) ./internal/systemtest
+
+##@ Releases
+
+release: go $(GORELEASER) $(CYCLONEDX) ## make the files of the tagged commit in build/release, signed by the key SIGNING_KEY of gpg
+	@internal/tools/release/release.sh $(GORELEASER) $(CYCLONEDX)
+
+release-snapshot: go $(GORELEASER) $(CYCLONEDX) ## make the same of any commit, without a signature; the first run builds GoReleaser for some minutes
+	@internal/tools/release/release.sh $(GORELEASER) $(CYCLONEDX) --snapshot
+
+package-test: go ## install the Debian package of build/release on a bare Debian with systemd; needs root
+	@$(SCRIPTS)/bare-debian.sh bookworm $(BARE_DEBIAN) postgresql nginx-light postfix
+	@INVITED_TEST_RELEASE="$(CURDIR)/build/release" $(PRODUCTION) -run '^TestPackage$$' -timeout 30m $(ARGS) ./internal/systemtest
+
 ##@ Contract
 
 contract-lint: ## lint openapi.yaml; a warning fails too; FORM=full lints with vacuum as well
@@ -226,6 +252,15 @@ $(GOVULNCHECK):
 
 $(CYCLONEDX):
 	@$(SCRIPTS)/install.sh github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod $(@:build/bin/cyclonedx-gomod-%=%)
+
+$(HELM):
+	@$(SCRIPTS)/install.sh helm.sh/helm/v4/cmd/helm $(@:build/bin/helm-%=%)
+
+$(KUBECTL_VALIDATE):
+	@$(SCRIPTS)/install.sh sigs.k8s.io/kubectl-validate $(@:build/bin/kubectl-validate-%=%)
+
+$(GORELEASER):
+	@$(SCRIPTS)/install.sh github.com/goreleaser/goreleaser/v2 $(@:build/bin/goreleaser-%=%)
 
 $(DOCUMENT):
 	@echo "$@ does not exist: name the document with the examples, as in: make examples DOCUMENT=user-invitations.md" >&2; exit 1

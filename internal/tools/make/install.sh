@@ -7,7 +7,7 @@ set -eu
 package=$1 version=$2
 name=${package##*/}
 test -x "build/bin/$name-$version" && exit
-echo "Building $name $version into build/bin, once: takes up to 80 s"
+echo "Building $name $version into build/bin, once: takes some minutes at most"
 mkdir -p build/bin
 GOFLAGS= GOBIN="$PWD/build/bin" "$GO" install "$package@$version"
 mv "build/bin/$name" "build/bin/$name-$version"
