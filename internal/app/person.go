@@ -140,6 +140,6 @@ func (p Process) withPerson(ctx context.Context, f func(*person.Service) error) 
 		if err := requireCurrentSchema(ctx, db); err != nil {
 			return err
 		}
-		return f(&person.Service{Store: db.Persons(), Lifetime: c.Policy.InvitationLifetime})
+		return f(&person.Service{Store: db.Persons(), Lifetime: c.InvitationLifetime})
 	})
 }

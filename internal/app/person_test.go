@@ -49,7 +49,10 @@ func TestPerson(t *testing.T) {
 		require.Contains(t, env.Run("", "user", "events", "--limit", "1").OK(), "by the operator; invitations: 1, users: 1, other rows: ")
 		require.Contains(t, env.Run("", "person", "erase", "--email", "sam@staff.example", "--yes", "--force").OK(), "1 user")
 		for _, wrong := range [][]string{
-			{"person"}, {"person", "export"}, {"person", "erase", "--email", "a@x.example"}, {"person", "erase", "--yes"},
+			{"person"},
+			{"person", "export"},
+			{"person", "erase", "--email", "a@x.example"},
+			{"person", "erase", "--yes"},
 			{"person", "erase", "--email", "a@x.example", "--yes", "--dry-run"},
 		} {
 			require.Equal(t, 2, env.Run("", wrong...).Code, "%q", wrong)

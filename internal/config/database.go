@@ -24,10 +24,10 @@ type Database struct {
 
 // String returns the URL of the database without its credentials; "" for the zero Database.
 func (d Database) String() string {
-	switch d.Engine {
-	case "":
+	if d.Engine == "" {
 		return ""
-	case SQLite:
+	}
+	if d.Engine == SQLite {
 		return "sqlite://" + d.Path
 	}
 	u, err := url.Parse(d.DSN.Reveal())

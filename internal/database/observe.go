@@ -126,7 +126,7 @@ func observedConnector(connector driver.Connector, o Options, pool string) (driv
 		return connector, nil
 	}
 	wrapped := sqlmw.Driver(connectorDriver{connector}, sqliteObserver{pool: pool, observe: o.Observe})
-	return wrapped.(driver.DriverContext).OpenConnector("") //nolint:errcheck,forcetypeassert // connectorDriver implements it
+	return wrapped.(driver.DriverContext).OpenConnector("") //nolint:forcetypeassert // connectorDriver implements it
 }
 
 // connectorDriver is a driver with one connector, which is what sqlmw wraps.

@@ -57,7 +57,7 @@ var postgresPools = [3]string{"requests", "queue", "lists"}
 type postgresEngine struct{}
 
 // poolConfig reads the URL of a variable. At most defaultConns connections are open where the URL has no pool_max_conns.
-func poolConfig(o Options, address string, defaultConns int32) (*pgxpool.Config, error) {
+func poolConfig(address string, defaultConns int32) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
 		// The library's error repeats the URL with its password.
@@ -84,7 +84,7 @@ func poolConfig(o Options, address string, defaultConns int32) (*pgxpool.Config,
 }
 
 func openPostgres(o Options) (*DB, error) {
-	config, err := poolConfig(o, o.Postgres, postgresConnections)
+	config, err := poolConfig(o.Postgres, postgresConnections)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func openPostgres(o Options) (*DB, error) {
 
 // openStandby opens the pool of the standby, of as many connections as lists have on the writer where its URL says nothing else.
 func (db *DB) openStandby(o Options, connections int32) error {
-	config, err := poolConfig(o, o.PostgresRead, connections)
+	config, err := poolConfig(o.PostgresRead, connections)
 	if err != nil {
 		return err
 	}

@@ -106,6 +106,10 @@ func awaitPosition(ctx context.Context, tx *gorm.DB, target string) error {
 		case time.Since(began)+pause > catchUpTime:
 			return errBehind
 		}
-		time.Sleep(pause)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+		case <-time.After(pause):
+		}
 	}
 }

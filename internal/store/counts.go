@@ -53,7 +53,7 @@ func (s *Store) saveCounts(ctx context.Context, db *gorm.DB, c stateCounts) erro
 	}
 	shard := 0
 	if s.IsPostgres() {
-		shard = rand.IntN(countShards)
+		shard = rand.IntN(countShards) //nolint:gosec // any of them will do
 	}
 	return addToShard(db, shard, c)
 }

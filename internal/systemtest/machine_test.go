@@ -86,8 +86,10 @@ func boot(t *testing.T, source string) machine {
 
 // command returns a command that runs in the machine as root.
 func (m machine) command(ctx context.Context, args ...string) *exec.Cmd {
-	enter := []string{"--target", m.pid, "--all", "env", "--chdir=/usr/src/invited", "-i", "HOME=/root", "LC_ALL=C.UTF-8",
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive"}
+	enter := []string{
+		"--target", m.pid, "--all", "env", "--chdir=/usr/src/invited", "-i", "HOME=/root", "LC_ALL=C.UTF-8",
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive",
+	}
 	cmd := exec.CommandContext(ctx, "nsenter", append(enter, args...)...)
 	cmd.WaitDelay = 5 * time.Second // daemons that the command starts keep its output open
 	return cmd

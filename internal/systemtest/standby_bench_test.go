@@ -51,6 +51,7 @@ func BenchmarkStandby(b *testing.B) {
 }
 
 func listWhileCreating(b *testing.B, p *harness.Process, writer, standby *postgres.Server, name string) {
+	b.Helper()
 	done := make(chan struct{})
 	var creator, clients sync.WaitGroup
 	creates := 0

@@ -98,7 +98,7 @@ func (p *pages) serve(handle func(*request) error) http.Handler {
 			attributes = append(attributes, slog.String("user", req.user.Username))
 		}
 		if p.Observe != nil {
-			p.Observe(req.Context(), strings.TrimSuffix(r.Pattern, "{$}"), recorder.status, took)
+			p.Observe(req.Context(), strings.TrimSuffix(r.Pattern, "{$}"), recorder.status, took) //nolint:contextcheck // a request has its context
 		}
 		level := slog.LevelInfo
 		if recorder.status >= http.StatusInternalServerError {
