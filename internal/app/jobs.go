@@ -14,8 +14,9 @@ import (
 	"invited/internal/store"
 )
 
-// holdTimeout is how long `invited jobs hold` waits for what is being sent. No attempt at a job takes longer.
-const holdTimeout = time.Minute
+// holdTimeout is how long `invited jobs hold` waits for what is being sent. It is longer than every attempt: what runs then is of a
+// process that died.
+const holdTimeout = 2 * time.Minute
 
 func (p Process) jobsCommand() *cobra.Command {
 	jobs := command("jobs", "Show the jobs that wait, hold deliveries back and release them",
@@ -113,7 +114,7 @@ sign in by mail wait, too. The command returns when what was being sent is sent.
 					return err
 				}
 				if running > 0 {
-					fmt.Fprintf(p.Stdout, "%s did not end within %s: the process died, or the mail server is slow.\n",
+					fmt.Fprintf(p.Stdout, "%s did not end within %s: the process that sent it has died.\n",
 						plural(int(running), "job"), holdTimeout)
 				}
 				_, err = fmt.Fprintln(p.Stdout, "Deliveries are held until `invited jobs release`.")

@@ -32,6 +32,9 @@ func (a *App) serveMetrics(ctx context.Context) {
 		for name, use := range a.db.PoolUses() {
 			found.Pools[name] = metrics.Pool(use)
 		}
+		if use, ok := a.db.StandbyUse(); ok {
+			found.Standby = map[string]int64{"answered": use.Answered, "behind": use.Behind, "failed": use.Failed}
+		}
 		jobs, err := a.db.QueuedJobs(ctx)
 		for _, each := range jobs {
 			found.Jobs = append(found.Jobs, metrics.Jobs(each))

@@ -12,7 +12,7 @@ import (
 	"invited/internal/systemtest/harness"
 )
 
-// The commands show and erase a person while a server runs, which goes by it at once.
+// The commands show and erase a person while a server runs, and the server's next request finds it so.
 func TestPerson(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {

@@ -87,7 +87,7 @@ func (e *env) requireMade(results []bulk.Result) {
 			require.Equal(e, "the-request", events[0].RequestID)
 		}
 		counted, err2 := tx.Count(invitation.Query{Visible: directory.Visibility{ScopeSet: directory.ScopeSet{All: true}}, States: []invitation.State{invitation.Pending}})
-		require.Equal(e, len(made), counted, "the counts by state are kept by triggers")
+		require.Equal(e, len(made), counted, "the counts by state are exact")
 		return errors.Join(err, err2)
 	}))
 	require.Len(e, storetest.Jobs(e.T, e.db, "deliver_invitation"), len(made))

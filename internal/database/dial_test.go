@@ -117,7 +117,7 @@ func TestHostHangsWhileIdle(t *testing.T) {
 	defer first.mu.Unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), recoverLimit)
 	defer cancel()
-	<-time.After(1100 * time.Millisecond) // a connection that was idle for a second is asked before it is used
+	time.Sleep(1100 * time.Millisecond) //nolint:forbidigo // only a connection that was idle for a second is asked before it is used
 	require.NoError(t, db.Ping(ctx))
 }
 

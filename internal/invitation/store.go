@@ -30,15 +30,15 @@ type Store interface {
 	// ReadList may run f again: f must set again whatever it sets outside of itself.
 	ReadList(ctx context.Context, caller uuid.UUID, f func(Tx) error) error
 	// Change runs decide in a transaction and writes the changes that decide returns, in their order, in the same
-	// transaction. Change is the only way to write. Nothing is written where decide returns an error. Where an
+	// transaction. Use cases write by Change alone. Nothing is written where decide returns an error. Where an
 	// invitation was changed by somebody else while decide ran, Change runs decide again, with the rows locked as
 	// they are read: decide must set again whatever it sets outside of itself. Change returns ErrDuplicate or
 	// ErrAlreadyMember where a row stands in the way, and fault.KindUnavailable where the database is out of reach or
 	// busy.
 	Change(ctx context.Context, decide func(Tx) ([]Change, error)) error
 	// RepairCounts compares the numbers of invitations in each state, which the store keeps beside the rows, with the rows, and
-	// corrects them. They are wrong only where something other than this program wrote rows. RepairCounts returns
-	// fault.KindUnavailable where the database is out of reach or busy.
+	// corrects them. They are wrong where rows were written without Change: by an import from Waldur, by a replica of the version
+	// before migration 29, or by hand. RepairCounts returns fault.KindUnavailable where the database is out of reach or busy.
 	RepairCounts(ctx context.Context) error
 }
 

@@ -103,6 +103,7 @@ func (m *Metrics) Handler(logger *slog.Logger) http.Handler {
 // Samples are the numbers of a database, and of its use by this process, at a scrape.
 type Samples struct {
 	Pools       map[string]Pool  // of connections, by what they are for
+	Standby     map[string]int64 // lists that could be read from the standby, by result; nil: there is no standby
 	Jobs        []Jobs           // those that are not done
 	Invitations map[string]int64 // by state
 	Held        bool             // deliveries are held
@@ -142,12 +143,13 @@ var (
 	size        = prometheus.NewDesc("invited_pool_max", "Connections to the database that may be open, by pool.", []string{"pool"}, nil)
 	lastSweep   = prometheus.NewDesc("invited_sweep_last_success_timestamp_seconds", "When the last sweep on the database ended that did all its work; 0: none is known.", nil, nil)
 	waits       = prometheus.NewDesc("invited_pool_waits_total", "How often a pool had no free connection.", []string{"pool"}, nil)
+	standby     = prometheus.NewDesc("invited_standby_lists_total", "Lists for which the standby was asked, by result: answered, behind, failed.", []string{"result"}, nil)
 	waited      = prometheus.NewDesc("invited_pool_wait_seconds_total", "How long was waited for a connection of a pool.", []string{"pool"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (database) Describe(to chan<- *prometheus.Desc) {
-	for _, each := range []*prometheus.Desc{up, queued, oldestJob, invitations, held, inUse, size, waits, waited, lastSweep} {
+	for _, each := range []*prometheus.Desc{up, queued, oldestJob, invitations, held, inUse, size, waits, waited, lastSweep, standby} {
 		to <- each
 	}
 }
@@ -185,6 +187,9 @@ func (d database) Collect(to chan<- prometheus.Metric) {
 			seconds = float64(swept.UnixMilli()) / 1000
 		}
 		to <- prometheus.MustNewConstMetric(lastSweep, prometheus.GaugeValue, seconds)
+	}
+	for result, count := range found.Standby {
+		to <- prometheus.MustNewConstMetric(standby, prometheus.CounterValue, float64(count), result)
 	}
 	for name, pool := range found.Pools {
 		to <- prometheus.MustNewConstMetric(inUse, prometheus.GaugeValue, float64(pool.InUse), name)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"time"
 
@@ -59,7 +58,8 @@ func (s *Store) saveCounts(ctx context.Context, db *gorm.DB, c stateCounts) erro
 }
 
 func addToShard(db *gorm.DB, shard int, c stateCounts) error {
-	if !slices.ContainsFunc(slices.Collect(maps.Values(c)), func(n int) bool { return n != 0 }) {
+	maps.DeleteFunc(c, func(_ invitation.State, n int) bool { return n == 0 })
+	if len(c) == 0 {
 		return nil
 	}
 	sums, args := make([]string, len(invitation.States)), make([]any, len(invitation.States))

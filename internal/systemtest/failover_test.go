@@ -253,7 +253,7 @@ func (f *failoverCase) plugStandbys(writer *clusterNode, in bool) {
 	}
 }
 
-// probe writes on the old writer's own machine, where the network is of no account, until stop is called.
+// probe writes on the old writer's own machine, without the network, until stop is called.
 func (f *failoverCase) probe(old *clusterNode) (stop func()) {
 	done := make(chan struct{})
 	var all sync.WaitGroup

@@ -297,9 +297,6 @@ func (i Import) mapInvitation(
 		JobTitle: c.line(r.jobTitle, maxJobTitle), ExtraInvitationText: c.lines(r.text, maxInvitationText),
 	}
 	made.EmailFolded = directory.FoldEmail(made.Email)
-	if r.createdBy != uuid.Nil {
-		made.CreatedByUUID = &r.createdBy
-	}
 	notes = c.notes()
 	var more []string
 	made.CivilNumber, more = civilNumber(r.civilNumber)
@@ -364,9 +361,6 @@ func mapGroup(
 		MultipleRequests: r.multiple, Affiliations: r.affiliations, IdentitySources: r.sources,
 		CustomText: c.lines(r.customText, maxCustomText),
 	}
-	if r.createdBy != uuid.Nil {
-		made.CreatedByUUID, made.OfferedByUUID = &r.createdBy, &r.createdBy
-	}
 	if projectRole != nil {
 		made.ProjectRoleUUID = &projectRole.UUID
 	}
@@ -406,9 +400,6 @@ func mapRequest(r requestRow, group joining.GroupInvitation) (made joining.Reque
 		ReviewedAt: r.reviewedAt, ReviewComment: c.lines(r.comment, maxComment), ScopeUUID: group.ScopeUUID,
 		CustomerUUID: group.CustomerUUID, ProjectName: c.line(r.projectName, maxName),
 		ProjectDescription: c.lines(r.projectDescription, maxProjectDescription), IsExclusive: !group.MultipleRequests,
-	}
-	if r.reviewedBy != uuid.Nil {
-		made.ReviewedByUUID = &r.reviewedBy
 	}
 	switch {
 	case r.id == uuid.Nil:
