@@ -673,7 +673,7 @@ func TestManyLargeBulkInvitations(t *testing.T) { //nolint:paralleltest // what 
 	most := <-peak
 	t.Logf("statuses %v, and at most %d MiB, garbage included", count, most>>20)
 	require.Equal(t, 40, count[200]+count[400]+count[429]+count[503])
-	require.NotZero(t, count[200])
+	require.NotZero(t, count[200]+count[400], "one of them is done")
 	require.Less(t, most, uint64(1<<30))
 	e.request("POST", bulks+"?dry_run=true", "owner", map[string]any{"rows": []any{map[string]any{}}}).report()
 }

@@ -149,7 +149,7 @@ func (db *DB) openStandby(o Options, connections int32) error {
 	if err != nil {
 		return err
 	}
-	config.ConnConfig.ConnectTimeout, config.ConnConfig.DialFunc = standbyConnectTimeout, dialer(standbyConnectTimeout)
+	config.ConnConfig.ConnectTimeout, config.ConnConfig.DialFunc = standbyTimeout, dialer(standbyTimeout)
 	config.ConnConfig.Tracer = tracerOf(o, "standby")
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {

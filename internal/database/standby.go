@@ -3,7 +3,6 @@ package database
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -40,10 +39,9 @@ func (db *DB) StandbyUse() (StandbyUse, bool) {
 const (
 	// catchUpTime is how long a list waits for the standby. On one network a standby is some milliseconds behind.
 	catchUpTime = 20 * time.Millisecond
-	// positionTimeout is how long the standby may take to say how far it is. It is a matter of microseconds.
-	positionTimeout = time.Second
-	// standbyConnectTimeout is how long the first of the lists waits for a standby that does not answer.
-	standbyConnectTimeout = 2 * time.Second
+	// standbyTimeout is how long a standby may take to give a connection and to say how far it is, which are matters of
+	// milliseconds, or to refuse.
+	standbyTimeout = 2 * time.Second
 	// avoidTime is how long nobody asks a standby that could not be used.
 	avoidTime = 10 * time.Second
 )
@@ -69,17 +67,20 @@ func (s *standby) read(ctx context.Context, f func(tx *gorm.DB) error) (done boo
 	if err := s.writer.WithContext(ctx).Raw(position).Row().Scan(&target); err != nil {
 		return false, nil // the writer's answer has the words for it
 	}
-	err = s.reader.WithContext(ctx).Connection(func(tx *gorm.DB) error { // the same server is asked for its place and for the list
-		if err := awaitPosition(ctx, tx, target); err != nil {
+	ready := false
+	err = s.connect(ctx, func(tx *gorm.DB) error { // the same server is asked for its place and for the list
+		if err := awaitPosition(tx, target); err != nil {
 			return err
 		}
+		ready = true
 		return f(tx.WithContext(ctx)) // else a statement would have the conditions of the one before
 	})
+	err = translate(postgresEngine{}, err)
 	switch {
 	case errors.Is(err, errBehind):
 		s.behind.Add(1)
 		return false, nil
-	case errors.Is(err, ErrUnavailable) && ctx.Err() == nil:
+	case err != nil && !ready, errors.Is(err, ErrUnavailable) && ctx.Err() == nil:
 		s.failed.Add(1)
 		s.avoidUntil.Store(time.Now().Add(avoidTime).UnixNano())
 		s.reset() // else the next list would meet with another connection that is broken
@@ -89,16 +90,21 @@ func (s *standby) read(ctx context.Context, f func(tx *gorm.DB) error) (done boo
 	return true, err
 }
 
-// awaitPosition waits until a standby has replayed the log up to a position, at most catchUpTime; errBehind otherwise.
-func awaitPosition(ctx context.Context, tx *gorm.DB, target string) error {
-	ctx, cancel := context.WithTimeout(ctx, positionTimeout)
+// connect runs f with a connection to the standby. The context of f's session ends soon after connect began, so that a standby that
+// hangs leaves time for the writer.
+func (s *standby) connect(ctx context.Context, f func(tx *gorm.DB) error) error {
+	ctx, cancel := context.WithTimeout(ctx, standbyTimeout)
 	defer cancel()
-	tx = tx.WithContext(ctx)
-	began := time.Now()
+	return s.reader.WithContext(ctx).Connection(f)
+}
+
+// awaitPosition waits until a standby has replayed the log up to a position, at most catchUpTime; errBehind otherwise.
+func awaitPosition(tx *gorm.DB, target string) error {
+	ctx, began := tx.Statement.Context, time.Now()
 	for pause := time.Millisecond; ; pause *= 2 {
 		var reached bool
-		if err := tx.Raw(hasReplayed, target).Row().Scan(&reached); err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		if err := tx.WithContext(ctx).Raw(hasReplayed, target).Row().Scan(&reached); err != nil {
+			return err
 		}
 		switch {
 		case reached:
@@ -108,7 +114,7 @@ func awaitPosition(ctx context.Context, tx *gorm.DB, target string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+			return ctx.Err()
 		case <-time.After(pause):
 		}
 	}

@@ -81,12 +81,20 @@ func TestListsOnStandby(t *testing.T) {
 	run(t, admin, "SELECT pg_wal_replay_resume()")
 
 	standby.Stop(postgres.Immediate)
-	require.Equal(t, database.StandbyUse{Failed: 1}, uses(func() { id++; writeAndList(uuid.New(), id) }))
+	for range 2 { // an open connection breaks, and none can be opened
+		require.Equal(t, database.StandbyUse{Failed: 1}, uses(func() { id++; writeAndList(uuid.New(), id) }))
+		database.UseStandbyAgain(db)
+	}
 	require.NoError(t, standby.Start(t.Context()))
 	database.UseStandbyAgain(db)
 	require.Eventually(t, func() bool {
 		return uses(func() { id++; writeAndList(uuid.New(), id) }).Answered == 1
 	}, 10*time.Second, 10*time.Millisecond)
+
+	require.NoError(t, standby.Pause(t.Context()))
+	require.Equal(t, database.StandbyUse{Failed: 1}, uses(func() { id++; writeAndList(uuid.New(), id) }))
+	standby.Resume()
+	database.UseStandbyAgain(db)
 
 	run(t, outside(t, standby.URL), "SELECT pg_promote()")
 	require.Equal(t, database.StandbyUse{Behind: 1}, uses(func() { id++; writeAndList(uuid.New(), id) }))

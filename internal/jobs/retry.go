@@ -26,8 +26,9 @@ func jitter(d time.Duration) time.Duration {
 	return d + rand.N(d/5) //nolint:gosec // spreads load; nothing secret
 }
 
-// tryTimeout bounds each of the tries of retryUntilDone: a connection to a server that hangs must not take all their time.
-const tryTimeout = 5 * time.Second
+// tryTimeout bounds each of the tries of retryUntilDone: a connection to a server that hangs must not take all their time. A try
+// that is given up may have been committed, and what it recorded is then recorded twice: a slow commit needs time.
+const tryTimeout = 10 * time.Second
 
 // retryUntilDone calls f until it succeeds, for recordTimeout at most, and returns the last error. It goes on while the
 // process is stopping: f records something that has happened, and what is not recorded happens again. A database that
