@@ -150,8 +150,8 @@ func TestStatementsOfRequests(t *testing.T) {
 			takes(2, "GET", at(made.UUID, "link"), "owner", nil, http.StatusOK)
 			takes(7, "POST", at(made.UUID, "accept"), map[int]string{1: "invitee", 40: "stranger"}[many], nil, http.StatusOK)
 			takes(3, "GET", at(made.UUID, "events"), "owner", nil, http.StatusOK)
-			takes(2, "GET", feedPath, "staff", nil, http.StatusOK)
-			takes(2, "GET", feedPath+"?customer_uuid="+acme, "owner", nil, http.StatusOK)
+			takes(3, "GET", feedPath, "staff", nil, http.StatusOK)
+			takes(3, "GET", feedPath+"?customer_uuid="+acme, "owner", nil, http.StatusOK)
 			takes(1, "GET", feedPath, "owner", nil, http.StatusForbidden)
 		}
 	})
