@@ -126,11 +126,18 @@ func (f *floor) links(query url.Values, page, size, total int) string {
 	last := max(1, (total+size-1)/size)
 	var links []byte
 	add := func(relation string, number int) {
-		query.Set("page", strconv.Itoa(number))
+		query.Del("page")
+		if number > 1 {
+			query.Set("page", strconv.Itoa(number))
+		}
 		if len(links) > 0 {
 			links = append(links, ", "...)
 		}
-		links = fmt.Appendf(links, `<%sapi/user-invitations/?%s>; rel="%s"`, f.public, query.Encode(), relation)
+		encoded := query.Encode()
+		if encoded != "" {
+			encoded = "?" + encoded
+		}
+		links = fmt.Appendf(links, `<%sapi/user-invitations/%s>; rel="%s"`, f.public, encoded, relation)
 	}
 	add("first", 1)
 	if page > 1 {
@@ -298,6 +305,7 @@ func (f *floor) append(b []byte, i *invitation, now time.Time) []byte {
 	quoted("created_by_username", i.creatorUsername)
 	quoted("customer_name", i.customerName)
 	plain("customer_uuid", i.customer)
+	b = append(b, `,"decline_reason":"","declined_at":null`...) // nothing here is declined, and no role ends
 	quoted("email", i.email)
 	quoted("error_message", i.errorMessage)
 	quoted("execution_state", i.executionState)
@@ -305,6 +313,7 @@ func (f *floor) append(b []byte, i *invitation, now time.Time) []byte {
 	quoted("extra_invitation_text", i.extraText)
 	quoted("full_name", i.fullName)
 	quoted("job_title", i.jobTitle)
+	b = append(b, `,"membership_expires":null`...)
 	quoted("native_name", i.nativeName)
 	quoted("organization", i.organization)
 	quoted("phone_number", i.phoneNumber)
