@@ -53,7 +53,7 @@ func (tx *Tx) locking() *gorm.DB {
 func (tx *Tx) Analyze(kind waldur.Kind) error {
 	table := map[waldur.Kind]string{
 		waldur.Users: "users, api_tokens", waldur.Customers: "scopes", waldur.Memberships: "memberships", waldur.Invitations: "invitations",
-		waldur.Groups: "group_invitations", waldur.PermissionReq: "permission_requests",
+		waldur.Groups: "group_invitations", waldur.Requests: "permission_requests",
 	}[kind]
 	if table == "" || !tx.engine.IsPostgres() {
 		return nil

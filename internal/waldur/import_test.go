@@ -114,16 +114,16 @@ func TestImport(t *testing.T) {
 		assert.Equal(t, dry.String(), report.String(), "a dry run tells what an import does")
 		assert.Equal(t, dryNotes, notes)
 		assert.Equal(t, map[waldur.Kind]waldur.Count{
-			waldur.Roles:         {Read: 7, Created: 6, Left: 1},
-			waldur.Users:         {Read: 7, Created: 6, Left: 1},
-			waldur.Tokens:        {Read: 6, Created: 3, Left: 3},
-			waldur.Customers:     {Read: 2, Created: 2},
-			waldur.Projects:      {Read: 4, Created: 4},
-			waldur.OtherScopes:   {Read: 4, Created: 3, Left: 1},
-			waldur.Memberships:   {Read: 9, Created: 5, Left: 4},
-			waldur.Invitations:   {Read: 19, Created: 15, Left: 4},
-			waldur.Groups:        {Read: 4, Created: 3, Left: 1},
-			waldur.PermissionReq: {Read: 6, Created: 5, Left: 1},
+			waldur.Roles:       {Read: 7, Created: 6, Left: 1},
+			waldur.Users:       {Read: 7, Created: 6, Left: 1},
+			waldur.Tokens:      {Read: 6, Created: 3, Left: 3},
+			waldur.Customers:   {Read: 2, Created: 2},
+			waldur.Projects:    {Read: 4, Created: 4},
+			waldur.OtherScopes: {Read: 4, Created: 3, Left: 1},
+			waldur.Memberships: {Read: 9, Created: 5, Left: 4},
+			waldur.Invitations: {Read: 19, Created: 15, Left: 4},
+			waldur.Groups:      {Read: 4, Created: 3, Left: 1},
+			waldur.Requests:    {Read: 6, Created: 5, Left: 1},
 		}, report.Counts)
 		assert.Equal(t, 1, report.Requested)
 		for kind, want := range map[waldur.Kind][]string{
@@ -174,7 +174,7 @@ func TestImport(t *testing.T) {
 				"3 altered: who made it was left: imported without",
 				"4 left: invited has no scopes of the type marketplace.serviceprovider",
 			},
-			waldur.PermissionReq: {
+			waldur.Requests: {
 				"5 left: its group invitation was left",
 				"2 altered: another request of the user in the scope is pending too",
 			},
@@ -320,7 +320,7 @@ func TestImportAgain(t *testing.T) {
 			waldur.Roles: {Changed: 2}, waldur.Users: {Changed: 1}, waldur.Tokens: {Changed: 1}, waldur.Customers: {},
 			waldur.Projects: {Changed: 1}, waldur.OtherScopes: {}, waldur.Memberships: {Changed: 2},
 			// 1 and 11 are canceled with their project, 12 is accepted, 18 is displaced by 20
-			waldur.Invitations: {Created: 2, Changed: 4}, waldur.Groups: {Changed: 2}, waldur.PermissionReq: {Changed: 2},
+			waldur.Invitations: {Created: 2, Changed: 4}, waldur.Groups: {Changed: 2}, waldur.Requests: {Changed: 2},
 		}, changed)
 		assert.Subset(t, show(notes, waldur.Tokens), []string{"1 left: the token was revoked here"})
 		assert.Subset(t, show(notes, waldur.Invitations), []string{"19 left: it was changed here, and stays as it is"})
