@@ -61,6 +61,12 @@ func (tx *Tx) Analyze(kind waldur.Kind) error {
 	return tx.db.Exec("ANALYZE " + table).Error
 }
 
+// HasDeletedEvents implements waldur.Tx. The retention deletes events of group invitations too, and records
+// nothing of that.
+func (tx *Tx) HasDeletedEvents() (has bool, err error) {
+	return has, tx.db.Table("event_feed").Select("deleted > 0").Scan(&has).Error
+}
+
 // FindMembershipsByID implements waldur.Tx.
 func (tx *Tx) FindMembershipsByID(ids []uuid.UUID) ([]directory.Membership, error) {
 	return findAll[directory.Membership](tx, tx.locking(), tuples(ids), "uuid uuid")

@@ -170,7 +170,7 @@ func (s *source) users(ctx context.Context, size int, withTokens bool, f func([]
 		name = "u.first_name || ' ' || u.last_name"
 	}
 	more, join := "'', NULL::timestamptz", ""
-	if withTokens && len(s.columns["authtoken_token"]) > 0 {
+	if withTokens && s.hasTokens() {
 		more, join = "COALESCE(t.key, ''), t.created", " LEFT JOIN authtoken_token AS t ON t.user_id = u.id"
 	}
 	return inBatches(ctx, s, size, "SELECT u.uuid::text, u.username, COALESCE(u.email, ''), "+name+", "+

@@ -101,6 +101,8 @@ func openSource(ctx context.Context, tx *sql.Tx) (*source, error) {
 
 func (s *source) has(table, column string) bool { return slices.Contains(s.columns[table], column) }
 
+func (s *source) hasTokens() bool { return len(s.columns["authtoken_token"]) > 0 }
+
 // value is the expression for a column that older or newer versions may not have. It is never null.
 func (s *source) value(table, alias, column, otherwise string) string {
 	if !s.has(table, column) {
