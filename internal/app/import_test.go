@@ -16,7 +16,7 @@ func TestImportReportIsForItsOwner(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "left.csv")
 	require.NoError(t, os.WriteFile(path, []byte("of before, and much longer than what is written now"), 0o600))
-	require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // as whoever made it left it
+	require.NoError(t, os.Chmod(path, 0o644))
 	r, err := newImportReport(path)
 	require.NoError(t, err)
 	require.NoError(t, r.write(waldur.Note{Kind: waldur.Users, ID: uuid.Nil, IsLeft: true, Reason: "was erased here"}))
@@ -24,7 +24,7 @@ func TestImportReportIsForItsOwner(t *testing.T) {
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	text, err := os.ReadFile(path) //nolint:gosec // the test's own
+	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, "kind,uuid,outcome,reason\nusers,00000000-0000-0000-0000-000000000000,left,was erased here\n", string(text))
 	_, err = newImportReport(t.TempDir())

@@ -362,7 +362,8 @@ func TestImportLeavesWhoWasErased(t *testing.T) {
 		report, notes := e.run()
 		assert.Subset(t, show(notes, waldur.Users), []string{"2 left: was erased here"})
 		assert.Contains(t, show(notes, waldur.Memberships), "1 left: its user was left")
-		assert.Equal(t, before, [][]string{e.table(users), e.table(held), e.table(tokens), e.invitations()})
+		after := [][]string{e.table(users), e.table(held), e.table(tokens), e.invitations()}
+		assert.Equal(t, before, after)
 		for kind, c := range report.Counts {
 			assert.Zero(t, c.Created+c.Changed, kind)
 		}
