@@ -124,10 +124,18 @@ type importReport struct {
 	rows *csv.Writer
 }
 
+// newImportReport opens a file that its owner alone can read, also where it was there and others could.
 func newImportReport(path string) (*importReport, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && info.Mode().IsRegular() { // and not /dev/stdout
+		err = file.Chmod(0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
 	}
 	r := &importReport{file, csv.NewWriter(file)}
 	return r, r.rows.Write([]string{"kind", "uuid", "outcome", "reason"})

@@ -2,6 +2,7 @@ package person
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -106,11 +107,10 @@ func (a Address) Replace(text, by string) string {
 
 // endsAt reports whether the text from begin to end is a whole address.
 func (a Address) endsAt(text string, begin, end int) bool {
-	before, _ := utf8.DecodeLastRuneInString(text[:begin])
 	after, size := utf8.DecodeRuneInString(text[end:])
 	next, _ := utf8.DecodeRuneInString(text[end+size:])
 	switch {
-	case begin > 0 && (isWord(before) || strings.ContainsRune("._+-", before)) && !isEscape(text[:begin]):
+	case isBegun(text[:begin]):
 		return false
 	case end < len(text) && (isWord(after) || after == '-'):
 		return false
@@ -121,7 +121,40 @@ func (a Address) endsAt(text string, begin, end int) bool {
 
 func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
-var escape = regexp.MustCompile(`(?:\\[nrt]|\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2})$`)
+var (
+	escape = regexp.MustCompile(`\\+[nrt]|\\+u00[0-9a-fA-F]{2}|%[0-9a-fA-F]{2}|\\+[^\pL\pN\\]`)
+	// wordEnd matches what an address can go on after anywhere, and signEnd the other signs that directory.ValidEmail admits before
+	// the @, with the word before them.
+	wordEnd = regexp.MustCompile(`[\pL\pN._+-]$`)
+	signEnd = regexp.MustCompile("([\\pL\\pN._+-]*)([!#$%&'*/=?^`{|}~]+)$")
+	inURL   = regexp.MustCompile(`://[^\s"<>]*[/?&=#]$`)
+)
 
-// isEscape reports whether a text ends with an escape, such as \n or %3C, whose last letter is no part of what follows.
-func isEscape(text string) bool { return escape.MatchString(text) }
+// isBegun reports whether an address begins before the end of a text, and goes on after it: what follows is the end of that
+// address alone, as brien@x.example is of o'brien@x.example. A sign without a word before it begins none: it is a quote, or the ^
+// of a pattern. Neither does one after a whole address, or one that parts a URL.
+func isBegun(text string) bool {
+	text = escape.ReplaceAllStringFunc(text[max(0, len(text)-directory.MaxEmailLength):], unescape)
+	if wordEnd.MatchString(text) {
+		return true
+	}
+	found := signEnd.FindStringSubmatchIndex(text)
+	if found == nil {
+		return false
+	}
+	isAddress := strings.HasSuffix(text[:found[2]], "@")
+	return strings.ContainsFunc(text[found[2]:found[3]], isWord) && !isAddress && !inURL.MatchString(text)
+}
+
+// unescape returns the sign that an escape stands for; a space where it is one that no address has.
+func unescape(escaped string) string {
+	last := escaped[len(escaped)-1:]
+	code := strings.TrimPrefix(strings.TrimLeft(escaped, `\%`), "u")
+	if n, err := strconv.ParseUint(code, 16, 8); err == nil && len(code) > 1 {
+		return string(rune(n))
+	}
+	if strings.Contains("nrt", last) {
+		return " "
+	}
+	return strings.TrimLeft(escaped, `\`)
+}

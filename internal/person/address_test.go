@@ -1,10 +1,14 @@
 package person_test
 
 import (
+	"encoding/json"
+	"net/url"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"invited/internal/directory"
 	"invited/internal/person"
 )
 
@@ -45,5 +49,34 @@ func TestAddressIsFoundInEachSpelling(t *testing.T) {
 	for _, text := range []string{"", "ann", "@x.example", "ann@", "a b@x.example", "ann@x.example\n<b@x.example>"} {
 		_, err := person.ParseAddress(text)
 		require.ErrorContains(t, err, "e-mail address", text)
+	}
+}
+
+// An address whose end is the address is another one, whichever sign that directory.ValidEmail admits is between.
+func TestAddressIsNoEndOfAnother(t *testing.T) {
+	a, err := person.ParseAddress("brien@x.example")
+	require.NoError(t, err)
+	for _, sign := range "!#$%&'*+/=?^_`{|}~-." {
+		other := "o" + string(sign) + "brien@x.example"
+		require.True(t, directory.ValidEmail(other))
+		encoded, err := json.Marshal(other + ", " + other) // with the & as \u0026
+		require.NoError(t, err)
+		for _, text := range []string{
+			other, "to <" + other + ">", "'" + other + "'", "o" + string(sign) + other, regexp.QuoteMeta(other), string(encoded), url.QueryEscape(other),
+		} {
+			require.False(t, a.Is(text))
+			require.Equal(t, text, a.Replace(text, "E"))
+		}
+	}
+	for text, want := range map[string]string{
+		"'brien@x.example' *brien@x.example* `brien@x.example`":     "'E' *E* `E`",
+		`^o'brien@x\.example$|^brien@x\.example$`:                   `^o'brien@x\.example$|^E$`,
+		`["^brien@x\\.example$","(a@x\\.example|brien@x.example)"]`: `["^E$","(a@x\\.example|E)"]`,
+		"o'brien@x.example/brien@x.example":                         "o'brien@x.example/E",
+		"https://x.example/?u=brien@x.example&v=o'brien@x.example":  "https://x.example/?u=E&v=o'brien@x.example",
+		`Dear\n'brien@x.example'`:                                   `Dear\n'E'`,
+		`\u003cbrien@x.example\u003e`:                               `\u003cE\u003e`,
+	} {
+		require.Equal(t, want, a.Replace(text, "E"), text)
 	}
 }

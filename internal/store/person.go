@@ -49,10 +49,7 @@ func (s personStore) changeAndPause(ctx context.Context, f func(*Tx) error) erro
 
 // Users implements person.Store.
 func (s personStore) Users(ctx context.Context, email string) (found []directory.User, err error) {
-	err = s.read(ctx, func(tx *Tx) error {
-		found, err = tx.UsersWithEmail(email)
-		return err
-	})
+	err = s.read(ctx, func(tx *Tx) error { return tx.db.Order("uuid").Find(&found, "email_folded = ?", email).Error })
 	return found, err
 }
 
@@ -138,6 +135,9 @@ func (t personTable) selected() (names []string, expressions string) {
 	all := slices.Clone(names)
 	for name, expression := range t.virtual {
 		names, all = append(names, name), append(all, expression+" AS "+name)
+	}
+	if t.invitee != "" {
+		names, all = append(names, inviteeName), append(all, t.invitee+" AS "+inviteeName)
 	}
 	return names, strings.Join(all, ", ")
 }

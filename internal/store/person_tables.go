@@ -21,8 +21,8 @@ const (
 	noPerson     columnKind = iota // a time, a number, a state, a key, a setting, or the uuid of something
 	ofUser                         // the uuid of the user whom the row is about. It stays: the row of the user says no more who that was
 	byUser                         // the uuid of a user who made the row; likewise
-	anAddress                      // one e-mail address, as typed or folded. It is replaced
-	aUsername                      // the username of the user in another column. It is replaced
+	anAddress                      // one e-mail address, as typed or folded. It is replaced, where it is the whole value
+	aUsername                      // the username of the user in another column. It is replaced; that of others, where the whole is the address
 	aName                          // the full name of the user in another column. It is emptied
 	aDetail                        // about the person whom the row is about. It is emptied
 	freeText                       // what somebody wrote, also JSON and patterns. The address in it is replaced
@@ -47,6 +47,9 @@ type personTable struct {
 	columns       map[string]personColumn
 	// virtual columns are computed as a row is read.
 	virtual map[string]string
+	// invitee is the address of the invitation that the row is about, as an expression; "": the row names none. The uuid of an
+	// invitation can be its link, which no export shows to anybody else.
+	invitee string
 	// row is the column with the UUID that the address is computed from that stands for the erased one; "": the key.
 	row string
 	// isDropped: a row about the person is deleted. Otherwise it stays, without the person.
@@ -89,6 +92,12 @@ func foldedFrom(column string) personColumn {
 	return personColumn{kind: derived, of: column, fold: directory.Fold}
 }
 
+// inviteeName is the name that invitee has in a row.
+const inviteeName = "invitee"
+
+// inviteeOfRow is the address of the invitation in the column invitation_uuid.
+const inviteeOfRow = "(SELECT i.email_folded FROM invitations AS i WHERE i.uuid = invitation_uuid)"
+
 var uuidKey, numberKey = []string{"uuid"}, []string{"bigint"}
 
 // personTables are all tables of both engines with all their columns. A test compares them with the schema. They are in the
@@ -96,7 +105,7 @@ var uuidKey, numberKey = []string{"uuid"}, []string{"bigint"}
 var personTables = []personTable{
 	{
 		name: "bulk_invitation_rows", key: []string{"bulk_invitation_uuid", "position"}, keyTypes: []string{"uuid", "bigint"},
-		row: "invitation_uuid",
+		row: "invitation_uuid", invitee: inviteeOfRow,
 		columns: together(columnsOf(noPerson, "bulk_invitation_uuid position result invitation_uuid"),
 			columnsOf(bulkContent, "content"), columnsOf(freeText, "errors")),
 		rewrite: rewriteBulkRow,
@@ -148,6 +157,7 @@ var personTables = []personTable{
 	},
 	{
 		name: "request_notices", key: []string{"user_uuid", "invitation_uuid"}, keyTypes: []string{"uuid", "uuid"}, isDropped: true,
+		invitee: inviteeOfRow,
 		columns: together(columnsOf(noPerson, "invitation_uuid delivery"), columnsOf(ofUser, "user_uuid")),
 	},
 	{
@@ -155,7 +165,7 @@ var personTables = []personTable{
 		columns: together(columnsOf(noPerson, "begun"), columnsOf(ofUser, "user_uuid")),
 	},
 	{
-		name: "invitations", key: uuidKey, keyTypes: uuidKey, row: "uuid",
+		name: "invitations", key: uuidKey, keyTypes: uuidKey, row: "uuid", invitee: "email_folded",
 		columns: together(
 			columnsOf(noPerson, "uuid state created first_created delivery execution_state reminded inviter_notified role_uuid scope_uuid"+
 				" customer_uuid declined_at renewal_asked_at expires_at membership_expires"),
@@ -172,7 +182,7 @@ var personTables = []personTable{
 			columnsOf(aDetail, "review_comment project_name project_description")),
 	},
 	{
-		name: "invitation_events", key: []string{"id"}, keyTypes: numberKey, row: "invitation_uuid",
+		name: "invitation_events", key: []string{"id"}, keyTypes: numberKey, row: "invitation_uuid", invitee: inviteeOfRow,
 		columns: together(
 			columnsOf(noPerson, "id invitation_uuid created event_type from_state to_state role_uuid execution_state notice channel"+
 				" request_id scope_uuid customer_uuid position"),
@@ -281,7 +291,9 @@ func (t personTable) isMadeBy(p person.Person, row person.Row) bool {
 // mentions reports whether the address is in a column.
 func (c personColumn) mentions(p person.Person, value string) bool {
 	switch c.kind {
-	case anAddress, aUsername, aDetail, freeText, bulkContent, queueFailure:
+	case anAddress, aUsername:
+		return p.Address.Is(value)
+	case aDetail, freeText, bulkContent, queueFailure:
 		return p.Address.Has(value)
 	default:
 		return false
@@ -320,6 +332,12 @@ func (t personTable) shown(p person.Person, row person.Row) person.Row {
 			shown[name] = row[name]
 		}
 	}
+	if t.invitee != "" && !p.Address.Is(asText(row[inviteeName])) {
+		delete(shown, "invitation_uuid")
+		if t.name == "invitations" {
+			delete(shown, "uuid")
+		}
+	}
 	return shown
 }
 
@@ -343,16 +361,14 @@ func (t personTable) without(p person.Person, row person.Row) (changes map[strin
 		case anAddress:
 			if p.Address.Is(value) {
 				set(name, erased)
-			} else {
-				set(name, p.Address.Replace(value, erased))
 			}
 		case aUsername:
 			if isOwn {
 				set(name, directory.ErasedUsername(user.UUID))
-			} else if id, err := uuid.Parse(asText(row[column.of])); err == nil && p.Address.Has(value) {
+			} else if id, err := uuid.Parse(asText(row[column.of])); err == nil && p.Address.Is(value) {
 				set(name, directory.ErasedUsername(id))
-			} else {
-				set(name, p.Address.Replace(value, erased))
+			} else if p.Address.Is(value) {
+				set(name, erased)
 			}
 		case aName:
 			if isOwn {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -53,6 +54,13 @@ var annSpellings = []string{
 	"ann-lee-x-m-ller", "ann-lee-x-muller", "anns-phone", "anns-number", "ann-subject", "203.0.113.7", "ann has moved",
 }
 
+// annNeighbours are the addresses of others, which have ann's in them.
+var annNeighbours = []string{
+	"joann.lee+x@müller.example", "ann.lee+x@müller.example.org", "o'ann.lee+x@müller.example", "a/ann.lee+x@müller.example",
+	"a=ann.lee+x@müller.example", "a!ann.lee+x@müller.example", "a#ann.lee+x@müller.example", "a&ann.lee+x@müller.example",
+	"a*ann.lee+x@müller.example", "a~ann.lee+x@müller.example", "'ann.lee+x@müller.example",
+}
+
 // annID is the user with the address.
 var annID = uuid.MustParse("c0000000-0000-4000-8000-0000000000aa")
 
@@ -61,7 +69,9 @@ func (e *env) fillWithAnn() {
 	e.t.Helper()
 	applyFile(e.t, e.db, fmt.Sprintf(`users:
 - {username: ann.lee+x@müller.example, uuid: %s, email: Ann.Lee+X@xn--mller-kva.example, full_name: %s, civil_number: anns-number, tokens: [anns]}
-- {username: robot, email: %s}`, annID, annName, ann))
+- {username: robot, email: %s}
+- {username: "o'ann.lee+x@müller.example", email: "O'ann.lee+x@müller.example"}
+- {username: "a/ann.lee+x@müller.example", email: "a=ann.lee+x@müller.example"}`, annID, annName, ann))
 	require.NoError(e.t, e.exec("UPDATE users SET kind = 'service', image = 'https://x.example/?u=ann.lee%%2Bx%%40müller.example' WHERE username = 'robot'"))
 	for n, state := range invitation.States {
 		i := e.newInvitation(ann)
@@ -157,11 +167,19 @@ func (e *env) fillWithAnn() {
 	require.NoError(e.t, e.exec("UPDATE river_job SET errors = %s WHERE id = (SELECT min(id) FROM river_job)", failure))
 
 	// Others.
-	for _, each := range []string{"joann.lee+x@müller.example", "ann.lee+x@müller.example.org"} {
+	for _, each := range annNeighbours {
 		i := e.newInvitation(each)
 		i.FullName = "Somebody Else"
+		if !strings.HasPrefix(each, "'") { // which is a quote in a text
+			i.ExtraInvitationText = "Dear " + each
+		}
 		created := newEvent(i.UUID, invitation.EventCreated)
-		created.Email = each
+		created.Email, created.MailTo, created.Recipient, created.UserUsername = each, &i.EmailFolded, each, each
+		signIn(func(tx identity.Tx) error {
+			now := tx.Now()
+			_, err := tx.SaveIdentity(identity.Identity{Issuer: "https://proxy.example", Subject: each, UserUUID: oliviaID, Created: now, LastUsed: now})
+			return errors.Join(err, tx.SaveSignInEvent(identity.Event{Type: identity.EventRefused, Username: each, Subject: each}))
+		})
 		require.NoError(e.t, e.change(invitation.Change{After: &i, Event: created}))
 	}
 }
@@ -209,8 +227,12 @@ func (e *env) dumpTable(table string) (all []string) {
 
 // naming returns the rows of a dump that name ann.
 func naming(dump []string) (found []string) {
+	var pairs []string
+	for _, each := range annNeighbours {
+		pairs = append(pairs, each, "")
+	}
 	for _, line := range dump {
-		others := strings.NewReplacer("joann.lee+x@müller.example", "", "ann.lee+x@müller.example.org", "").Replace(line)
+		others := strings.NewReplacer(pairs...).Replace(line)
 		if slices.ContainsFunc(annSpellings, func(spelling string) bool { return strings.Contains(others, spelling) }) {
 			found = append(found, line)
 		}
@@ -258,19 +280,19 @@ func TestErasePerson(t *testing.T) {
 		}, counted)
 		for _, row := range tables["invitations"] {
 			if _, isHers := row["email"]; !isHers {
-				require.Equal(t, []string{"extra_invitation_text", "uuid"}, slices.Sorted(func(yield func(string) bool) {
-					for name := range row {
-						if !yield(name) {
-							return
-						}
-					}
-				}), "of others the text alone")
+				require.Equal(t, []string{"extra_invitation_text"}, slices.Sorted(maps.Keys(row)), "of others the text alone, without the link")
 				continue
 			}
+			require.NotEmpty(t, row["uuid"])
 			require.Equal(t, annName, row["full_name"])
 			require.Equal(t, "anns-phone", row["phone_number"])
 		}
 		exported := fmt.Sprint(tables)
+		hers := e.texts("SELECT CAST(uuid AS text) FROM invitations WHERE email_folded = 'ann.lee+x@müller.example'")
+		require.Len(t, hers, 7)
+		for _, id := range e.texts("SELECT CAST(uuid AS text) FROM invitations") {
+			require.Equal(t, slices.Contains(hers, id), strings.Contains(exported, id), "the uuid of an invitation is its link")
+		}
 		for _, text := range []string{"joann", "müller.example.org", "Somebody Else", "olivia@acme.example", "other@x.example", "digest"} {
 			require.NotContains(t, exported, text)
 		}
@@ -283,7 +305,7 @@ func TestErasePerson(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 7, done.Invitations)
 		require.Equal(t, 3, done.Open)
-		require.Equal(t, 1, done.Users)
+		require.Equal(t, 2, done.Users, "the service user too")
 		require.Empty(t, naming(e.dump()))
 
 		rows, tables := e.export(s)
@@ -320,6 +342,8 @@ func TestErasePerson(t *testing.T) {
 		require.Equal(t, []string{"erased"}, e.texts("SELECT event_type FROM sign_in_events WHERE user_uuid = '"+annID.String()+"'"))
 		require.Equal(t, 1, e.count("SELECT version FROM group_invitations"), "who edits it from before sees that it has changed")
 
+		require.Equal(t, 1, e.count("SELECT count(*) FROM users WHERE kind = 'service' AND NOT is_active AND username LIKE 'erased-%'"))
+
 		// Nobody else has changed.
 		for _, line := range before {
 			if !slices.Contains(naming(before), line) && strings.Contains(line, "lee+x") {
@@ -340,6 +364,29 @@ func TestErasePerson(t *testing.T) {
 		require.Equal(t, "PROJECT.ADMIN", content[1].Role)
 		require.Empty(t, content[1].FullName)
 		require.Equal(t, "b@x.example", content[2].Email)
+	})
+}
+
+// Whoever makes an invitation is not shown its link, and a service user is a user with the address.
+func TestExportPersonWithoutLinksOfOthers(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		e.fillWithAnn()
+		made := e.newInvitation("other2@x.example")
+		made.CreatedByUUID = &annID
+		created := newEvent(made.UUID, invitation.EventCreated)
+		created.Email, created.UserUUID, created.UserUsername = made.Email, &annID, "ann.lee+x@müller.example"
+		require.NoError(t, e.change(invitation.Change{After: &made, Event: created}))
+		require.NoError(t, e.exec("UPDATE request_notices SET invitation_uuid = '%s'", made.UUID))
+		s := &person.Service{Store: e.db.Persons(), Lifetime: lifetime}
+		_, tables := e.export(s)
+		require.NotContains(t, fmt.Sprint(tables), made.UUID.String())
+		require.Len(t, tables["invitations"], 9)
+		require.Len(t, tables["invitation_events"], 17)
+		require.Len(t, tables["request_notices"], 1)
+
+		require.NoError(t, s.CheckStaff(t.Context(), ann))
+		require.NoError(t, e.exec("UPDATE users SET is_support = TRUE WHERE kind = 'service'"))
+		require.ErrorContains(t, s.CheckStaff(t.Context(), ann), "robot")
 	})
 }
 

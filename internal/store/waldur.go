@@ -53,12 +53,18 @@ func (tx *Tx) locking() *gorm.DB {
 func (tx *Tx) Analyze(kind waldur.Kind) error {
 	table := map[waldur.Kind]string{
 		waldur.Users: "users, api_tokens", waldur.Customers: "scopes", waldur.Memberships: "memberships", waldur.Invitations: "invitations",
-		waldur.Groups: "group_invitations", waldur.PermissionReq: "permission_requests",
+		waldur.Groups: "group_invitations", waldur.Requests: "permission_requests",
 	}[kind]
 	if table == "" || !tx.engine.IsPostgres() {
 		return nil
 	}
 	return tx.db.Exec("ANALYZE " + table).Error
+}
+
+// HasDeletedEvents implements waldur.Tx. The retention deletes events of group invitations too, and records
+// nothing of that.
+func (tx *Tx) HasDeletedEvents() (has bool, err error) {
+	return has, tx.db.Table("event_feed").Select("deleted > 0").Scan(&has).Error
 }
 
 // FindMembershipsByID implements waldur.Tx.

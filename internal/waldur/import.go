@@ -32,17 +32,30 @@ const (
 	maxAttempts = 4
 )
 
+// errEventsDeleted is the error where the events of what was changed here are gone.
+var errEventsDeleted = errors.New("INVITED_EVENTS_RETENTION has deleted events here, and without them an import would undo what was decided" +
+	" here: import before events are deleted, or into an empty database")
+
 // Run imports what the transaction finds in Waldur's database; see the package's documentation. It returns an error for people
-// where the database is not Waldur's, directory.ErrConflict where attempts at a batch have conflicted with others, and
+// where the database is not Waldur's, or where events were deleted here, directory.ErrConflict where attempts at a batch have conflicted with others, and
 // fault.KindUnavailable where our database is busy or can't be reached. After an error, the batches before it are written, and
 // the report counts them.
 func (i Import) Run(ctx context.Context, tx *sql.Tx) (Report, error) {
 	r := &run{
-		Import: i, report: newReport(), analyzed: map[Kind]int{}, users: set{}, scopes: set{}, roles: map[uuid.UUID]directory.Role{},
+		Import: i, report: newReport(), analyzed: map[Kind]int{}, users: set{}, erased: set{}, scopes: set{}, roles: map[uuid.UUID]directory.Role{},
 		customers: map[uuid.UUID]uuid.UUID{}, roleNames: map[string]bool{}, open: map[invitation.Target]uuid.UUID{}, displaced: set{},
 		groups: map[uuid.UUID]joining.GroupInvitation{}, pending: map[requester]uuid.UUID{},
 	}
-	var err error
+	err := i.Store.Read(ctx, func(tx Tx) error {
+		isDeleted, err := tx.HasDeletedEvents()
+		if err == nil && isDeleted {
+			err = errEventsDeleted
+		}
+		return err
+	})
+	if err != nil {
+		return r.report, err
+	}
 	if r.source, err = openSource(ctx, tx); err != nil {
 		return r.report, err
 	}
@@ -81,6 +94,7 @@ type run struct {
 	analyzed    map[Kind]int // rows that had been created when the database was told to analyze them
 
 	users, scopes set                          // that were left
+	erased        set                          // users that were left because they were erased here
 	roles         map[uuid.UUID]directory.Role // as they are here, by their uuids in Waldur
 	roleNames     map[string]bool              // of the roles so far
 	customers     map[uuid.UUID]uuid.UUID      // of the scopes

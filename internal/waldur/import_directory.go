@@ -112,10 +112,14 @@ func (r *run) decideUsers(b *batch, rows []userRow) (func(Tx) error, error) {
 		named[each.Username] = each.UUID
 	}
 	var save []directory.User
-	var withToken []userRow
+	var imported []userRow
 	for _, row := range rows {
 		want, notes, left := mapUser(row)
-		if owner, taken := named[want.Username]; left == "" && taken && owner != want.UUID {
+		existing, exists := here[want.UUID]
+		if exists && existing.Username == directory.ErasedUsername(existing.UUID) {
+			left = leftErased
+			b.then = append(b.then, func() { r.erased.add(row.id) })
+		} else if owner, taken := named[want.Username]; left == "" && taken && owner != want.UUID {
 			left = leftUsernameUsed
 		}
 		if left != "" {
@@ -127,7 +131,6 @@ func (r *run) decideUsers(b *batch, rows []userRow) (func(Tx) error, error) {
 		if want.Created.IsZero() {
 			want.Created = b.tx.Now()
 		}
-		existing, exists := here[want.UUID]
 		if exists { // what Waldur does not have stays
 			want.Image, want.Kind, want.MadeBySignIn, want.Created = existing.Image, existing.Kind, existing.MadeBySignIn, existing.Created
 		}
@@ -142,32 +145,73 @@ func (r *run) decideUsers(b *batch, rows []userRow) (func(Tx) error, error) {
 		default:
 			b.unchanged(Users)
 		}
-		if row.token != "" {
-			withToken = append(withToken, row)
-		}
+		imported = append(imported, row)
 	}
-	tokens, isNew, err := r.decideTokens(b, withToken)
+	saveTokens, err := r.decideTokens(b, imported)
 	return func(tx Tx) error {
 		if err := tx.SaveUsers(save); err != nil {
 			return err
 		}
-		if err := tx.SaveTokens(tokens); err != nil {
-			return err
-		}
-		return tx.SaveTokenEvents(true, isNew)
+		return saveTokens(tx)
 	}, err
 }
 
-// decideTokens returns the tokens of users to save, and those of them that are new.
-func (r *run) decideTokens(b *batch, rows []userRow) (save, isNew []directory.APIToken, err error) {
+// decideTokens decides about the tokens of users that are imported. A token that an import before has made, and that is not the
+// user's in Waldur any more, is revoked.
+func (r *run) decideTokens(b *batch, users []userRow) (func(Tx) error, error) {
+	if !r.WithTokens || !r.source.hasTokens() {
+		return func(Tx) error { return nil }, nil
+	}
+	var rows []userRow
+	var tokens []directory.APIToken
+	var reasons, digests []string
+	for _, row := range users {
+		if row.token == "" {
+			continue
+		}
+		made, left := mapToken(row, b.tx.Now())
+		rows, tokens, reasons, digests = append(rows, row), append(tokens, made), append(reasons, left), append(digests, made.Digest)
+	}
+	save, isNew, err := r.compareTokens(b, rows, tokens, reasons, digests)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := b.tx.TokensOf(idsOf(users, func(each userRow) uuid.UUID { return each.id }))
+	if err != nil {
+		return nil, err
+	}
+	ended = slices.DeleteFunc(ended, func(each directory.APIToken) bool {
+		return each.UUID != tokenID(each.Digest) || slices.Contains(digests, each.Digest)
+	})
+	for _, each := range ended {
+		b.changed(Tokens)
+		b.altered(Tokens, each.UserUUID, alteredTokenEnded)
+	}
+	return func(tx Tx) error {
+		if err := tx.SaveTokens(save); err != nil {
+			return err
+		}
+		if err := tx.SaveTokenEvents(true, isNew); err != nil {
+			return err
+		}
+		if len(ended) == 0 {
+			return nil
+		}
+		revoked, err := tx.DeleteTokens(idsOf(ended, func(each directory.APIToken) uuid.UUID { return each.UUID }))
+		if err != nil {
+			return err
+		}
+		return tx.SaveTokenEvents(false, revoked)
+	}, nil
+}
+
+// compareTokens returns those of the tokens of users that are to be saved, and those of them that are new. reasons has why a token
+// that is not here is left.
+func (r *run) compareTokens(
+	b *batch, rows []userRow, tokens []directory.APIToken, reasons, digests []string,
+) (save, isNew []directory.APIToken, err error) {
 	if len(rows) == 0 {
 		return nil, nil, nil
-	}
-	tokens := make([]directory.APIToken, len(rows))
-	digests := make([]string, len(rows))
-	for n, row := range rows {
-		tokens[n], _ = mapToken(row, b.tx.Now())
-		digests[n] = tokens[n].Digest
 	}
 	found, err := b.tx.FindTokens(digests)
 	if err != nil {
@@ -189,10 +233,12 @@ func (r *run) decideTokens(b *batch, rows []userRow) (save, isNew []directory.AP
 	for n, row := range rows {
 		want := tokens[n]
 		existing, exists := here[want.Digest]
-		_, left := mapToken(row, b.tx.Now())
+		left := reasons[n]
 		switch {
 		case exists && existing.UserUUID != want.UserUUID:
 			left = leftTokenUsed
+		case exists && !sameTime(existing.Expires, want.Expires):
+			left = "" // it ends here as it does in Waldur, also where that is past
 		case !exists && revoked[want.UUID.String()]:
 			left = leftTokenRevoked
 		}
@@ -332,9 +378,9 @@ func (r *run) resolve(t targetRow) (role directory.Role, scope directory.Scope, 
 	return role, scope, left
 }
 
-// by returns who made a row; nil where that user was left.
+// by returns who made a row; nil where that user was left. An erased user is here.
 func (r *run) by(user uuid.UUID) *uuid.UUID {
-	if user == uuid.Nil || r.users.has(user) {
+	if user == uuid.Nil || (r.users.has(user) && !r.erased.has(user)) {
 		return nil
 	}
 	return &user

@@ -264,7 +264,7 @@ func sameGroup(a, b joining.GroupInvitation) bool {
 // importRequests imports permission requests, the oldest first.
 func (r *run) importRequests(ctx context.Context) error {
 	return r.source.requests(ctx, batchSize, func(rows []requestRow) error {
-		return r.do(ctx, PermissionReq, len(rows), func(b *batch) (func(Tx) error, error) { return r.decideRequests(b, rows) })
+		return r.do(ctx, Requests, len(rows), func(b *batch) (func(Tx) error, error) { return r.decideRequests(b, rows) })
 	})
 }
 
@@ -304,7 +304,7 @@ func (r *run) decideRequests(b *batch, rows []requestRow) (func(Tx) error, error
 			left = leftChanged
 		}
 		if left != "" {
-			b.left(PermissionReq, row.id, left)
+			b.left(Requests, row.id, left)
 			continue
 		}
 		want.ReviewedByUUID = r.by(row.reviewedBy)
@@ -325,15 +325,15 @@ func (r *run) decideRequests(b *batch, rows []requestRow) (func(Tx) error, error
 				b.then = append(b.then, func() { r.pending[key] = want.UUID })
 			}
 		}
-		b.altered(PermissionReq, row.id, notes...)
+		b.altered(Requests, row.id, notes...)
 		switch {
 		case !exists:
-			b.created(PermissionReq)
+			b.created(Requests)
 			created = append(created, want)
 		case sameRequest(existing, want):
-			b.unchanged(PermissionReq)
+			b.unchanged(Requests)
 		default:
-			b.changed(PermissionReq)
+			b.changed(Requests)
 			changed = append(changed, want)
 		}
 	}

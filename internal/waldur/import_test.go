@@ -10,9 +10,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 
 	"invited/internal/database"
 	"invited/internal/directory"
+	"invited/internal/person"
 	"invited/internal/store"
 	"invited/internal/storetest"
 	"invited/internal/token"
@@ -114,16 +116,16 @@ func TestImport(t *testing.T) {
 		assert.Equal(t, dry.String(), report.String(), "a dry run tells what an import does")
 		assert.Equal(t, dryNotes, notes)
 		assert.Equal(t, map[waldur.Kind]waldur.Count{
-			waldur.Roles:         {Read: 7, Created: 6, Left: 1},
-			waldur.Users:         {Read: 7, Created: 6, Left: 1},
-			waldur.Tokens:        {Read: 6, Created: 3, Left: 3},
-			waldur.Customers:     {Read: 2, Created: 2},
-			waldur.Projects:      {Read: 4, Created: 4},
-			waldur.OtherScopes:   {Read: 4, Created: 3, Left: 1},
-			waldur.Memberships:   {Read: 9, Created: 5, Left: 4},
-			waldur.Invitations:   {Read: 19, Created: 15, Left: 4},
-			waldur.Groups:        {Read: 4, Created: 3, Left: 1},
-			waldur.PermissionReq: {Read: 6, Created: 5, Left: 1},
+			waldur.Roles:       {Read: 7, Created: 6, Left: 1},
+			waldur.Users:       {Read: 7, Created: 6, Left: 1},
+			waldur.Tokens:      {Read: 6, Created: 3, Left: 3},
+			waldur.Customers:   {Read: 2, Created: 2},
+			waldur.Projects:    {Read: 4, Created: 4},
+			waldur.OtherScopes: {Read: 4, Created: 3, Left: 1},
+			waldur.Memberships: {Read: 9, Created: 5, Left: 4},
+			waldur.Invitations: {Read: 19, Created: 15, Left: 4},
+			waldur.Groups:      {Read: 4, Created: 3, Left: 1},
+			waldur.Requests:    {Read: 6, Created: 5, Left: 1},
 		}, report.Counts)
 		assert.Equal(t, 1, report.Requested)
 		for kind, want := range map[waldur.Kind][]string{
@@ -174,7 +176,7 @@ func TestImport(t *testing.T) {
 				"3 altered: who made it was left: imported without",
 				"4 left: invited has no scopes of the type marketplace.serviceprovider",
 			},
-			waldur.PermissionReq: {
+			waldur.Requests: {
 				"5 left: its group invitation was left",
 				"2 altered: another request of the user in the scope is pending too",
 			},
@@ -320,7 +322,7 @@ func TestImportAgain(t *testing.T) {
 			waldur.Roles: {Changed: 2}, waldur.Users: {Changed: 1}, waldur.Tokens: {Changed: 1}, waldur.Customers: {},
 			waldur.Projects: {Changed: 1}, waldur.OtherScopes: {}, waldur.Memberships: {Changed: 2},
 			// 1 and 11 are canceled with their project, 12 is accepted, 18 is displaced by 20
-			waldur.Invitations: {Created: 2, Changed: 4}, waldur.Groups: {Changed: 2}, waldur.PermissionReq: {Changed: 2},
+			waldur.Invitations: {Created: 2, Changed: 4}, waldur.Groups: {Changed: 2}, waldur.Requests: {Changed: 2},
 		}, changed)
 		assert.Subset(t, show(notes, waldur.Tokens), []string{"1 left: the token was revoked here"})
 		assert.Subset(t, show(notes, waldur.Invitations), []string{"19 left: it was changed here, and stays as it is"})
@@ -342,6 +344,88 @@ func TestImportAgain(t *testing.T) {
 		for kind, c := range third.Counts {
 			assert.Zero(t, c.Created+c.Changed, kind)
 		}
+	})
+}
+
+// An import does not bring back who was erased here.
+func TestImportLeavesWhoWasErased(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
+		e := newEnv(t, engine, "waldur.sql", "rows.sql")
+		e.run()
+		_, err := (&person.Service{Store: e.db.Persons(), Lifetime: week}).Erase(t.Context(), "olivia@acme.example")
+		require.NoError(t, err)
+		const users = "SELECT username || email || full_name FROM users ORDER BY uuid"
+		const held = "SELECT CAST(uuid AS text) FROM memberships WHERE revoked IS NULL ORDER BY uuid"
+		const tokens = "SELECT digest FROM api_tokens ORDER BY digest"
+		before := [][]string{e.table(users), e.table(held), e.table(tokens), e.invitations()}
+		require.Len(t, e.table(tokens), 2)
+		report, notes := e.run()
+		assert.Subset(t, show(notes, waldur.Users), []string{"2 left: was erased here"})
+		assert.Contains(t, show(notes, waldur.Memberships), "1 left: its user was left")
+		after := [][]string{e.table(users), e.table(held), e.table(tokens), e.invitations()}
+		assert.Equal(t, before, after)
+		for kind, c := range report.Counts {
+			assert.Zero(t, c.Created+c.Changed, kind)
+		}
+	})
+}
+
+// A token ends here as it does in Waldur.
+func TestImportEndsTokens(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
+		e := newEnv(t, engine, "waldur.sql", "rows.sql")
+		e.run()
+		mine := directory.APIToken{
+			UUID: uuid.New(), Digest: token.Digest("mine"), UserUUID: id("a", "2"), Name: "Waldur", Created: e.clock.Now(),
+		}
+		require.NoError(t, e.db.FileStore().Write(t.Context(), func(tx directory.FileTx) error {
+			return tx.SaveTokens([]directory.APIToken{mine})
+		}))
+		e.exec("UPDATE authtoken_token SET key = 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb1' WHERE user_id = 1")
+		e.exec("DELETE FROM authtoken_token WHERE user_id = 2")
+		e.exec("UPDATE core_user SET token_lifetime = 600 WHERE id = 3") // 09:10 is past
+		e.run(func(i *waldur.Import) { i.WithTokens = false })
+		require.Len(t, e.table("SELECT digest FROM api_tokens"), 4, "an import without tokens leaves them alone")
+
+		dry, _ := e.run(dryRun)
+		report, notes := e.run()
+		assert.Equal(t, dry.String(), report.String())
+		assert.Equal(t, waldur.Count{Read: 7, Created: 1, Changed: 3, Left: 3}, report.Counts[waldur.Tokens])
+		assert.Subset(t, show(notes, waldur.Tokens), []string{
+			"1 altered: a token of the user was replaced or deleted in Waldur: revoked",
+			"2 altered: a token of the user was replaced or deleted in Waldur: revoked",
+		})
+		assert.ElementsMatch(t, []string{
+			token.Digest("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb1") + " never", mine.Digest + " never",
+			token.Digest("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa3") + " 09:10",
+		}, e.table("SELECT digest || ' ' || COALESCE(substr(CAST(expires AS text), 12, 5), 'never') FROM api_tokens"))
+		assert.Equal(t, []string{"olivia", "sam"}, e.table("SELECT username FROM sign_in_events WHERE event_type = 'token_revoked' ORDER BY username"))
+
+		again, _ := e.run()
+		for kind, c := range again.Counts {
+			assert.Zero(t, c.Created+c.Changed, kind)
+		}
+		e.exec("DROP TABLE authtoken_token")
+		e.run()
+		assert.Len(t, e.table("SELECT digest FROM api_tokens"), 3, "of a Waldur without the table nothing is known")
+	})
+}
+
+// Without the events of what was decided here an import would undo it.
+func TestImportAfterEventsWereDeleted(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
+		e := newEnv(t, engine, "waldur.sql", "rows.sql")
+		e.run()
+		require.NoError(t, e.db.Write(t.Context(), func(tx *gorm.DB, _ time.Time) error {
+			return tx.Exec("UPDATE event_feed SET deleted = 1").Error
+		}))
+		e.exec("UPDATE core_user SET first_name = 'Olive' WHERE id = 2")
+		for _, change := range []func(*waldur.Import){dryRun, func(*waldur.Import) {}} {
+			_, _, err := e.try(change)
+			require.ErrorContains(t, err, "INVITED_EVENTS_RETENTION has deleted events here")
+			require.NotContains(t, err.Error(), "\n")
+		}
+		assert.Empty(t, e.table("SELECT full_name FROM users WHERE full_name LIKE 'Olive %'"))
 	})
 }
 

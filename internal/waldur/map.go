@@ -37,6 +37,7 @@ const (
 	leftNoUUID       = "has no uuid"
 	leftUsername     = "the username is empty or has invisible characters"
 	leftUsernameUsed = "another user here has the username"
+	leftErased       = "was erased here"
 	leftAddress      = "the address is not one that mail can be sent to"
 	leftUser         = "its user was left"
 	leftRole         = "its role was left"
@@ -79,6 +80,7 @@ const (
 	alteredRemoved     = "its scope was removed: canceled"
 	alteredNotSent     = "Waldur had not sent it: has to be sent again"
 	alteredCreator     = "who made it was left: imported without"
+	alteredTokenEnded  = "a token of the user was replaced or deleted in Waldur: revoked"
 	alteredNotAlone    = "another request of the user in the scope is pending too"
 )
 
@@ -206,12 +208,15 @@ var tokenSpace = uuid.MustParse("6f1d6f6c-2a5e-4f0b-9a52-1d6f5f8f2b3e")
 // tokenName is the name of imported API tokens.
 const tokenName = "Waldur"
 
+// tokenID returns the uuid that a token has here if an import made it.
+func tokenID(digest string) uuid.UUID { return uuid.NewSHA1(tokenSpace, []byte(digest)) }
+
 // mapToken returns the API token of a user's row, or why the token is left. The row has a token. The id of the token depends on
 // the token alone: who revoked it here has revoked the one of the next import too.
 func mapToken(r userRow, now time.Time) (made directory.APIToken, left string) {
 	digest := token.Digest(r.token)
 	made = directory.APIToken{
-		Digest: digest, UUID: uuid.NewSHA1(tokenSpace, []byte(digest)), UserUUID: r.id, Name: tokenName, Created: r.tokenCreated,
+		Digest: digest, UUID: tokenID(digest), UserUUID: r.id, Name: tokenName, Created: r.tokenCreated,
 	}
 	if r.tokenLifetime > 0 { // Waldur counts from the last use, which it writes into created
 		made.Expires = new(r.tokenCreated.Add(r.tokenLifetime))

@@ -13,20 +13,20 @@ type Kind string
 
 // The kinds, in the order in which they are imported.
 const (
-	Roles         Kind = "roles"
-	Users         Kind = "users"
-	Tokens        Kind = "tokens"
-	Customers     Kind = "organizations"
-	Projects      Kind = "projects"
-	OtherScopes   Kind = "other scopes"
-	Memberships   Kind = "memberships"
-	Invitations   Kind = "invitations"
-	Groups        Kind = "group invitations"
-	PermissionReq Kind = "permission requests"
+	Roles       Kind = "roles"
+	Users       Kind = "users"
+	Tokens      Kind = "tokens"
+	Customers   Kind = "organizations"
+	Projects    Kind = "projects"
+	OtherScopes Kind = "other scopes"
+	Memberships Kind = "memberships"
+	Invitations Kind = "invitations"
+	Groups      Kind = "group invitations"
+	Requests    Kind = "permission requests"
 )
 
 var kinds = []Kind{
-	Roles, Users, Tokens, Customers, Projects, OtherScopes, Memberships, Invitations, Groups, PermissionReq,
+	Roles, Users, Tokens, Customers, Projects, OtherScopes, Memberships, Invitations, Groups, Requests,
 }
 
 // Count counts the records of one kind by what became of them. Read is the sum of the others.

@@ -82,11 +82,11 @@ type (
 	}
 )
 
-// id scans a uuid, with or without hyphens.
-type id struct{ *uuid.UUID }
+// scanUUID scans a uuid, with or without hyphens.
+type scanUUID struct{ *uuid.UUID }
 
 // Scan implements sql.Scanner. What is no uuid is uuid.Nil.
-func (i id) Scan(value any) error {
+func (i scanUUID) Scan(value any) error {
 	*i.UUID = uuid.Nil
 	if text, ok := value.(string); ok {
 		if parsed, err := uuid.Parse(text); err == nil {
@@ -96,11 +96,11 @@ func (i id) Scan(value any) error {
 	return nil
 }
 
-// moment scans a time in UTC and whole microseconds. Null is the zero time.
-type moment struct{ *time.Time }
+// scanTime scans a time in UTC and whole microseconds. Null is the zero time.
+type scanTime struct{ *time.Time }
 
 // Scan implements sql.Scanner.
-func (m moment) Scan(value any) error {
+func (m scanTime) Scan(value any) error {
 	var at sql.NullTime
 	err := at.Scan(value)
 	*m.Time = at.Time
@@ -110,13 +110,13 @@ func (m moment) Scan(value any) error {
 	return err
 }
 
-// optionalMoment is moment, where null is nil.
-type optionalMoment struct{ into **time.Time }
+// scanOptionalTime is scanTime, where null is nil.
+type scanOptionalTime struct{ into **time.Time }
 
 // Scan implements sql.Scanner.
-func (m optionalMoment) Scan(value any) error {
+func (m scanOptionalTime) Scan(value any) error {
 	var at time.Time
-	err := moment{&at}.Scan(value)
+	err := scanTime{&at}.Scan(value)
 	*m.into = nil
 	if value != nil {
 		*m.into = &at
@@ -145,7 +145,7 @@ func (t texts) Scan(value any) error {
 }
 
 func (t *targetRow) columns() []any {
-	return []any{&t.model, &t.kind, id{&t.scope}, &t.isRemoved, optionalMoment{&t.startDate}, id{&t.role}}
+	return []any{&t.model, &t.kind, scanUUID{&t.scope}, &t.isRemoved, scanOptionalTime{&t.startDate}, scanUUID{&t.role}}
 }
 
 func (s *source) roles(ctx context.Context, size int, f func([]roleRow) error) error {
@@ -159,7 +159,7 @@ func (s *source) roles(ctx context.Context, size int, f func([]roleRow) error) e
 		" WHERE p.role_id = r.id)::text, '[]')"+
 		" FROM permissions_role AS r LEFT JOIN django_content_type AS ct ON ct.id = r.content_type_id ORDER BY "+first+"r.id",
 		func(scan scanFunc) (r roleRow, err error) {
-			err = scan(id{&r.id}, &r.name, &r.description, &r.isActive, &r.model, texts{&r.permissions})
+			err = scan(scanUUID{&r.id}, &r.name, &r.description, &r.isActive, &r.model, texts{&r.permissions})
 			return r, err
 		}, f)
 }
@@ -170,7 +170,7 @@ func (s *source) users(ctx context.Context, size int, withTokens bool, f func([]
 		name = "u.first_name || ' ' || u.last_name"
 	}
 	more, join := "'', NULL::timestamptz", ""
-	if withTokens && len(s.columns["authtoken_token"]) > 0 {
+	if withTokens && s.hasTokens() {
 		more, join = "COALESCE(t.key, ''), t.created", " LEFT JOIN authtoken_token AS t ON t.user_id = u.id"
 	}
 	return inBatches(ctx, s, size, "SELECT u.uuid::text, u.username, COALESCE(u.email, ''), "+name+", "+
@@ -180,8 +180,8 @@ func (s *source) users(ctx context.Context, size int, withTokens bool, f func([]
 		" u.email <> '' AND u.is_active AND count(*) FILTER (WHERE u.is_active) OVER (PARTITION BY lower(u.email)) > 1, "+more+" FROM core_user AS u"+join+" ORDER BY u.id",
 		func(scan scanFunc) (u userRow, err error) {
 			var lifetime int64
-			err = scan(id{&u.id}, &u.username, &u.email, &u.fullName, &u.civilNumber, &u.isStaff, &u.isSupport, &u.isActive,
-				&u.getsNotices, moment{&u.joined}, &lifetime, &u.sharesEmail, &u.token, moment{&u.tokenCreated})
+			err = scan(scanUUID{&u.id}, &u.username, &u.email, &u.fullName, &u.civilNumber, &u.isStaff, &u.isSupport, &u.isActive,
+				&u.getsNotices, scanTime{&u.joined}, &lifetime, &u.sharesEmail, &u.token, scanTime{&u.tokenCreated})
 			u.tokenLifetime = time.Duration(lifetime) * time.Second
 			return u, err
 		}, f)
@@ -191,7 +191,7 @@ func (s *source) scopeRows(ctx context.Context, size int, f func([]scopeRow) err
 	return inBatches(ctx, s, size, "SELECT uuid, COALESCE(customer_uuid, ''), type, name, COALESCE(description, ''), created, start_date,"+
 		" patterns, is_removed, restricted_by FROM "+s.scopes()+" AS scopes ORDER BY type <> 'customer', type, id",
 		func(scan scanFunc) (r scopeRow, err error) {
-			err = scan(id{&r.id}, id{&r.customer}, &r.kind, &r.name, &r.description, moment{&r.created}, optionalMoment{&r.startDate},
+			err = scan(scanUUID{&r.id}, scanUUID{&r.customer}, &r.kind, &r.name, &r.description, scanTime{&r.created}, scanOptionalTime{&r.startDate},
 				texts{&r.patterns}, &r.isRemoved, &r.restrictedBy)
 			return r, err
 		}, f)
@@ -213,7 +213,7 @@ func (s *source) members(ctx context.Context, size int, f func([]memberRow) erro
 		" FROM permissions_userrole AS i JOIN core_user AS u ON u.id = i.user_id"+s.createdBy("permissions_userrole")+
 		fmt.Sprintf(targetJoins, s.scopes())+" WHERE "+s.inForce()+" ORDER BY i.user_id, i.role_id, i.content_type_id, i.object_id, i.id",
 		func(scan scanFunc) (m memberRow, err error) {
-			err = scan(append([]any{id{&m.id}, id{&m.user}, id{&m.createdBy}, moment{&m.created}, optionalMoment{&m.expires}},
+			err = scan(append([]any{scanUUID{&m.id}, scanUUID{&m.user}, scanUUID{&m.createdBy}, scanTime{&m.created}, scanOptionalTime{&m.expires}},
 				m.columns()...)...)
 			return m, err
 		}, f)
@@ -231,7 +231,7 @@ func (s *source) createdBy(table string) string {
 func (s *source) endedMembers(ctx context.Context, size int, f func([]uuid.UUID) error) error {
 	return inBatches(ctx, s, size, "SELECT i.uuid::text FROM permissions_userrole AS i WHERE NOT ("+s.inForce()+") ORDER BY i.id",
 		func(scan scanFunc) (found uuid.UUID, err error) {
-			return found, scan(id{&found})
+			return found, scan(scanUUID{&found})
 		}, f)
 }
 
@@ -245,9 +245,9 @@ func (s *source) invitations(ctx context.Context, size int, f func([]invitationR
 		" ORDER BY i.created DESC, i.id DESC",
 		func(scan scanFunc) (i invitationRow, err error) {
 			err = scan(append([]any{
-				id{&i.id},
-				id{&i.createdBy},
-				moment{&i.created},
+				scanUUID{&i.id},
+				scanUUID{&i.createdBy},
+				scanTime{&i.created},
 				&i.state, &i.executionState, &i.errorMessage, &i.email, &i.civilNumber,
 				&i.fullName, &i.nativeName, &i.phone, &i.organization, &i.jobTitle, &i.text,
 			}, i.columns()...)...)
@@ -272,10 +272,10 @@ func (s *source) groups(ctx context.Context, size int, f func([]groupRow) error)
 		" ORDER BY i.id",
 		func(scan scanFunc) (g groupRow, err error) {
 			err = scan(append([]any{
-				id{&g.id},
-				id{&g.createdBy},
-				id{&g.projectRole},
-				moment{&g.created},
+				scanUUID{&g.id},
+				scanUUID{&g.createdBy},
+				scanUUID{&g.projectRole},
+				scanTime{&g.created},
 				&g.isActive, &g.isPublic, &g.makesProjects, &g.autoApprove,
 				&g.multiple, &g.ownDetail, &g.nameTemplate, &g.customText,
 				texts{&g.patterns},
@@ -300,8 +300,8 @@ func (s *source) requests(ctx context.Context, size int, f func([]requestRow) er
 		" FROM users_permissionrequest AS i JOIN users_groupinvitation AS g ON g.id = i.invitation_id"+
 		" JOIN core_user AS cb ON cb.id = i.created_by_id"+reviewer+" ORDER BY i.created, i.id",
 		func(scan scanFunc) (r requestRow, err error) {
-			err = scan(id{&r.id}, id{&r.group}, id{&r.createdBy}, id{&r.reviewedBy}, &r.state, moment{&r.created},
-				optionalMoment{&r.reviewedAt}, &r.comment, &r.projectName, &r.projectDescription)
+			err = scan(scanUUID{&r.id}, scanUUID{&r.group}, scanUUID{&r.createdBy}, scanUUID{&r.reviewedBy}, &r.state, scanTime{&r.created},
+				scanOptionalTime{&r.reviewedAt}, &r.comment, &r.projectName, &r.projectDescription)
 			return r, err
 		}, f)
 }
@@ -313,6 +313,6 @@ func (s *source) personalTokens(ctx context.Context, size int, f func([]uuid.UUI
 	}
 	return inBatches(ctx, s, size, "SELECT uuid::text FROM core_personalaccesstoken WHERE is_active AND expires_at > now() ORDER BY uuid",
 		func(scan scanFunc) (found uuid.UUID, err error) {
-			return found, scan(id{&found})
+			return found, scan(scanUUID{&found})
 		}, f)
 }

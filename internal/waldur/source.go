@@ -67,7 +67,7 @@ type source struct {
 func openSource(ctx context.Context, tx *sql.Tx) (*source, error) {
 	s := &source{tx: tx, columns: map[string][]string{}, types: map[string]int64{}}
 	for _, table := range tables {
-		err := each(ctx, s, `SELECT attname::text FROM pg_attribute
+		err := forEachRow(ctx, s, `SELECT attname::text FROM pg_attribute
 			WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`, []any{table.name},
 			func(scan scanFunc) error {
 				var name string
@@ -90,7 +90,7 @@ func openSource(ctx context.Context, tx *sql.Tx) (*source, error) {
 			}
 		}
 	}
-	return s, each(ctx, s, "SELECT id, app_label || '.' || model FROM django_content_type", nil, func(scan scanFunc) error {
+	return s, forEachRow(ctx, s, "SELECT id, app_label || '.' || model FROM django_content_type", nil, func(scan scanFunc) error {
 		var id int64
 		var model string
 		err := scan(&id, &model)
@@ -100,6 +100,8 @@ func openSource(ctx context.Context, tx *sql.Tx) (*source, error) {
 }
 
 func (s *source) has(table, column string) bool { return slices.Contains(s.columns[table], column) }
+
+func (s *source) hasTokens() bool { return len(s.columns["authtoken_token"]) > 0 }
 
 // value is the expression for a column that older or newer versions may not have. It is never null.
 func (s *source) value(table, alias, column, otherwise string) string {
@@ -220,8 +222,8 @@ func (s *source) count(ctx context.Context) (total int, err error) {
 // scanFunc reads the columns of one row.
 type scanFunc = func(into ...any) error
 
-// each calls f for each row of a query.
-func each(ctx context.Context, s *source, query string, args []any, f func(scanFunc) error) (err error) {
+// forEachRow calls f for each row of a query.
+func forEachRow(ctx context.Context, s *source, query string, args []any, f func(scanFunc) error) (err error) {
 	rows, err := s.tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return explain(err)
@@ -241,7 +243,7 @@ func inBatches[Row any](
 	ctx context.Context, s *source, size int, query string, read func(scanFunc) (Row, error), f func([]Row) error,
 ) error {
 	var batch []Row
-	err := each(ctx, s, query, nil, func(scan scanFunc) error {
+	err := forEachRow(ctx, s, query, nil, func(scan scanFunc) error {
 		row, err := read(scan)
 		if err != nil {
 			return fmt.Errorf("reading Waldur's database: %w", err)

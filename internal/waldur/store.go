@@ -26,6 +26,8 @@ type Store interface {
 type Tx interface {
 	directory.FileTx
 
+	// HasDeletedEvents reports whether events of invitations were deleted because of their age.
+	HasDeletedEvents() (bool, error)
 	// Analyze has the database learn how many rows of a kind there are, where it plans its queries by that.
 	Analyze(kind Kind) error
 
