@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"invited/internal/invitation"
+	"invited/internal/lifecycle"
 	"invited/internal/store"
 )
 
@@ -156,6 +157,10 @@ func (p Process) jobsReleaseCommand() *cobra.Command {
 Invitations stay as they are, say that they were not sent, and can be sent again. Events that wait for the webhook are given up:
 "invited events redeliver" sends them.`,
 		func(ctx context.Context) error {
+			c, err := p.loadConfig()
+			if err != nil {
+				return err
+			}
 			return p.withQueue(ctx, func(db *store.Store) error {
 				since, err := db.HeldSince(ctx)
 				if err != nil {
@@ -169,7 +174,7 @@ Invitations stay as they are, say that they were not sent, and can be sent again
 					return err
 				}
 				if discard {
-					if err := discardDeliveries(ctx, db, p.Stdout); err != nil {
+					if err := discardDeliveries(ctx, db, c.EventsWebhookURL != "", p.Stdout); err != nil {
 						return err
 					}
 				}
@@ -185,14 +190,22 @@ Invitations stay as they are, say that they were not sent, and can be sent again
 }
 
 // discardDeliveries drops what waits to be sent. Invitations are told first: a process that dies in between leaves jobs, which the
-// command finds when it is run again.
-func discardDeliveries(ctx context.Context, db *store.Store, output io.Writer) error {
-	invitations := &invitation.Service{Store: db.Invitations()}
-	last, err := db.LastJob(ctx) // what is made from now on is sent
+// command finds when it is run again. Events that have no position yet, such as those of a restored database, get theirs first:
+// sends says whether there is a webhook for them.
+func discardDeliveries(ctx context.Context, db *store.Store, sends bool, output io.Writer) error {
+	events := &lifecycle.Service{Store: db.Lifecycle()}
+	for found := true; found; { // a server may be at it, too
+		var err error
+		if found, err = events.AssignPositions(ctx, sends); err != nil {
+			return err
+		}
+	}
+	until, err := db.Mark(ctx) // what is made from now on is sent
 	if err != nil {
 		return err
 	}
-	waiting, err := db.WaitingInvitations(ctx, last)
+	invitations := &invitation.Service{Store: db.Invitations()}
+	waiting, err := db.WaitingInvitations(ctx, until)
 	if err != nil {
 		return err
 	}
@@ -201,10 +214,10 @@ func discardDeliveries(ctx context.Context, db *store.Store, output io.Writer) e
 			return err
 		}
 	}
-	jobs, events, err := db.CancelDeliveries(ctx, last)
+	jobs, givenUp, err := db.CancelDeliveries(ctx, until)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(output, "%s dropped, %s given up.\n", plural(int(jobs), "job"), plural(int(events), "event"))
+	_, err = fmt.Fprintf(output, "%s dropped, %s given up.\n", plural(int(jobs), "job"), plural(int(givenUp), "event"))
 	return err
 }

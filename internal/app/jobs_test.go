@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -104,6 +106,33 @@ func TestReleaseAndDiscard(t *testing.T) {
 		p.Do("POST", harness.InvitationsPath+dropped+"/send/", "olivia", "").Is(200)
 		p.WaitDelivered(dropped)
 		require.Len(t, recorder.Mails(), 2)
+		p.Stop()
+	})
+}
+
+// Events that no worker has seen, as after a restore, are dropped too, and are given up.
+func TestDiscardEventsWithoutPositions(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		recorder, hook := harness.NewSMTPRecorder(t), harness.NewWebhookRecorder(t)
+		env := setup(t, e.Fresh(t)).Apply().UseEventsWebhook(hook).Set("INVITED_SMTP_URL=" + recorder.URL)
+		env.Run("", "jobs", "hold").OK()
+		p := env.With("INVITED_WORKERS=false").Serve()
+		dropped := p.Create("dropped@university.example").UUID
+		p.Stop()
+		require.Contains(t, env.Run("", "jobs", "release", "--discard").OK(), "2 jobs dropped, 1 event given up.\n")
+		p = env.Serve()
+		next := p.Create("next@university.example").UUID
+		p.WaitDelivered(next)
+		p.WaitUntil("the event is posted", func() bool {
+			return slices.ContainsFunc(hook.Requests(), func(r harness.WebhookRequest) bool { return strings.Contains(string(r.Body), next) })
+		})
+		for _, each := range hook.Requests() {
+			if strings.Contains(string(each.Body), dropped) {
+				require.Contains(t, string(each.Body), "invitation.delivery_failed") // of the dropping itself
+			}
+		}
+		require.Equal(t, 1, count(env, "SELECT count(*) FROM event_deliveries WHERE state = 'given_up'"))
 		p.Stop()
 	})
 }

@@ -67,7 +67,7 @@ func (p Process) restore(ctx context.Context, file string, hold bool) (err error
 	defer func() { err = errors.Join(err, claim.Release()) }()
 
 	prepared := path + ".restoring"
-	defer removeDatabase(prepared)
+	defer database.RemoveFile(prepared)
 	if err := database.CopyFile(file, prepared); err != nil {
 		return err
 	}
@@ -149,12 +149,5 @@ func (p Process) reportRestore(c config.Config, file, kept string, waiting int, 
 	if hold {
 		say("Deliveries are held. Waiting: %s, of which some may have been done since the backup. Start the server, see `invited jobs list`, "+
 			"then run `invited jobs release`, or `invited jobs release --discard`.", plural(waiting, "job"))
-	}
-}
-
-// removeDatabase removes what is left of a database.
-func removeDatabase(path string) {
-	for _, suffix := range []string{"", "-wal", "-shm", "-journal", ".migrate.lock"} {
-		_ = os.Remove(path + suffix)
 	}
 }

@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/gofrs/flock"
 	"github.com/ncruces/go-sqlite3"
@@ -32,12 +34,44 @@ var (
 // beside are the endings of the files that SQLite keeps beside a database.
 var beside = []string{"-wal", "-shm", "-journal"}
 
+// replaceSuffix ends the name of the file that a process locks while it replaces the database, and that others share while they open it.
+const replaceSuffix = ".restore.lock"
+
+// unlessReplaced opens connections while nobody replaces the database at a path. A connection that was opened before and used after
+// would take the log of the new database for that of the old one, and destroy both. An open one has SQLite's own shared lock.
+type unlessReplaced struct {
+	driver.Connector
+	path string
+}
+
+// Connect implements driver.Connector. It returns sqlite3.BUSY where the database is still being replaced after busyTimeout.
+func (u unlessReplaced) Connect(ctx context.Context) (driver.Conn, error) {
+	waiting, cancel := context.WithTimeout(ctx, busyTimeout)
+	defer cancel()
+	opening := flock.New(u.path + replaceSuffix)
+	_, err := opening.TryRLockContext(waiting, 20*time.Millisecond)
+	defer func() { _ = opening.Close() }()
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, fmt.Errorf("the database is being restored: %w", sqlite3.BUSY)
+	}
+	// Another error: the folder can't be written, and so its database not be replaced by whoever runs this process.
+	return u.Connector.Connect(ctx)
+}
+
+// RemoveFile removes a SQLite database that nobody has open, and what is beside it.
+func RemoveFile(path string) {
+	for _, suffix := range append([]string{"", lockSuffix, replaceSuffix}, beside...) {
+		_ = os.Remove(path + suffix)
+	}
+}
+
 // CopyFile copies a SQLite database that nobody has open, and its log where there is one, into a new file. The caller opens and
 // closes that once, which makes it a single file. The copy may be left behind, unfinished, where there is an error.
 func CopyFile(from, to string) error {
-	for _, suffix := range append([]string{""}, beside...) {
-		_ = os.Remove(to + suffix) // of a copy that was interrupted
-	}
+	RemoveFile(to) // of a copy that was interrupted
 	if err := copyFile(from, to); err != nil {
 		return err
 	}
@@ -109,28 +143,31 @@ type Claim struct {
 	pool       *sql.DB   // nil: there is no database, or it can't be read
 	conn       *sql.Conn // likewise
 	migrating  *flock.Flock
+	replacing  *flock.Flock
 	Unreadable bool // there is a file that is no database, or a damaged one, which nobody can be kept out of
 }
 
 // ClaimFile keeps other processes out of the SQLite database at a path, where there may be none. A server that starts meanwhile waits
-// before it migrates. ClaimFile returns ErrInUse where another process has the database open, such as a server that is idle.
+// before it migrates, and any other process before it opens the database. ClaimFile returns ErrInUse where another process has the database open, such as a server that is idle.
 //
 // The claim makes the database a single file: its log is written into it.
 func ClaimFile(ctx context.Context, path string) (_ *Claim, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("the folder of the database file can't be made: %w", err)
 	}
-	c := &Claim{path: path, migrating: flock.New(path + lockSuffix)}
-	if locked, err := c.migrating.TryLock(); err != nil {
-		return nil, err
-	} else if !locked {
-		return nil, ErrInUse
-	}
+	c := &Claim{path: path, migrating: flock.New(path + lockSuffix), replacing: flock.New(path + replaceSuffix)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Release())
 		}
 	}()
+	for _, each := range []*flock.Flock{c.migrating, c.replacing} {
+		if locked, err := each.TryLock(); err != nil {
+			return nil, err
+		} else if !locked {
+			return nil, ErrInUse
+		}
+	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}
@@ -199,7 +236,7 @@ func (c *Claim) Replace(with, kept string) error {
 
 // Release lets other processes in.
 func (c *Claim) Release() error {
-	return errors.Join(c.closeDatabase(), c.migrating.Unlock())
+	return errors.Join(c.closeDatabase(), c.replacing.Unlock(), c.migrating.Unlock())
 }
 
 func (c *Claim) closeDatabase() error {

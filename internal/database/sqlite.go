@@ -28,6 +28,9 @@ import (
 // have a pool each, from which no writer takes.
 const sqliteConnections = 4
 
+// busyTimeout is how long a statement, or opening the database, waits for another process.
+const busyTimeout = 5 * time.Second
+
 // lockSuffix ends the name of the file that a process locks while it migrates.
 const lockSuffix = ".migrate.lock"
 
@@ -54,6 +57,7 @@ func openSQLite(o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the database file can't be opened: %w", err)
 	}
+	connector = unlessReplaced{connector, path}
 	if o.Driver != nil {
 		connector = o.Driver(connector)
 	}
@@ -87,9 +91,9 @@ func openSQLite(o Options) (*DB, error) {
 func sqliteDSN(path string) string {
 	query := url.Values{
 		"_pragma": {
-			"busy_timeout(5000)", // first: the pragmas below wait for other processes too
-			"journal_mode(WAL)",  // readers and the writer don't wait for each other
-			"synchronous(FULL)",  // an answered request survives a power cut
+			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), // first: the pragmas below wait for other processes too
+			"journal_mode(WAL)", // readers and the writer don't wait for each other
+			"synchronous(FULL)", // an answered request survives a power cut
 			"foreign_keys(ON)",
 		},
 		// A transaction that begins as a reader and then writes fails at once where another wrote in between,

@@ -120,20 +120,30 @@ func (s *Store) RunningDeliveries(ctx context.Context) (count int64, err error) 
 	return count, err
 }
 
-// LastJob returns the highest id of a job.
-func (s *Store) LastJob(ctx context.Context) (id int64, err error) {
-	err = s.read(ctx, func(tx *Tx) error { return tx.db.Raw("SELECT COALESCE(max(id), 0) FROM river_job").Scan(&id).Error })
-	return id, err
+// A Mark is a moment in the order of deliveries: the highest id of a job and the last position of an event by then.
+type Mark struct{ Job, Position int64 }
+
+// Mark returns this moment. Events that have no position yet are after it. Who gives positions at this moment is waited for, so that
+// the jobs of all events up to the mark are up to it, too.
+func (s *Store) Mark(ctx context.Context) (m Mark, err error) {
+	err = s.Write(ctx, func(db *gorm.DB, now time.Time) error {
+		tx := &Tx{db: db, engine: s.DB, now: now}
+		if m.Position, _, err = tx.lockFeed(""); err != nil {
+			return err
+		}
+		return db.Raw("SELECT COALESCE(max(id), 0) FROM river_job").Scan(&m.Job).Error
+	})
+	return m, err
 }
 
-// WaitingInvitations returns the deliveries of invitations whose jobs are not done, of the jobs up to an id.
-func (s *Store) WaitingInvitations(ctx context.Context, last int64) (found []invitation.Deliver, err error) {
+// WaitingInvitations returns the deliveries of invitations whose jobs are not done, of the jobs up to a mark.
+func (s *Store) WaitingInvitations(ctx context.Context, until Mark) (found []invitation.Deliver, err error) {
 	delivery := "CAST(args AS text) ->> 'delivery'"
 	if s.IsPostgres() {
 		delivery = "args ->> 'delivery'"
 	}
 	err = s.read(ctx, func(tx *Tx) error {
-		query := tx.waiting().Where("id <= ? AND kind = ?", last, invitation.Deliver{}.Kind()).
+		query := tx.waiting().Where("id <= ? AND kind = ?", until.Job, invitation.Deliver{}.Kind()).
 			Select(tx.invitationOf() + ", CAST(" + delivery + " AS integer)").Order("id")
 		found, err = collect(query, func(scan scanFunc) (d invitation.Deliver, err error) {
 			err = scan(&d.Invitation, &d.Delivery)
@@ -144,17 +154,18 @@ func (s *Store) WaitingInvitations(ctx context.Context, last int64) (found []inv
 	return found, err
 }
 
-// CancelDeliveries ends the jobs that send something and are not done, of the jobs up to an id, and gives up the events that wait
-// for the webhook. It returns how many those are. A job that runs is not stopped.
-func (s *Store) CancelDeliveries(ctx context.Context, last int64) (jobs, events int64, err error) {
+// CancelDeliveries ends the jobs that send something and are not done, and gives up the events that wait for the webhook, both up to
+// a mark. It returns how many those are. A job that runs is not stopped. Where an event after the mark shares the job of one before
+// it, the next sweep writes another job.
+func (s *Store) CancelDeliveries(ctx context.Context, until Mark) (jobs, events int64, err error) {
 	err = s.Write(ctx, func(db *gorm.DB, now time.Time) error {
 		tx := &Tx{db: db, engine: s.DB, now: now}
-		canceled := tx.waiting().Where("id <= ?", last).
+		canceled := tx.waiting().Where("id <= ?", until.Job).
 			Updates(map[string]any{"state": "cancelled", "finalized_at": s.CurrentTime()})
 		if canceled.Error != nil {
 			return canceled.Error
 		}
-		givenUp := db.Model(&lifecycle.Delivery{}).Where("state = ?", lifecycle.Pending).
+		givenUp := db.Model(&lifecycle.Delivery{}).Where("state = ? AND position <= ?", lifecycle.Pending, until.Position).
 			Updates(map[string]any{"state": lifecycle.GivenUp, "ended": now})
 		jobs, events = canceled.RowsAffected, givenUp.RowsAffected
 		return givenUp.Error

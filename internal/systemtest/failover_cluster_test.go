@@ -158,14 +158,14 @@ func newNamespace(t testing.TB) string {
 	t.Helper()
 	const path = "/proc/thread-self/ns/net"
 	runtime.LockOSThread() // a namespace is that of a thread
-	own, err := os.Open(path)
+	before, err := os.Open(path)
 	require.NoError(t, err)
 	require.NoError(t, unix.Unshare(unix.CLONE_NEWNET))
 	file, err := os.Open(path)
 	require.NoError(t, err)
-	require.NoError(t, unix.Setns(int(own.Fd()), unix.CLONE_NEWNET))
+	require.NoError(t, unix.Setns(int(before.Fd()), unix.CLONE_NEWNET))
 	runtime.UnlockOSThread()
-	require.NoError(t, own.Close())
+	require.NoError(t, before.Close())
 	t.Cleanup(func() { require.NoError(t, file.Close()) })
 	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), file.Fd())
 }
@@ -244,12 +244,12 @@ func (n *clusterNode) start() {
 
 // pids returns the ids of all processes on the node.
 func (n *clusterNode) pids() (pids []int) {
-	own, err := os.Readlink(n.namespace)
+	ofNode, err := os.Readlink(n.namespace)
 	require.NoError(n.c.t, err)
 	found, err := filepath.Glob("/proc/[0-9]*/ns/net")
 	require.NoError(n.c.t, err)
 	for _, path := range found {
-		if namespace, err := os.Readlink(path); err == nil && namespace == own { // else it has just ended
+		if namespace, err := os.Readlink(path); err == nil && namespace == ofNode { // else it has just ended
 			pid, err := strconv.Atoi(strings.Split(path, "/")[2])
 			require.NoError(n.c.t, err)
 			pids = append(pids, pid)

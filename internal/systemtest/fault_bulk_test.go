@@ -20,17 +20,17 @@ func TestFaultKilledDuringBulk(t *testing.T) {
 		p := f.env.With("INVITED_WORKERS=false").Serve()
 		made := decodeBulk(f.t, p.Do("POST", bulkPath, "olivia", bulkBody("one", count, laterUUID), "X-Request-ID", "the-request").Is(202))
 		p.Kill()
-		killed := 0
+		deaths := 0
 		const done = "SELECT uuid FROM bulk_invitations WHERE finished IS NOT NULL"
 		for statement := 3; len(f.column(done)) == 0; statement += 4 {
 			p = withKiller(f.env, "write:"+strconv.Itoa(statement)).Start()
 			p.WaitUntil("it dies, or all is done", func() bool { return p.HasExited() || len(f.column(done)) > 0 })
 			if p.HasExited() {
-				killed++
+				deaths++
 			}
 			p.Kill()
 		}
-		require.Greater(f.t, killed, 5)
+		require.Greater(f.t, deaths, 5)
 		f.markHealed()
 		p = f.env.Serve()
 		found := decodeBulk(f.t, p.Do("GET", bulkPath+made.UUID+"/?page_size=300", "olivia", "").Is(200))

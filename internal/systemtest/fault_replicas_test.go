@@ -204,9 +204,9 @@ func TestFaultKilledWhileMigrating(t *testing.T) {
 			t.Run(fmt.Sprintf("at a random time %d", i), func(t *testing.T) {
 				t.Parallel()
 				env := harness.New(t, e.Empty(t))
-				killed, other := env.Start(), env.Start()
+				victim, other := env.Start(), env.Start()
 				harness.Sleep(t, rand.N(250*time.Millisecond))
-				killed.Kill()
+				victim.Kill()
 				verifyMigration(env, other)
 			})
 		}
@@ -214,9 +214,9 @@ func TestFaultKilledWhileMigrating(t *testing.T) {
 			t.Run("at "+point, func(t *testing.T) {
 				t.Parallel()
 				env := harness.New(t, e.Empty(t))
-				killed := withKiller(env, point).Start()
-				killed.WaitExit()
-				require.NotContains(t, killed.Stderr.String(), "msg=migrated", "it was killed while it migrated")
+				victim := withKiller(env, point).Start()
+				victim.WaitExit()
+				require.NotContains(t, victim.Stderr.String(), "msg=migrated", "it was killed while it migrated")
 				verifyMigration(env, env.Start(), env.Start())
 			})
 		}

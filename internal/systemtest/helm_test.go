@@ -4,12 +4,14 @@ package systemtest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"invited/internal/config"
 	"invited/internal/storetest"
 	"invited/internal/systemtest/harness"
 )
@@ -162,9 +165,12 @@ func TestHelmRefusals(t *testing.T) {
 		{"env.INVITED_MAIL_FROM=", "INVITED_MAIL_FROM is not set"},
 		{"secret.existing=invited", "exclude each other"},
 		{"ingress.enabled=true", "ingress.host is not set"},
+		{"ingress.enabled=true,ingress.host=invitations.example", "INVITED_TRUSTED_PROXIES is not set"},
 		{"replicaCount=3", "replicaCount"},
 		{"replicas=0", "replicas"},
-		{"env.INVITED_LISTEN_ADDR=:80", "env"},
+		{"env.INVITED_LISTEN_ADDR=:80", "INVITED_LISTEN_ADDR"},
+		{"env.INVITED_OIDC_CLIENT_SECRET=x", "INVITED_OIDC_CLIENT_SECRET"},
+		{"env.OTEL_EXPORTER_OTLP_HEADERS=a=b", "OTEL_EXPORTER_OTLP_HEADERS"},
 		{"env.invited_profile=secure", "invited_profile"},
 	} {
 		set := "--set-string"
@@ -175,6 +181,28 @@ func TestHelmRefusals(t *testing.T) {
 		require.Error(t, err, each.set)
 		require.Contains(t, output, each.says, each.set)
 	}
+}
+
+// What is secret goes into the secret, also a variable that is new.
+func TestHelmRefusesSecretsInEnv(t *testing.T) {
+	want := map[string]bool{"INVITED_LISTEN_ADDR": false, "INVITED_METRICS_ADDR": false, "INVITED_SHUTDOWN_DELAY": false}
+	secrets := []reflect.Type{reflect.TypeFor[config.Secret](), reflect.TypeFor[[]config.Secret](), reflect.TypeFor[config.Database]()}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Config]()) {
+		if name := field.Tag.Get("env"); name != "" && slices.Contains(secrets, field.Type) {
+			want["INVITED_"+name] = false
+		}
+	}
+	content, err := os.ReadFile(chart + "/values.schema.json")
+	require.NoError(t, err)
+	var schema struct {
+		Properties struct {
+			Env struct {
+				AllOf []struct{ Properties map[string]bool }
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(content, &schema))
+	require.Equal(t, want, schema.Properties.Env.AllOf[1].Properties)
 }
 
 func valuesFiles(t *testing.T) []string {
@@ -237,9 +265,9 @@ type object struct {
 type selector map[string]map[string]string
 
 func (s *selector) UnmarshalYAML(node *yaml.Node) error {
-	plain := map[string]map[string]string{}
-	if node.Decode(&plain) == nil {
-		*s = plain
+	labels := map[string]map[string]string{}
+	if node.Decode(&labels) == nil {
+		*s = labels
 	}
 	return nil
 }

@@ -33,9 +33,9 @@ func withKiller(env *harness.Env, point string) *harness.Env {
 	env.T.Helper()
 	program, err := os.Executable()
 	require.NoError(env.T, err)
-	killed := env.With(killVariable + "=" + point)
-	killed.Program = program
-	return killed
+	copied := env.With(killVariable + "=" + point)
+	copied.Program = program
+	return copied
 }
 
 // runWithKiller runs the program with a database driver that kills the process at a point.

@@ -107,12 +107,12 @@ func TestWaldurKilled(t *testing.T) {
 		fillWaldur(t, db, 1_200)
 		kills := 0
 		for _, point := range []string{"write:2", "answer:1", "answer:2", "write:4", "answer:3", "answer:4", "answer:5"} {
-			killed := withKiller(env, point).Command(t.Context(), "import", "waldur", "--dsn", address)
-			if err := killed.Run(); err == nil {
+			importing := withKiller(env, point).Command(t.Context(), "import", "waldur", "--dsn", address)
+			if err := importing.Run(); err == nil {
 				continue // it had less left to do
 			}
-			status, ok := killed.ProcessState.Sys().(syscall.WaitStatus)
-			require.True(t, ok && status.Signaled() && status.Signal() == syscall.SIGKILL, killed.ProcessState)
+			status, ok := importing.ProcessState.Sys().(syscall.WaitStatus)
+			require.True(t, ok && status.Signaled() && status.Signal() == syscall.SIGKILL, importing.ProcessState)
 			kills++
 		}
 		require.GreaterOrEqual(t, kills, 4)

@@ -40,7 +40,7 @@ func newDatabase(ctx context.Context, engine, dir string) (*database, error) {
 		path := filepath.Join(folder, "bench.db")
 		d.address = "sqlite://" + path
 		d.remove = func() error {
-			for _, each := range []string{path, path + "-wal", path + "-shm", path + ".migrate.lock"} {
+			for _, each := range []string{path, path + "-wal", path + "-shm", path + ".migrate.lock", path + ".restore.lock"} {
 				_ = os.Remove(each) // there may be none
 			}
 			return nil

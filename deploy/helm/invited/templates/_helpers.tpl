@@ -63,6 +63,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}
 {{- fail "ingress.host is not set" -}}
 {{- end -}}
+{{- if and .Values.ingress.enabled (not (index $variables "INVITED_TRUSTED_PROXIES")) -}}
+{{- fail "env.INVITED_TRUSTED_PROXIES is not set: it is where the ingress controller connects from, which every client would share as its address otherwise" -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Variables of the server and of the Jobs, beside those of the Secret. */}}
