@@ -172,8 +172,8 @@ func checkSettings(c config.Config) (found []doctor.Finding) {
 	return found
 }
 
-// fewCharacters is the number of different characters below which a key was most likely typed: a random one of 32 in base64 has more
-// in all but one of a million cases.
+// fewCharacters is the number of different characters below which a key was most likely typed: a random one of 32 in base64 has
+// more in all but one of a million cases.
 const fewCharacters = 16
 
 func checkSecret(c config.Config) []doctor.Finding {

@@ -15,8 +15,8 @@ import (
 	"invited/internal/store"
 )
 
-// holdTimeout is how long `invited jobs hold` waits for what is being sent. It is longer than every attempt: what runs then is of a
-// process that died.
+// holdTimeout is how long `invited jobs hold` waits for what is being sent. It is longer than every attempt: what runs then is of
+// a process that died.
 const holdTimeout = 2 * time.Minute
 
 func (p Process) jobsCommand() *cobra.Command {
@@ -124,8 +124,8 @@ sign in by mail wait, too. The command returns when what was being sent is sent.
 		})
 }
 
-// waitForDeliveries returns when no process sends anything any more, at the latest after holdTimeout, and how many jobs are said to
-// be running then.
+// waitForDeliveries returns when no process sends anything any more, at the latest after holdTimeout, and how many jobs are said
+// to be running then.
 func waitForDeliveries(ctx context.Context, db *store.Store) (running int64, err error) {
 	if err := sleep(ctx, store.NoticeHold); err != nil {
 		return 0, err
@@ -189,9 +189,9 @@ Invitations stay as they are, say that they were not sent, and can be sent again
 	return release
 }
 
-// discardDeliveries drops what waits to be sent. Invitations are told first: a process that dies in between leaves jobs, which the
-// command finds when it is run again. Events that have no position yet, such as those of a restored database, get theirs first:
-// sends says whether there is a webhook for them.
+// discardDeliveries drops what waits to be sent. Invitations are told first: a process that dies in between leaves jobs, which
+// the command finds when it is run again. Events that have no position yet, such as those of a restored database, get theirs
+// first: sends says whether there is a webhook for them.
 func discardDeliveries(ctx context.Context, db *store.Store, sends bool, output io.Writer) error {
 	events := &lifecycle.Service{Store: db.Lifecycle()}
 	for found := true; found; { // a server may be at it, too

@@ -25,7 +25,8 @@ var anyUUID = regexp.MustCompile(`(?i)([0-9a-f]{8})-?[0-9a-f]{4}-?[0-9a-f]{4}-?[
 var anyApprovalToken = regexp.MustCompile(`v1\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}`)
 
 // maskUUIDs leaves the first eight digits of each uuid in an attribute. Whoever has the uuid or the link of an invitation
-// can accept it, and a reader of the log must not be able to. The ids of a request and of a trace admit nobody, may look like a uuid, and stay.
+// can accept it, and a reader of the log must not be able to. The ids of a request and of a trace admit nobody, may look like a
+// uuid, and stay.
 func maskUUIDs(_ []string, a slog.Attr) slog.Attr {
 	mask := func(text string) string {
 		return anyApprovalToken.ReplaceAllString(anyUUID.ReplaceAllString(text, "$1…"), "v1.…")

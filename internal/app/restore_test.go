@@ -13,8 +13,8 @@ import (
 	"invited/internal/systemtest/harness"
 )
 
-// A server is lost after a backup. What the backup knows as sent is not sent again; what it knows as waiting is for the operator to
-// decide.
+// A server is lost after a backup. What the backup knows as sent is not sent again; what it knows as waiting is for the operator
+// to decide.
 func TestRestore(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

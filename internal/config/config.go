@@ -44,8 +44,9 @@ type Config struct {
 	// SiteName is the name of the site in mails and on the pages. Default: invited.
 	SiteName string `env:"SITE_NAME" envDefault:"invited"`
 
-	// SecretKey signs approval tokens and computes sign-in codes. It has at least 32 characters and no comma. Default with SQLite: a
-	// generated key, see [Config.LoadSecret]. With PostgreSQL there is no default, because all servers must use the same key.
+	// SecretKey signs approval tokens and computes sign-in codes. It has at least 32 characters and no comma. Default with
+	// SQLite: a generated key, see [Config.LoadSecret]. With PostgreSQL there is no default, because all servers must use the
+	// same key.
 	SecretKey Secret `env:"SECRET_KEY"`
 
 	// SecretKeyFallbacks are former values of SecretKey: tokens that they signed still verify. Default: none.

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Connections have the options by which the kernel gives up a lost machine: for those that wait for it, and for those that are idle.
+// Connections have the options by which the kernel gives up a lost machine: for those that wait for it, and for those that are
+// idle.
 func TestSocketOptions(t *testing.T) {
 	t.Parallel()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

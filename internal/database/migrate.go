@@ -112,8 +112,8 @@ func (db *DB) Current(ctx context.Context) (bool, error) {
 	return !slices.ContainsFunc(all, func(each Migration) bool { return each.Applied == nil }), nil
 }
 
-// Versions returns the number of the last step that was applied, which a later version of this program may have added, and the number of
-// the last step that this program knows.
+// Versions returns the number of the last step that was applied, which a later version of this program may have added, and the
+// number of the last step that this program knows.
 func (db *DB) Versions(ctx context.Context) (applied, known int64, err error) {
 	all, err := db.Migrations(ctx)
 	if err != nil {

@@ -34,11 +34,13 @@ var (
 // beside are the endings of the files that SQLite keeps beside a database.
 var beside = []string{"-wal", "-shm", "-journal"}
 
-// replaceSuffix ends the name of the file that a process locks while it replaces the database, and that others share while they open it.
+// replaceSuffix ends the name of the file that a process locks while it replaces the database, and that others share while they
+// open it.
 const replaceSuffix = ".restore.lock"
 
-// unlessReplaced opens connections while nobody replaces the database at a path. A connection that was opened before and used after
-// would take the log of the new database for that of the old one, and destroy both. An open one has SQLite's own shared lock.
+// unlessReplaced opens connections while nobody replaces the database at a path. A connection that was opened before and used
+// after would take the log of the new database for that of the old one, and destroy both. An open one has SQLite's own shared
+// lock.
 type unlessReplaced struct {
 	driver.Connector
 	path string
@@ -147,8 +149,9 @@ type Claim struct {
 	Unreadable bool // there is a file that is no database, or a damaged one, which nobody can be kept out of
 }
 
-// ClaimFile keeps other processes out of the SQLite database at a path, where there may be none. A server that starts meanwhile waits
-// before it migrates, and any other process before it opens the database. ClaimFile returns ErrInUse where another process has the database open, such as a server that is idle.
+// ClaimFile keeps other processes out of the SQLite database at a path, where there may be none. A server that starts meanwhile
+// waits before it migrates, and any other process before it opens the database. ClaimFile returns ErrInUse where another process
+// has the database open, such as a server that is idle.
 //
 // The claim makes the database a single file: its log is written into it.
 func ClaimFile(ctx context.Context, path string) (_ *Claim, err error) {
@@ -195,8 +198,8 @@ func ClaimFile(ctx context.Context, path string) (_ *Claim, err error) {
 	}
 }
 
-// Replace puts a SQLite database that nobody has open in the place of the one that is claimed, and keeps that one at a path of the
-// same folder. There is one or the other at any time, also after a power cut.
+// Replace puts a SQLite database that nobody has open in the place of the one that is claimed, and keeps that one at a path of
+// the same folder. There is one or the other at any time, also after a power cut.
 func (c *Claim) Replace(with, kept string) error {
 	if info, err := os.Stat(with + "-wal"); err == nil && info.Size() > 0 {
 		return fmt.Errorf("%s is not a single file: its log could not be written into it", with)

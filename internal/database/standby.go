@@ -90,8 +90,8 @@ func (s *standby) read(ctx context.Context, f func(tx *gorm.DB) error) (done boo
 	return true, err
 }
 
-// connect runs f with a connection to the standby. The context of f's session ends soon after connect began, so that a standby that
-// hangs leaves time for the writer.
+// connect runs f with a connection to the standby. The context of f's session ends soon after connect began, so that a standby
+// that hangs leaves time for the writer.
 func (s *standby) connect(ctx context.Context, f func(tx *gorm.DB) error) error {
 	ctx, cancel := context.WithTimeout(ctx, standbyTimeout)
 	defer cancel()

@@ -16,8 +16,8 @@ const maxLookups = 10
 
 const letterAdvice = "Send a letter with --send-to to an address of yours elsewhere, and look for its line Authentication-Results."
 
-// CheckSender asks how the domain of the sender is set up: who may send for it (SPF), what receivers do with mails that pass no check
-// (DMARC), where bounces go (MX), and the key of a DKIM selector. Without a selector, nobody can look for the key.
+// CheckSender asks how the domain of the sender is set up: who may send for it (SPF), what receivers do with mails that pass no
+// check (DMARC), where bounces go (MX), and the key of a DKIM selector. Without a selector, nobody can look for the key.
 func CheckSender(ctx context.Context, resolver *net.Resolver, domain, selector string) (found []Finding) {
 	if isUnknown(ctx, resolver, domain) {
 		return append(found, wrong("Correct INVITED_MAIL_FROM, register the domain, or run this where its name is known.",
@@ -77,8 +77,8 @@ func findSPF(ctx context.Context, resolver *net.Resolver, domain string) Finding
 	return JudgeSPF(domain, records)
 }
 
-// JudgeSPF says what is wrong with the SPF record among the TXT records of a domain (RFC 7208). Whether the record admits the mail
-// server can't be seen here: mails may leave from other addresses than the one that takes them.
+// JudgeSPF says what is wrong with the SPF record among the TXT records of a domain (RFC 7208). Whether the record admits the
+// mail server can't be seen here: mails may leave from other addresses than the one that takes them.
 func JudgeSPF(domain string, records []string) Finding {
 	found := withTag(records, "v=spf1")
 	switch {
@@ -139,8 +139,8 @@ func findDMARC(ctx context.Context, resolver *net.Resolver, domain string) Findi
 	return JudgeDMARC(domain, at, records)
 }
 
-// JudgeDMARC says what is wrong with the DMARC record of a domain among the TXT records of _dmarc of the same domain or of the one
-// above it, at (RFC 7489).
+// JudgeDMARC says what is wrong with the DMARC record of a domain among the TXT records of _dmarc of the same domain or of the
+// one above it, at (RFC 7489).
 func JudgeDMARC(domain, at string, records []string) Finding {
 	found := withTag(records, "v=DMARC1")
 	switch {

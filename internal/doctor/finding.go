@@ -46,8 +46,8 @@ type Check struct {
 
 const defaultLimit = 10 * time.Second
 
-// Run runs all checks at once, and returns their findings in the order of the checks. A check that does not end within its limit is
-// a finding.
+// Run runs all checks at once, and returns their findings in the order of the checks. A check that does not end within its limit
+// is a finding.
 func Run(ctx context.Context, checks []Check) (all []Finding) {
 	found := make([][]Finding, len(checks))
 	var waiting sync.WaitGroup

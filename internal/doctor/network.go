@@ -29,8 +29,8 @@ func judgeCertificate(of string, ends, now time.Time) Finding {
 	return ok("The certificate of %s is valid until %s.", of, ends.Format(time.DateOnly))
 }
 
-// CheckEndpoint connects to the server of an address, which is a secret, and closes the connection without a request: what a webhook
-// does with requests is not known. The finding names the server alone.
+// CheckEndpoint connects to the server of an address, which is a secret, and closes the connection without a request: what a
+// webhook does with requests is not known. The finding names the server alone.
 func CheckEndpoint(ctx context.Context, what, address string, now time.Time) []Finding {
 	u, err := url.Parse(address)
 	if err != nil || u.Hostname() == "" {

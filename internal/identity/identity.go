@@ -13,8 +13,8 @@ import (
 )
 
 // Service has the use cases of signing in. A refusal is a *fault.Error: beside those that a method names,
-// fault.KindUnavailable where the database is out of reach or busy. Every field but Limits and SignIns must be set; EventsOf, SignOutUser and
-// SignInAs need the Store alone.
+// fault.KindUnavailable where the database is out of reach or busy. Every field but Limits and SignIns must be set; EventsOf,
+// SignOutUser and SignInAs need the Store alone.
 type Service struct {
 	Store  Store
 	Signer *token.Signer // computes codes
@@ -22,8 +22,8 @@ type Service struct {
 	// Lifetime is that of invitations: an address counts as invited until invitedFor after the invitation expired.
 	Lifetime time.Duration
 	Limits   fault.Limits // nil: nobody counts what is refused
-	// SignIns is called with the way and the result of each try to sign in; nil: no calls. Ways are code, issuer and demo; results
-	// are signed_in, refused, throttled and failed.
+	// SignIns is called with the way and the result of each try to sign in; nil: no calls. Ways are code, issuer and demo;
+	// results are signed_in, refused, throttled and failed.
 	SignIns func(way, result string)
 }
 

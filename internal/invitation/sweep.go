@@ -25,8 +25,8 @@ type sweepStep struct {
 
 // Sweep does what time and changes of the directory have made due: it ends invitations into removed scopes, records
 // expiries, tells the creators of both, sends invitations whose projects have started, and reminds invitees. Each is done once
-// for an invitation, however many sweeps run at once. In the end Sweep repairs the counts. Work that is left when ctx ends is left to the next sweep. Whether an
-// invitation is expired does not depend on a sweep.
+// for an invitation, however many sweeps run at once. In the end Sweep repairs the counts. Work that is left when ctx ends is
+// left to the next sweep. Whether an invitation is expired does not depend on a sweep.
 func (s *Service) Sweep(ctx context.Context) error {
 	steps := []*sweepStep{
 		{due: DueRemoval, decide: end},

@@ -67,8 +67,8 @@ type Config struct {
 	Sweep        time.Duration // between two sweeps; 0: 15 minutes
 	Poll         time.Duration // between two looks for new jobs; 0: 500 ms
 	Logger       *slog.Logger
-	// Observe is called with each attempt at a job: its kind, its result and the time that it took. Results are completed, failed,
-	// which is tried again, postponed and canceled. nil: no calls.
+	// Observe is called with each attempt at a job: its kind, its result and the time that it took. Results are completed,
+	// failed, which is tried again, postponed and canceled. nil: no calls.
 	Observe func(kind, result string, took time.Duration)
 	Tracer  *tracing.Tracer // nil: no traces
 }

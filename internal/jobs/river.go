@@ -116,7 +116,8 @@ var results = map[river.EventKind]string{
 	river.EventKindJobCancelled: "canceled",
 }
 
-// observe calls tell with each attempt at a job until stop is called. River drops attempts where tell is much slower than they are.
+// observe calls tell with each attempt at a job until stop is called. River drops attempts where tell is much slower than they
+// are.
 func observe(client *riverClient, tell func(kind, result string, took time.Duration)) (stop func()) {
 	attempts, stop := client.Subscribe(slices.Collect(maps.Keys(results))...)
 	go func() {

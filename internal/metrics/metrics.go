@@ -91,8 +91,8 @@ func (m *Metrics) Swept(done string, invitations int) {
 	m.swept.WithLabelValues(done).Add(float64(invitations))
 }
 
-// Handler returns a handler that answers every request with all metrics. Metrics that can't be collected are left out, and an error
-// is logged.
+// Handler returns a handler that answers every request with all metrics. Metrics that can't be collected are left out, and an
+// error is logged.
 func (m *Metrics) Handler(logger *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),

@@ -123,8 +123,8 @@ func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 var (
 	escape = regexp.MustCompile(`\\+[nrt]|\\+u00[0-9a-fA-F]{2}|%[0-9a-fA-F]{2}|\\+[^\pL\pN\\]`)
-	// wordEnd matches what an address can go on after anywhere, and signEnd the other signs that directory.ValidEmail admits before
-	// the @, with the word before them.
+	// wordEnd matches what an address can go on after anywhere, and signEnd the other signs that directory.ValidEmail admits
+	// before the @, with the word before them.
 	wordEnd = regexp.MustCompile(`[\pL\pN._+-]$`)
 	signEnd = regexp.MustCompile("([\\pL\\pN._+-]*)([!#$%&'*/=?^`{|}~]+)$")
 	inURL   = regexp.MustCompile(`://[^\s"<>]*[/?&=#]$`)

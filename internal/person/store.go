@@ -51,8 +51,8 @@ type Store interface {
 	Tables() []string
 	// ExportTable calls f with each row of a table that is about a person, that one of the person's users made, or that has the
 	// address in a text: of the first kind without secrets, of the second without what is about others, and of the third with
-	// the key and the text alone. The uuid of an invitation to somebody else, which can be its link, is in none. It keeps a bounded
-	// number of rows in memory.
+	// the key and the text alone. The uuid of an invitation to somebody else, which can be its link, is in none. It keeps a
+	// bounded number of rows in memory.
 	ExportTable(ctx context.Context, p Person, table string, f func(Row) error) error
 
 	// EraseInvitations writes what decide returns for invitations to the address, at most limit, and empties what else these

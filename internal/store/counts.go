@@ -80,8 +80,8 @@ func (s *Store) writeTogether(ctx context.Context, begun func(*gorm.DB) error, f
 	})
 }
 
-// RepairCounts implements invitation.Store and waldur.Store. A statement sees rows and counts as of one moment, and every other transaction changes
-// both or neither, so what they differ by stays the same until it is added.
+// RepairCounts implements invitation.Store and waldur.Store. A statement sees rows and counts as of one moment, and every other
+// transaction changes both or neither, so what they differ by stays the same until it is added.
 func (s *Store) RepairCounts(ctx context.Context) error {
 	var wrong bool
 	err := s.read(ctx, func(tx *Tx) error {

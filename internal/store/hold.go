@@ -54,8 +54,8 @@ func (s *Store) ReleaseDeliveries(ctx context.Context) error {
 	})
 }
 
-// HeldSince returns since when deliveries are held; the zero time: they are not. It returns fault.KindUnavailable where the database
-// can't be reached.
+// HeldSince returns since when deliveries are held; the zero time: they are not. It returns fault.KindUnavailable where the
+// database can't be reached.
 func (s *Store) HeldSince(ctx context.Context) (since time.Time, err error) {
 	err = s.read(ctx, func(tx *Tx) error {
 		var found []time.Time
@@ -123,8 +123,8 @@ func (s *Store) RunningDeliveries(ctx context.Context) (count int64, err error) 
 // A Mark is a moment in the order of deliveries: the highest id of a job and the last position of an event by then.
 type Mark struct{ Job, Position int64 }
 
-// Mark returns this moment. Events that have no position yet are after it. Who gives positions at this moment is waited for, so that
-// the jobs of all events up to the mark are up to it, too.
+// Mark returns this moment. Events that have no position yet are after it. Who gives positions at this moment is waited for, so
+// that the jobs of all events up to the mark are up to it, too.
 func (s *Store) Mark(ctx context.Context) (m Mark, err error) {
 	err = s.Write(ctx, func(db *gorm.DB, now time.Time) error {
 		tx := &Tx{db: db, engine: s.DB, now: now}
@@ -154,9 +154,9 @@ func (s *Store) WaitingInvitations(ctx context.Context, until Mark) (found []inv
 	return found, err
 }
 
-// CancelDeliveries ends the jobs that send something and are not done, and gives up the events that wait for the webhook, both up to
-// a mark. It returns how many those are. A job that runs is not stopped. Where an event after the mark shares the job of one before
-// it, the next sweep writes another job.
+// CancelDeliveries ends the jobs that send something and are not done, and gives up the events that wait for the webhook, both up
+// to a mark. It returns how many those are. A job that runs is not stopped. Where an event after the mark shares the job of one
+// before it, the next sweep writes another job.
 func (s *Store) CancelDeliveries(ctx context.Context, until Mark) (jobs, events int64, err error) {
 	err = s.Write(ctx, func(db *gorm.DB, now time.Time) error {
 		tx := &Tx{db: db, engine: s.DB, now: now}

@@ -70,7 +70,8 @@ func TestOldEventsAreDeleted(t *testing.T) {
 		require.Equal(t, 1, e.count("SELECT count(*) FROM group_invitation_events"))
 		require.Zero(t, e.count("SELECT count(*) FROM event_deliveries WHERE state = 'sent'"))
 
-		// What waited is deleted as soon as it was sent, and what had no position as soon as it has been. No position comes again.
+		// What waited is deleted as soon as it was sent, and what had no position as soon as it has been. No position comes
+		// again.
 		finish(waiting)
 		_, err := s.AssignPositions(t.Context(), false)
 		require.NoError(t, err)

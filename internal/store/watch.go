@@ -14,8 +14,8 @@ type QueuedJobs struct {
 	Overdue     time.Duration // for how long the oldest of them could have run; at most 0: none could yet, or they run
 }
 
-// QueuedJobs returns the jobs that are not done, for an operator who watches the queue. It returns fault.KindUnavailable where the
-// database can't be reached.
+// QueuedJobs returns the jobs that are not done, for an operator who watches the queue. It returns fault.KindUnavailable where
+// the database can't be reached.
 func (s *Store) QueuedJobs(ctx context.Context) (found []QueuedJobs, err error) {
 	// Both engines compare with their own clock, as the queue does.
 	age := "(julianday('now') - julianday(min(scheduled_at))) * 86400"
@@ -45,8 +45,8 @@ func (s *Store) DiscardedJobs(ctx context.Context) (count int64, err error) {
 	return count, err
 }
 
-// InvitationsByState returns the number of invitations in each state. An invitation that has ended counts as what it was until the
-// sweep has seen it. It returns fault.KindUnavailable where the database can't be reached.
+// InvitationsByState returns the number of invitations in each state. An invitation that has ended counts as what it was until
+// the sweep has seen it. It returns fault.KindUnavailable where the database can't be reached.
 func (s *Store) InvitationsByState(ctx context.Context) (found map[string]int64, err error) {
 	found = map[string]int64{}
 	err = s.read(ctx, func(tx *Tx) error {

@@ -123,8 +123,8 @@ func (c *cluster) newNode(i int) *clusterNode {
 	return n
 }
 
-// patroniConfig is that of docs/operation.md with shorter times, and without a watchdog, which a test machine lacks. loop_wait + 2 *
-// retry_timeout must not be more than ttl.
+// patroniConfig is that of docs/operation.md with shorter times, and without a watchdog, which a test machine lacks. loop_wait +
+// 2 * retry_timeout must not be more than ttl.
 const patroniConfig = `scope: invited
 name: %[1]s
 restapi: {listen: "%[2]s:8008", connect_address: "%[2]s:8008"}

@@ -34,8 +34,8 @@ var methods = []string{
 	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
 }
 
-// Handler returns a handler that begins a span for each request, in the trace that the request's traceparent names, except for the
-// probes of a load balancer. The span has no path: paths hold the secrets of links.
+// Handler returns a handler that begins a span for each request, in the trace that the request's traceparent names, except for
+// the probes of a load balancer. The span has no path: paths hold the secrets of links.
 func (t *Tracer) Handler(next http.Handler) http.Handler {
 	if t == nil {
 		return next

@@ -12,8 +12,8 @@ import (
 // A Span is a part of a trace that is going on.
 type Span struct{ span trace.Span }
 
-// Start begins a part of the trace of ctx. Without a trace it costs nothing. attributes are names and values in turns. The names of
-// spans and attributes are those of OpenTelemetry's conventions where they have one.
+// Start begins a part of the trace of ctx. Without a trace it costs nothing. attributes are names and values in turns. The names
+// of spans and attributes are those of OpenTelemetry's conventions where they have one.
 func Start(ctx context.Context, name string, attributes ...string) (context.Context, Span) {
 	return start(ctx, trace.SpanKindInternal, name, attributes)
 }
@@ -51,7 +51,8 @@ func (s Span) End(failure string) {
 	s.span.End()
 }
 
-// Record adds a part that is over, in which this process asked another one, to the trace of ctx. Without a trace, and where nobody reads the trace, it costs nothing.
+// Record adds a part that is over, in which this process asked another one, to the trace of ctx. Without a trace, and where
+// nobody reads the trace, it costs nothing.
 func Record(ctx context.Context, name string, began time.Time, took time.Duration, failure string, attributes ...string) {
 	parent := trace.SpanFromContext(ctx)
 	if !parent.IsRecording() {

@@ -37,9 +37,9 @@ var errEventsDeleted = errors.New("INVITED_EVENTS_RETENTION has deleted events h
 	" here: import before events are deleted, or into an empty database")
 
 // Run imports what the transaction finds in Waldur's database; see the package's documentation. It returns an error for people
-// where the database is not Waldur's, or where events were deleted here, directory.ErrConflict where attempts at a batch have conflicted with others, and
-// fault.KindUnavailable where our database is busy or can't be reached. After an error, the batches before it are written, and
-// the report counts them.
+// where the database is not Waldur's, or where events were deleted here, directory.ErrConflict where attempts at a batch have
+// conflicted with others, and fault.KindUnavailable where our database is busy or can't be reached. After an error, the batches
+// before it are written, and the report counts them.
 func (i Import) Run(ctx context.Context, tx *sql.Tx) (Report, error) {
 	r := &run{
 		Import: i, report: newReport(), analyzed: map[Kind]int{}, users: set{}, erased: set{}, scopes: set{}, roles: map[uuid.UUID]directory.Role{},

@@ -205,8 +205,8 @@ func (r *run) decideTokens(b *batch, users []userRow) (func(Tx) error, error) {
 	}, nil
 }
 
-// compareTokens returns those of the tokens of users that are to be saved, and those of them that are new. reasons has why a token
-// that is not here is left.
+// compareTokens returns those of the tokens of users that are to be saved, and those of them that are new. reasons has why a
+// token that is not here is left.
 func (r *run) compareTokens(
 	b *batch, rows []userRow, tokens []directory.APIToken, reasons, digests []string,
 ) (save, isNew []directory.APIToken, err error) {

@@ -34,8 +34,8 @@ type Config struct {
 	PublicURL   *url.URL // the base of every link and redirect, ending in a slash
 	SiteName    string
 	Logger      *slog.Logger
-	// Observe is called with each response: the page's method and path with the names of its variables, the status, and the time that
-	// it took. nil: no calls.
+	// Observe is called with each response: the page's method and path with the names of its variables, the status, and the time
+	// that it took. nil: no calls.
 	Observe  func(ctx context.Context, page string, status int, took time.Duration)
 	ClientIP func(*http.Request) string
 	Next     http.Handler // serves every path that has no page
