@@ -4,14 +4,14 @@ import (
 	"context"
 )
 
-// Diagnosis is what an operator has to know of a database.
+// A Diagnosis describes a database to an operator.
 type Diagnosis struct {
 	Version  string             // of the engine, with its name
 	Damage   string             // of a SQLite file; "" where its pages do not contradict each other
 	Postgres *PostgresDiagnosis // nil on SQLite
 }
 
-// PostgresDiagnosis is what an operator has to know of a PostgreSQL server, seen with the role of this program.
+// A PostgresDiagnosis describes a PostgreSQL server to an operator, as the role of this program sees it.
 type PostgresDiagnosis struct {
 	HasTrigrams    bool // the extension pg_trgm is there
 	MayCreate      bool // the role may create tables in the schema

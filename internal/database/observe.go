@@ -129,7 +129,7 @@ func observedConnector(connector driver.Connector, o Options, pool string) (driv
 	return wrapped.(driver.DriverContext).OpenConnector("") //nolint:forcetypeassert // connectorDriver implements it
 }
 
-// connectorDriver is a driver with one connector, which is what sqlmw wraps.
+// connectorDriver is a driver with one connector: sqlmw wraps drivers.
 type connectorDriver struct{ driver.Connector }
 
 // Open implements driver.Driver.

@@ -31,7 +31,7 @@ func TestStatementsAreNamed(t *testing.T) {
 	}
 }
 
-// BenchmarkObserve is what it costs a statement on SQLite that somebody observes it.
+// BenchmarkObserve measures what an observer costs a statement on SQLite.
 func BenchmarkObserve(b *testing.B) {
 	for name, observe := range map[string]func(context.Context, Statement){
 		"nobody": nil, "somebody": func(context.Context, Statement) {},

@@ -91,7 +91,7 @@ func JudgeClock(ahead time.Duration) Finding {
 	return ok("This machine's clock is %s off the database's.", off)
 }
 
-// Queue is what waits in the queue.
+// A Queue describes the jobs that wait.
 type Queue struct {
 	HeldSince time.Time     // zero: deliveries are not held
 	Oldest    time.Duration // for how long the oldest waiting job could have run

@@ -17,7 +17,7 @@ const (
 	Wrong Level = "wrong" // the server does not do a part of its work, or will not before long
 )
 
-// Finding is what a check has found.
+// A Finding is the result of a check.
 type Finding struct {
 	Check   string `json:"check"` // the name of the check
 	Level   Level  `json:"level"`

@@ -32,7 +32,7 @@ const (
 	queueFailure                   // why attempts at a job failed: forgotten where the address is in it
 )
 
-// personColumn is what a column keeps.
+// A personColumn says which kind of text a column keeps.
 type personColumn struct {
 	kind columnKind
 	of   string              // the column with the user of aUsername and aName, and the source of derived

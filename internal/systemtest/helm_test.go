@@ -239,7 +239,7 @@ func escaped(value string) string {
 	return strings.NewReplacer(`\`, `\\`, ",", `\,`, "{", `\{`, "}", `\}`, "[", `\[`, "]", `\]`).Replace(value)
 }
 
-// object is what the tests read of a manifest.
+// An object has the fields of a manifest that the tests read.
 type object struct {
 	Kind     string
 	Metadata struct {

@@ -15,7 +15,7 @@ import (
 	"invited/internal/systemtest/harness"
 )
 
-// surroundings is what docs/production.md says that it finds: names, an authority with its certificates, and a mail relay.
+// surroundings makes what docs/production.md presumes: names, an authority with its certificates, and a mail relay.
 const surroundings = `
 echo 127.0.0.1 localhost invitations.example db.example relay.example >>/etc/hosts
 mkdir -m 0700 /root/certificates

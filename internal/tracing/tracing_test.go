@@ -90,7 +90,7 @@ func TestMethodsOfSpans(t *testing.T) {
 	require.Len(t, ended[0].Attributes(), 1, "the path is none of them")
 }
 
-// BenchmarkOff is what a part of a request costs where traces are off.
+// BenchmarkOff measures a part of a request where traces are off.
 func BenchmarkOff(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
@@ -99,7 +99,7 @@ func BenchmarkOff(b *testing.B) {
 	}
 }
 
-// BenchmarkRecord is what a statement's span costs the request that waits for the statement.
+// BenchmarkRecord measures the span of a statement, for which the request waits.
 func BenchmarkRecord(b *testing.B) {
 	provider := sdk.NewTracerProvider(sdk.WithBatcher(tracetest.NewNoopExporter()))
 	ctx, span := provider.Tracer("test").Start(b.Context(), "request")

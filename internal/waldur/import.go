@@ -106,7 +106,7 @@ type run struct {
 	pending   map[requester]uuid.UUID // exclusive pending requests so far
 }
 
-// batch is what becomes of some rows. It counts once they are written.
+// A batch has the results of some rows, which count once the rows are written.
 type batch struct {
 	tx     Tx
 	counts map[Kind]Count
