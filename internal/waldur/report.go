@@ -58,7 +58,7 @@ type Report struct {
 	notes map[noteKey]*noted
 }
 
-// noteKey is what the notes of a report are gathered by.
+// A noteKey groups the notes of a report.
 type noteKey struct {
 	kind   Kind
 	isLeft bool
