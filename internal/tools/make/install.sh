@@ -5,7 +5,8 @@ set -eu
 
 : "${GO:=go}"
 package=$1 version=$2
-name=${package##*/}
+name=${package%/v[0-9]} # as Go names the command of a module's root
+name=${name##*/}
 test -x "build/bin/$name-$version" && exit
 echo "Building $name $version into build/bin, once: takes some minutes at most"
 mkdir -p build/bin
