@@ -26,6 +26,10 @@ export MAINTAINER
 # The versions of the contract are tags as well, of another form.
 GORELEASER_CURRENT_TAG=$(git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null || true)
 if [ -n "$GORELEASER_CURRENT_TAG" ]; then export GORELEASER_CURRENT_TAG; else unset GORELEASER_CURRENT_TAG; fi
+# GoReleaser names no commit where git knows no remote, though nothing is uploaded.
+if ! git ls-remote --get-url >/dev/null 2>&1; then
+  export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=remote.origin.url GIT_CONFIG_VALUE_0=.
+fi
 "$goreleaser" release --clean --parallelism 2 --skip "$skip" "$@"
 echo
 (cd build/release && sha256sum --check --quiet SHA256SUMS && ls -1 ./*.tar.gz ./*.deb ./*.json SHA256SUMS*)
