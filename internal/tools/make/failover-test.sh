@@ -12,5 +12,5 @@ set -eu
 namespace="unshare --net"
 [ "$(id -u)" = 0 ] || namespace="unshare --user --map-current-user --keep-caps --net"
 $namespace true || { echo "the tests need root, or the right to make network namespaces" >&2; exit 1; }
-echo "Killing, cutting off and pausing the writer of a PostgreSQL cluster: takes about 20 minutes"
+echo "Killing, cutting off and pausing the writer of a PostgreSQL cluster: takes about 13 minutes"
 exec "$GO" test -tags failover -exec "$namespace" -run '^TestFailover' -v -count=1 -timeout 60m "$@" ./internal/systemtest
