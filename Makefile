@@ -133,14 +133,15 @@ gateway-test: go ## run nginx and Caddy in front of two replicas, FORM=short (1 
 gateway-check: go ## check the other gateways' configurations against their schemas and the contract
 	@cd deploy/gateway/check && $(GO) vet . && $(GO) mod tidy -diff && $(GO) test -count=1 $(ARGS) .
 
-metrics-check: ## check the alerts for Prometheus and try them, with promtool
+metrics-check: go ## check the alerts with promtool, and have Prometheus read two replicas and answer the dashboard's queries
 	@$(SCRIPTS)/metrics-check.sh
+	@$(POSTGRES) $(GO) test -tags prometheus -run '^TestPrometheus$$' -count=1 $(ARGS) ./internal/app
 
 pgbouncer-test: go ## run two replicas with PgBouncer in front of the database, in each of its modes
 	@echo "Running two replicas with PgBouncer in front of the database"
 	@$(POSTGRES) $(GO) test -tags pgbouncer -run '^TestPgBouncer' -count=1 $(ARGS) ./internal/systemtest/...
 
-failover-test: go ## take the writer away from a PostgreSQL cluster under Patroni, in several ways (20 minutes)
+failover-test: go ## take the writer away from a PostgreSQL cluster under Patroni, in several ways (13 minutes)
 	@$(SCRIPTS)/failover-test.sh $(ARGS)
 
 pgbackrest-test: go ## set a database back to the moment before an accident with pgBackRest
