@@ -185,7 +185,7 @@ contract-tag: go ## record openapi.yaml as the version that later ones are compa
 contract-test: go ## test the comparison, the mock's examples and the import into Kong
 	@internal/tools/contract/test.sh
 
-schemathesis: build ## fuzz the server against openapi.yaml, FORM=short (some 5 minutes) or full (twenty times the requests)
+schemathesis: build ## fuzz the server against openapi.yaml, FORM=short (some 3 minutes) or full (many more requests, and others each time)
 	@$(POSTGRES) internal/tools/contract/schemathesis/run.sh $(FORM)
 
 mock: ## serve the examples of openapi.yaml on 127.0.0.1:4010, for front ends

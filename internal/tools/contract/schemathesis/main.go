@@ -3,7 +3,7 @@
 //	go run ./internal/tools/contract/schemathesis -postgres URL [-full]
 //
 // In the short form, each database has one persona who may do nearly everything and one who may do little. In the full form, each
-// has all four, each persona sends ten times as many requests, and some of them follow from the answers to others.
+// has all four, each persona sends many more requests, and some of them follow from the answers to others.
 // It provides a directory, invitations, approval tokens, group invitations and permission requests that exist, so that requests
 // get past "not found". It fails where an operation never succeeded for a persona that may use it, where a response does not
 // match the contract, and where the server's log has an error. run.sh installs Schemathesis into a virtual environment.
@@ -124,7 +124,7 @@ func main() {
 	postgres := flag.String("postgres", "", "`URL` of a PostgreSQL server where databases may be created")
 	flag.StringVar(&r.invited, "invited", "build/invited", "the server's `program`")
 	flag.StringVar(&r.dir, "dir", "build/contract/schemathesis", "the `folder` where Schemathesis is installed, and where reports are written")
-	flag.BoolVar(&r.full, "full", false, "send ten times as many requests, and other requests each time")
+	flag.BoolVar(&r.full, "full", false, "send many more requests, and other requests each time")
 	only := flag.String("persona", "", "only this `persona`")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -255,7 +255,7 @@ func (r *runner) fuzzAs(ctx context.Context, s *server, p persona, approvals, re
 	} else {
 		// The same requests each time: a change fails because of the change, and not by chance. The stateful phase is left out: it
 		// sends 1 in 40 of all requests, and in some runs takes all the memory of a machine.
-		args = append(args, "--phases", "examples,coverage,fuzzing", "--max-examples", "30", "--seed", "1", "--no-shrink")
+		args = append(args, "--phases", "examples,coverage,fuzzing", "--max-examples", "10", "--seed", "1", "--no-shrink")
 	}
 	hooks, err := filepath.Abs("internal/tools/contract/schemathesis")
 	if err != nil {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fuzzes the server with Schemathesis, which it installs into build/contract unless it is there: "run.sh [short|full]". The
-# short form takes some 10 minutes and repeats the same requests each time. The full form sends ten times as many requests, and
-# other requests each time. Needs build/invited and INVITED_TEST_POSTGRES_URL. Run it in the root of the repository.
+# short form takes some 3 minutes and repeats the same requests each time. The full form sends many more requests, and other
+# requests each time. Needs build/invited and INVITED_TEST_POSTGRES_URL. Run it in the root of the repository.
 set -eu
 
 from=internal/tools/contract/schemathesis
