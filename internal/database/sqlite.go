@@ -57,7 +57,7 @@ func openSQLite(o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the database file can't be opened: %w", err)
 	}
-	connector = unlessReplaced{connector, path}
+	connector = compiledOnce{unlessReplaced{connector, path}}
 	if o.Driver != nil {
 		connector = o.Driver(connector)
 	}
