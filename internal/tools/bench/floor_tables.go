@@ -54,7 +54,7 @@ func (i *invitation) expires() time.Time {
 }
 
 func (i *invitation) stateAt(now time.Time) string {
-	if (i.state == "pending" || i.state == "project") && !now.Before(i.expires()) {
+	if slices.Contains([]string{"requested", "project", "pending"}, i.state) && !now.Before(i.expires()) {
 		return "expired"
 	}
 	return i.state
