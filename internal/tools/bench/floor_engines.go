@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"net/url"
 	"strings"
 	"sync"
@@ -59,11 +60,15 @@ func (e postgresEngine) create(ctx context.Context, i *invitation, arguments []a
 	}
 	done, err := e.pool.Exec(ctx, "WITH made AS ("+insertInvitation+` RETURNING uuid, created, state, email, role_uuid, created_by_uuid),
 		noted AS (`+insertEvent+` SELECT uuid, created, 'created', created_by_uuid, $17::text, $18::text, '', state, email, role_uuid,
-			$19::text, 'Scheduled', '', '', '', '', '' FROM made)
-		INSERT INTO river_job (args, kind, max_attempts) SELECT $20::jsonb, 'deliver_invitation', 30000 FROM made`,
-		append(arguments, job(i))...)
+			$19::text, 'Scheduled', '', '', '', '', '' FROM made),
+		counted AS (`+countPending+` FROM made WHERE shard = $20)
+		INSERT INTO river_job (args, kind, max_attempts) SELECT $21::jsonb, 'deliver_invitation', 30000 FROM made`,
+		append(arguments, shard(), job(i))...)
 	return done.RowsAffected() == 1, err
 }
+
+// shard returns the shard of invitation_counts that a transaction counts in.
+func shard() int { return rand.IntN(32) } //nolint:gosec // the choice is not secret
 
 func job(i *invitation) string { return `{"invitation": "` + i.uuid.String() + `", "delivery": 0}` }
 
@@ -74,9 +79,10 @@ func (e postgresEngine) accept(ctx context.Context, arguments []any) (done, held
 	tag, err := e.pool.Exec(ctx, "WITH taken AS ("+takeInvitation+` RETURNING i.uuid, i.role_uuid, i.scope_uuid, i.created_by_uuid,
 			i.email, i.execution_state, i.error_message, r.name),
 		noted AS (`+insertEvent+` SELECT uuid, $6::timestamptz, 'accepted', $5::uuid, $7::text, $8::text, 'pending', 'accepted', email,
-			role_uuid, name, execution_state, error_message, '', '', '', '' FROM taken)
+			role_uuid, name, execution_state, error_message, '', '', '', '' FROM taken),
+		counted AS (`+countAccepted+` FROM taken WHERE shard = $9)
 		INSERT INTO memberships (uuid, user_uuid, role_uuid, scope_uuid, created_by_uuid, created)
-		SELECT $4::uuid, $5::uuid, role_uuid, scope_uuid, created_by_uuid, $6::timestamptz FROM taken`, arguments...)
+		SELECT $4::uuid, $5::uuid, role_uuid, scope_uuid, created_by_uuid, $6::timestamptz FROM taken`, append(arguments, shard())...)
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && refused.Code == uniqueViolation {
 		return false, true, nil
@@ -103,7 +109,7 @@ func openSQLiteEngine(ctx context.Context, path string) (engine, error) {
 		return nil, err
 	}
 	e.writes.SetMaxOpenConns(1)
-	for _, text := range []string{insertInvitation, takeInvitation, sqliteJob, sqliteEvent, sqliteMembership} {
+	for _, text := range []string{insertInvitation, takeInvitation, sqliteJob, sqliteEvent, sqliteMembership, sqliteCountPending, sqliteCountAccepted} {
 		if e.writing[text], err = e.writes.PrepareContext(ctx, numbered(text)); err != nil {
 			return nil, err
 		}
@@ -195,6 +201,9 @@ func (e sqliteEngine) create(ctx context.Context, i *invitation, arguments []any
 		if err == nil {
 			_, err = do(sqliteJob, job(i))
 		}
+		if err == nil {
+			_, err = do(sqliteCountPending, 0)
+		}
 		return err == nil, err
 	})
 }
@@ -205,6 +214,8 @@ const (
 		i.error_message, '', '', '', '' FROM invitations i JOIN roles r ON r.uuid = i.role_uuid WHERE i.uuid = $1`
 	sqliteMembership = `INSERT INTO memberships (uuid, user_uuid, role_uuid, scope_uuid, created_by_uuid, created)
 		SELECT $2, $3, role_uuid, scope_uuid, created_by_uuid, $4 FROM invitations WHERE uuid = $1`
+	sqliteCountPending  = countPending + " WHERE shard = $1"
+	sqliteCountAccepted = countAccepted + " WHERE shard = $1"
 )
 
 func (e sqliteEngine) accept(ctx context.Context, arguments []any) (done, held bool, err error) {
@@ -215,6 +226,9 @@ func (e sqliteEngine) accept(ctx context.Context, arguments []any) (done, held b
 		_, err := do(sqliteMembership, arguments[0], arguments[3], arguments[4], arguments[5])
 		if err == nil {
 			_, err = do(sqliteEvent, arguments[0], arguments[5], "accepted", arguments[4], arguments[6], arguments[7], "pending")
+		}
+		if err == nil {
+			_, err = do(sqliteCountAccepted, 0)
 		}
 		return err == nil, err
 	})

@@ -273,6 +273,8 @@ const (
 		WHERE i.uuid = $1 AND i.state = 'pending' AND s.uuid = i.scope_uuid AND c.uuid = i.customer_uuid AND r.uuid = i.role_uuid
 		AND r.is_active AND NOT s.is_removed AND NOT c.is_removed AND (i.civil_number = '' OR i.civil_number = $2)
 		AND (i.created > $3 OR s.start_date > $3)`
+	countPending  = `UPDATE invitation_counts SET pending = pending + 1`
+	countAccepted = `UPDATE invitation_counts SET pending = pending - 1, accepted = accepted + 1`
 )
 
 // create writes an invitation, its event and its job in one transaction. It returns false where another invitation is open.

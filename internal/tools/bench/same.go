@@ -23,6 +23,9 @@ func pagesOf(r request) []request {
 // ofItsOwn matches the values that differ between new invitations.
 var ofItsOwn = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|20\d\d-[^"]*Z|new\.[^@]*@`)
 
+// sums are the counts that change with a create and an accept.
+var sums = []string{"SELECT SUM(pending) FROM invitation_counts", "SELECT SUM(accepted) FROM invitation_counts"}
+
 // sameWrites returns an error where the two servers write different rows.
 func sameWrites(ctx context.Context, d *database, ours, theirs *client) error {
 	const invitations = 2
@@ -31,6 +34,14 @@ func sameWrites(ctx context.Context, d *database, ours, theirs *client) error {
 	}
 	var said, left [2]string
 	for i, each := range []*client{ours, theirs} {
+		var before []int
+		for _, sum := range sums {
+			n, err := d.count(ctx, sum)
+			if err != nil {
+				return err
+			}
+			before = append(before, n)
+		}
 		state := &writing{run: fmt.Sprint(i), offers: invitations}
 		state.taken.Store(int64(i))
 		for _, next := range []func() (request, bool){
@@ -64,6 +75,13 @@ func sameWrites(ctx context.Context, d *database, ours, theirs *client) error {
 				return err
 			}
 			left[i] += fmt.Sprintf("%d: %s\n", n, query)
+		}
+		for s, sum := range sums {
+			n, err := d.count(ctx, sum)
+			if err != nil {
+				return err
+			}
+			left[i] += fmt.Sprintf("%+d: %s\n", n-before[s], sum)
 		}
 		if i == 0 {
 			// The floor starts from the same rows as the server did, and must end with the same rows.
