@@ -191,14 +191,6 @@ func (e env) newExample(ctx context.Context, b block, address, file string) (*ex
 	if x.op.ends == "accepted" {
 		x.email = live.Email(user)
 	}
-	oldMails := map[string]bool{}
-	mails, err := e.mails()
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range mails {
-		oldMails[file] = true
-	}
 	id, err := e.prepare(ctx, x.op, x.email)
 	if err != nil {
 		return nil, err
@@ -220,7 +212,7 @@ func (e env) newExample(ctx context.Context, b block, address, file string) (*ex
 		values[anyUUID], values[anyScope], values[anyEmail] = live.Role, e.server.Scope, x.email
 	}
 	if x.op.tokenPage != "" {
-		if values[anySigned], err = e.approvalToken(ctx, x.op.tokenPage, oldMails); err != nil {
+		if values[anySigned], err = e.approvalToken(ctx, x.op.tokenPage, x.email); err != nil {
 			return nil, err
 		}
 	}

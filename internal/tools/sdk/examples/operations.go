@@ -184,8 +184,9 @@ func (e env) find(ctx context.Context, email string) (uuid.UUID, error) {
 	return (*list.JSON200)[0].UUID, nil
 }
 
-// approvalToken waits for a new mail to staff, one that is not in oldMails, and returns the token in its link to a page.
-func (e env) approvalToken(ctx context.Context, page string, oldMails map[string]bool) (string, error) {
+// approvalToken waits for a mail to staff about the invitation of an address, and returns the token in its link to a page. A mail
+// can be about several invitations: the links of each follow its address.
+func (e env) approvalToken(ctx context.Context, page, email string) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
 	link := regexp.MustCompile("/" + page + `/([^/\s]+)/`)
@@ -197,14 +198,12 @@ func (e env) approvalToken(ctx context.Context, page string, oldMails map[string
 			return "", err
 		}
 		for _, file := range files {
-			if oldMails[file] {
-				continue
-			}
 			text, err := plainText(file)
 			if err != nil {
 				return "", fmt.Errorf("%s: %w", file, err)
 			}
-			if found := link.FindStringSubmatch(text); found != nil {
+			_, about, _ := strings.Cut(text, email)
+			if found := link.FindStringSubmatch(about); found != nil {
 				return found[1], nil
 			}
 		}
