@@ -63,30 +63,26 @@ func TestStatementsAreCompiledOnce(t *testing.T) {
 func TestOneStatementIsUsedTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	conn := openCompiledOnce(t)
-	tx, err := conn.BeginTx(t.Context(), nil)
-	require.NoError(t, err)
-	const all = "SELECT id FROM notes WHERE id >= ? ORDER BY id"
-	outer, err := tx.QueryContext(t.Context(), all, 1)
-	require.NoError(t, err)
 	var pairs []string
-	for outer.Next() {
-		var left int
-		require.NoError(t, outer.Scan(&left))
-		inner, err := tx.QueryContext(t.Context(), all, left)
-		require.NoError(t, err)
-		for inner.Next() {
-			var right int
-			require.NoError(t, inner.Scan(&right))
-			pairs = append(pairs, fmt.Sprint(left, right))
-		}
-		require.NoError(t, inner.Err())
-		require.NoError(t, inner.Close())
-	}
-	require.NoError(t, outer.Err())
-	require.NoError(t, outer.Close())
-	require.NoError(t, tx.Commit())
+	eachID(t, conn, 1, func(left int) {
+		eachID(t, conn, left, func(right int) { pairs = append(pairs, fmt.Sprint(left, right)) })
+	})
 	require.Equal(t, []string{"1 1", "1 2", "1 3", "2 2", "2 3", "3 3"}, pairs)
 	require.Equal(t, 1, idle(t, conn))
+}
+
+// eachID calls f for each note from an id on, while the query runs.
+func eachID(t *testing.T, conn *sql.Conn, from int, f func(id int)) {
+	t.Helper()
+	rows, err := conn.QueryContext(t.Context(), "SELECT id FROM notes WHERE id >= ? ORDER BY id", from)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, rows.Close()) }()
+	for rows.Next() {
+		var id int
+		require.NoError(t, rows.Scan(&id))
+		f(id)
+	}
+	require.NoError(t, rows.Err())
 }
 
 // A statement that failed, or whose table was changed by a migration, works again.
