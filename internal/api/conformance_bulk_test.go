@@ -673,7 +673,15 @@ func TestManyLargeBulkInvitations(t *testing.T) { //nolint:paralleltest // what 
 	most := <-peak
 	t.Logf("statuses %v, and at most %d MiB, garbage included", count, most>>20)
 	require.Equal(t, 40, count[200]+count[400]+count[429]+count[503])
-	require.NotZero(t, count[200]+count[400], "one of them is done")
+	require.NotZero(t, count[200]+count[400], "what is not refused is read to its end")
 	require.Less(t, most, uint64(1<<30))
+	alone := map[int]int{}
+	for _, body := range bodies {
+		status, err := discardAnswer(e.server.Client(), e.newRequest("POST", bulks+"?dry_run=true", "owner", body))
+		require.NoError(t, err)
+		alone[status]++
+	}
+	require.NotZero(t, alone[200])
+	require.Equal(t, len(bodies), alone[200]+alone[400], "whoever was refused is served afterwards: %v", alone)
 	e.request("POST", bulks+"?dry_run=true", "owner", map[string]any{"rows": []any{map[string]any{}}}).report()
 }
