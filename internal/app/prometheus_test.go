@@ -4,12 +4,14 @@ package app_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -52,18 +54,17 @@ func TestPrometheus(t *testing.T) {
 		return len(waiting) == 0
 	}, func() string { return strings.Join(waiting, "\n") })
 
-	var found struct {
-		Groups []struct {
-			Rules []struct{ Name, Health, State, LastError string }
-		}
-	}
-	harness.WaitUntil(t, time.Minute, "Prometheus evaluates the alerts", func() bool {
+	type rule struct{ Name, Health, State, LastError string }
+	var found struct{ Groups []struct{ Rules []rule } }
+	harness.WaitUntil(t, time.Minute, "Prometheus has evaluated each alert", func() bool {
 		prometheus.get(t, "rules", nil, &found)
-		return len(found.Groups) == 1 && found.Groups[0].Rules[0].Health != "unknown"
-	}, func() string { return "" })
-	for _, rule := range found.Groups[0].Rules {
-		require.Equal(t, "ok", rule.Health, "%s: %s", rule.Name, rule.LastError)
-		require.Equal(t, "inactive", rule.State, rule.Name)
+		return len(found.Groups) == 1 &&
+			!slices.ContainsFunc(found.Groups[0].Rules, func(r rule) bool { return r.Health == "unknown" })
+	}, func() string { return fmt.Sprint(found) })
+	require.NotEmpty(t, found.Groups[0].Rules)
+	for _, r := range found.Groups[0].Rules {
+		require.Equal(t, "ok", r.Health, "%s: %s", r.Name, r.LastError)
+		require.Equal(t, "inactive", r.State, r.Name)
 	}
 }
 
