@@ -16,9 +16,9 @@ SCRIPTS      := internal/tools/make
 
 # POSTGRES runs a command with a throw-away PostgreSQL server, TEST runs go test and reports progress. System tests take
 # longest and mostly wait: they start first, and the other packages run beside them one after the other. Many tests of those
-# wait too: six run at once. Lint runs vet.
+# wait too: six run at once.
 POSTGRES := $(GO) run ./internal/storetest/withpostgres --
-TEST      = TMPDIR="$$($(SCRIPTS)/tmpdir.sh)" $(POSTGRES) build/bin/testrun $(GO) test -p 2 -parallel 6 -vet=off
+TEST      = TMPDIR="$$($(SCRIPTS)/tmpdir.sh)" $(POSTGRES) build/bin/testrun $(GO) test -p 2 -parallel 6
 TESTED    = $(if $(filter ./...,$(PKG)),./internal/systemtest/...) $(PKG)
 
 # Variables to set on the command line, as in: make test PKG=./internal/api ARGS='-run Accept -v'

@@ -28,7 +28,8 @@ GORELEASER_CURRENT_TAG=$(git describe --tags --exact-match --match 'v[0-9]*' 2>/
 if [ -n "$GORELEASER_CURRENT_TAG" ]; then export GORELEASER_CURRENT_TAG; else unset GORELEASER_CURRENT_TAG; fi
 # GoReleaser names no commit where git knows no remote, though nothing is uploaded.
 if ! git ls-remote --get-url >/dev/null 2>&1; then
-  export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=remote.origin.url GIT_CONFIG_VALUE_0=.
+  n=${GIT_CONFIG_COUNT:-0}
+  export GIT_CONFIG_COUNT=$((n + 1)) "GIT_CONFIG_KEY_$n=remote.origin.url" "GIT_CONFIG_VALUE_$n=."
 fi
 "$goreleaser" release --clean --parallelism 2 --skip "$skip" "$@"
 echo
