@@ -21,11 +21,10 @@ func (c compiledOnce) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, ok := opened.(sqliteConn)
-	if !ok {
-		return nil, errors.Join(errors.New("the driver of SQLite is not the one that is expected"), opened.Close())
+	if conn, ok := opened.(sqliteConn); ok {
+		return &compilingConn{conn, map[string]sqliteStatement{}}, nil
 	}
-	return &compilingConn{conn, map[string]sqliteStatement{}}, nil
+	return opened, nil // of a driver that we do not know, and so without its statements
 }
 
 // sqliteConn and sqliteStatement have all that database/sql asks the driver for.
@@ -60,7 +59,9 @@ func (c *compilingConn) PrepareContext(ctx context.Context, text string) (driver
 		if err != nil {
 			return nil, err
 		}
-		statement = compiled.(sqliteStatement) //nolint:forcetypeassert // Connect has seen whose connection it is
+		if statement, ok = compiled.(sqliteStatement); !ok {
+			return compiled, nil
+		}
 	}
 	return compiledStatement{statement, c, text}, nil
 }
